@@ -1,0 +1,37 @@
+/* arrays: the columns of many rows as Postgres arrays in binary, one array a column, for
+ * INSERT … SELECT unnest(…). Filled row by row; kept between statements so that the memory is taken
+ * once. */
+#pragma once
+
+#include "text.h"
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define ARRAYS_MAX 48
+
+struct array {
+    uint8_t *bytes;
+    size_t size, cap;
+    int32_t count;
+};
+
+struct arrays {
+    struct array columns[ARRAYS_MAX];
+    const char *kinds;
+};
+
+/* The SQL type of an array of that kind, as in "text[]". */
+const char *array_type(char kind);
+
+/* A letter per column: t text, y bytea, l bigint, i integer, s smallint, b boolean. Empties all. */
+void arrays_begin(struct arrays *arrays, const char *kinds);
+void arrays_free(struct arrays *arrays);
+void arrays_text(struct arrays *arrays, int column, struct text value); /* NO_TEXT: null */
+void arrays_number(struct arrays *arrays, int column, int64_t value);
+void arrays_null(struct arrays *arrays, int column);
+int32_t arrays_count(const struct arrays *arrays); /* rows so far */
+
+/* Queues the prepared statement with these columns as its first parameters and, if `more` is not
+ * negative, that number as a last one, a bigint. Answers come in binary. */
+bool arrays_send(struct arrays *arrays, PGconn *conn, const char *statement, int64_t more);

@@ -1,0 +1,789 @@
+#include "batch.h"
+#include "commit_maker.h"
+#include "postgres_for_test.h"
+#include "settle.h"
+#include "statements.h"
+
+#include <criterion/criterion.h>
+#include <criterion/hooks.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+ReportHook(PRE_ALL)(struct criterion_test_set *set)
+{
+    (void)set;
+    postgres_start();
+}
+
+ReportHook(POST_ALL)(struct criterion_global_stats *stats)
+{
+    (void)stats;
+    postgres_stop();
+}
+
+/* --- an engine and what it told
+ * ------------------------------------------------------------------------- */
+
+struct told {
+    enum commit_verdict verdicts[256]; /* by the first byte of the id */
+    char details[256][COMMAND_DETAIL_MAX + 1];
+    char body[256], original_request[64];
+    uint16_t status;
+    int64_t events[64];
+    size_t event_count;
+    int64_t taken_epoch;
+    size_t due_count;
+};
+
+struct bench {
+    struct batch *batch;
+    struct told told;
+};
+
+static void
+on_verdict(void *state, struct command **command_p)
+{
+    struct told *told = state;
+    struct command *c = *command_p;
+    const uint8_t id = (uint8_t)c->commit.id.at[0];
+    told->verdicts[id] = c->verdict;
+    snprintf(told->details[id], sizeof told->details[id], "%s", c->detail);
+    if (c->verdict == COMMIT_ANSWERED) {
+        told->status = c->answer.status;
+        snprintf(told->body, sizeof told->body, "%.*s", (int)c->answer.body.size,
+                 c->answer.body.at);
+        snprintf(told->original_request, sizeof told->original_request, "%.*s",
+                 (int)c->answer.original_request.size, c->answer.original_request.at);
+    }
+    command_destroy(command_p);
+}
+
+static void
+on_event(void *state, int64_t sequence, const struct command *c, const struct msg_event_write *e)
+{
+    struct told *told = state;
+    (void)c;
+    (void)e;
+    told->events[told->event_count++ % 64] = sequence;
+}
+
+static void
+on_taken(void *state, const struct take *take)
+{
+    ((struct told *)state)->taken_epoch = take->epoch;
+}
+
+static void
+on_due(void *state, const PGresult *rows)
+{
+    ((struct told *)state)->due_count = (size_t)PQntuples(rows);
+}
+
+static int64_t
+now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static enum lead_verdict
+try_lead(struct bench *b, const char *holder)
+{
+    char error[256], cluster[64];
+    PGconn *conn = postgres_connect("ledger");
+    cr_assert(statements_prepare(conn, error, sizeof error), "%s", error);
+    const enum lead_verdict verdict = batch_lead(b->batch, &conn, holder, cluster, sizeof cluster);
+    if (conn) PQfinish(conn);
+    return verdict;
+}
+
+static void
+bench_init(struct bench *b, const char *holder)
+{
+    const struct batch_callbacks callbacks = {&b->told, on_verdict, on_event, on_taken, on_due};
+    memset(b, 0, sizeof *b);
+    b->batch = batch_new(&callbacks);
+    cr_assert_eq(try_lead(b, holder), LEAD_OK);
+}
+
+/* Until the engine has nothing more to do, or cannot go on. */
+static enum batch_state
+drive(struct bench *b)
+{
+    for (enum batch_state state;;) {
+        state = batch_step(b->batch, now_ms());
+        if (state != BATCH_BUSY) return state;
+        struct pollfd fd = {batch_fd(b->batch), batch_poll_events(b->batch), 0};
+        poll(&fd, 1, batch_retry_ms(b->batch) ? 10 : 5000);
+    }
+}
+
+static void
+take_slots(struct bench *b, const char *owner)
+{
+    struct take take = {.incarnation = 7};
+    memset(take.slots, 0xff, sizeof take.slots);
+    snprintf(take.owner, sizeof take.owner, "%s", owner);
+    batch_take(b->batch, &take);
+    cr_assert_eq(drive(b), BATCH_IDLE);
+}
+
+/* A leader whose slots all belong to payments-1 under epoch 1. */
+static void
+bench_start(struct bench *b)
+{
+    postgres_fresh();
+    bench_init(b, "ledger-1");
+    take_slots(b, TEST_SENDER);
+    cr_assert_eq(b->told.taken_epoch, 1);
+}
+
+static void
+start_writing(struct bench *b, const struct wish *wishes, size_t count)
+{
+    struct command *commands[64];
+    for (size_t i = 0; i < count; i++) {
+        commands[i] = wish_command(&wishes[i]);
+        cr_assert(commands[i], "%s", wish_reason);
+    }
+    batch_write(b->batch, commands, count, 1700000000);
+}
+
+static void
+write_all(struct bench *b, const struct wish *wishes, size_t count)
+{
+    start_writing(b, wishes, count);
+    cr_assert_eq(drive(b), BATCH_IDLE);
+}
+
+static enum commit_verdict
+write_one(struct bench *b, const struct wish *wish)
+{
+    const uint8_t id = (uint8_t)(wish->id ? wish->id : 'i');
+    b->told.verdicts[id] = 0;
+    write_all(b, wish, 1);
+    return b->told.verdicts[id];
+}
+
+#define WRITE(b, ...) write_one(b, &(struct wish){__VA_ARGS__})
+#define ROW(number, replaces, value) .rows = {{number, replaces, value}}
+
+#define EXPECT_VERDICT(got, wanted)                                               \
+    do {                                                                          \
+        const enum commit_verdict got_ = (got);                                   \
+        cr_expect_eq(got_, wanted, "%s instead of %s", commit_verdict_name(got_), \
+                     commit_verdict_name(wanted));                                \
+    } while (0)
+
+#define EXPECT_VALUE(sql, wanted)                                \
+    do {                                                         \
+        const char *const value_ = postgres_value(sql);          \
+        cr_expect_str_eq(value_, wanted, "%s: %s", sql, value_); \
+    } while (0)
+
+/* --- keys
+ * --------------------------------------------------------------------------------------------------
+ */
+
+Test(batch, a_key_is_claimed_once_and_its_answer_is_kept)
+{
+    struct bench b;
+    bench_start(&b);
+    EXPECT_VERDICT(WRITE(&b, .id = 'a', .claim = 1, .key = "k"), COMMIT_DONE);
+    EXPECT_VERDICT(WRITE(&b, .id = 'a', .claim = 1, .key = "k", .repeated = 1), COMMIT_DONE);
+    EXPECT_VERDICT(WRITE(&b, .id = 'b', .claim = 1, .key = "k"), COMMIT_OPEN);
+    EXPECT_VERDICT(WRITE(&b, .id = 'a', .claim = 2, .key = "k", .status = 402, .body = "no"),
+                   COMMIT_DONE);
+    EXPECT_VERDICT(
+        WRITE(&b, .id = 'a', .claim = 2, .key = "k", .status = 402, .body = "no", .repeated = 1),
+        COMMIT_DONE);
+    EXPECT_VERDICT(WRITE(&b, .id = 'c', .claim = 1, .key = "k"), COMMIT_ANSWERED);
+    cr_expect_eq(b.told.status, 402);
+    cr_expect_str_eq(b.told.body, "no");
+    cr_expect_str_eq(b.told.original_request, "req_first");
+    EXPECT_VERDICT(WRITE(&b, .id = 'd', .claim = 1, .key = "k", .hash = 'x'), COMMIT_MISMATCH);
+    batch_destroy(&b.batch);
+}
+
+Test(batch, an_answer_may_come_with_the_claim)
+{
+    struct bench b;
+    bench_start(&b);
+    EXPECT_VERDICT(WRITE(&b, .id = 'a', .claim = 1, .key = "k", .status = 200, .body = "{}"),
+                   COMMIT_DONE);
+    EXPECT_VERDICT(WRITE(&b, .id = 'b', .claim = 1, .key = "k"), COMMIT_ANSWERED);
+    cr_expect_eq(b.told.status, 200);
+    batch_destroy(&b.batch);
+}
+
+Test(batch, an_answer_is_never_changed)
+{
+    struct bench b;
+    bench_start(&b);
+    EXPECT_VERDICT(WRITE(&b, .id = 'a', .claim = 1, .key = "k", .status = 200, .body = "{}"),
+                   COMMIT_DONE);
+    EXPECT_VERDICT(WRITE(&b, .id = 'b', .claim = 2, .key = "k", .status = 402, .body = "no"),
+                   COMMIT_REJECTED);
+    EXPECT_VALUE("SELECT status FROM idempotency", "200");
+    batch_destroy(&b.batch);
+}
+
+/* --- rows
+ * --------------------------------------------------------------------------------------------------
+ */
+
+Test(batch, a_row_is_replaced_only_at_its_version)
+{
+    struct bench b;
+    bench_start(&b);
+    EXPECT_VERDICT(WRITE(&b, ROW(ROW_customer, 0, new_customer("cus_1", 1, "Ada"))), COMMIT_DONE);
+    EXPECT_VERDICT(WRITE(&b, ROW(ROW_customer, 1, new_customer("cus_1", 2, "Bob"))), COMMIT_DONE);
+    EXPECT_VERDICT(WRITE(&b, ROW(ROW_customer, 1, new_customer("cus_1", 2, "Eve"))), COMMIT_STALE);
+    EXPECT_VERDICT(WRITE(&b, ROW(ROW_customer, 1, new_customer("cus_2", 2, "Eve"))), COMMIT_STALE);
+    EXPECT_VALUE("SELECT name || version FROM customer", "Bob2");
+    batch_destroy(&b.batch);
+}
+
+Test(batch, a_leader_that_knows_nothing_yet_asks_for_the_version)
+{
+    struct bench b, next;
+    bench_start(&b);
+    EXPECT_VERDICT(WRITE(&b, ROW(ROW_customer, 0, new_customer("cus_1", 1, "Ada"))), COMMIT_DONE);
+    bench_init(&next, "ledger-2");
+    EXPECT_VERDICT(WRITE(&next, ROW(ROW_customer, 2, new_customer("cus_1", 3, "Eve"))),
+                   COMMIT_STALE);
+    EXPECT_VERDICT(WRITE(&next, ROW(ROW_customer, 1, new_customer("cus_1", 2, "Bob"))),
+                   COMMIT_DONE);
+    batch_destroy(&b.batch);
+    batch_destroy(&next.batch);
+}
+
+Test(batch, a_repetition_of_what_was_written_is_done_and_written_once)
+{
+    struct bench b;
+    bench_start(&b);
+    const struct wish wish = {.id = 'a',
+                              .rows = {{ROW_customer, 0, new_customer("cus_1", 1, "Ada")},
+                                       {ROW_customer, 0, new_customer("cus_2", 1, "Bob")}},
+                              .events = {"evt_1"}};
+    struct wish again = wish;
+    again.repeated = 1;
+    EXPECT_VERDICT(write_one(&b, &again), COMMIT_DONE); /* the first sending was lost */
+    EXPECT_VERDICT(write_one(&b, &again), COMMIT_DONE);
+    take_slots(&b, "payments-2"); /* and even now */
+    EXPECT_VERDICT(write_one(&b, &again), COMMIT_DONE);
+    EXPECT_VALUE("SELECT count(*) FROM event", "1");
+    batch_destroy(&b.batch);
+}
+
+Test(batch, an_attempt_goes_only_where_its_arrows_lead)
+{
+    struct bench b;
+    bench_start(&b);
+    EXPECT_VERDICT(WRITE(&b, ROW(ROW_attempt, 0, new_attempt("att_1", 1, "approved"))),
+                   COMMIT_REJECTED);
+    EXPECT_VERDICT(WRITE(&b, ROW(ROW_attempt, 0, new_attempt("att_1", 1, "sending"))), COMMIT_DONE);
+    EXPECT_VERDICT(WRITE(&b, ROW(ROW_attempt, 1, new_attempt("att_1", 2, "unknown"))), COMMIT_DONE);
+    EXPECT_VERDICT(WRITE(&b, ROW(ROW_attempt, 2, new_attempt("att_1", 3, "reversing"))),
+                   COMMIT_DONE);
+    EXPECT_VERDICT(WRITE(&b, ROW(ROW_attempt, 3, new_attempt("att_1", 4, "approved"))),
+                   COMMIT_REJECTED);
+    EXPECT_VERDICT(WRITE(&b, ROW(ROW_attempt, 3, new_attempt("att_1", 4, "reversed"))),
+                   COMMIT_DONE);
+    EXPECT_VALUE("SELECT state FROM attempt", "reversed");
+    batch_destroy(&b.batch);
+}
+
+Test(batch, the_update_itself_refuses_an_arrow_that_is_not_there)
+{
+    struct bench b;
+    bench_start(&b);
+    EXPECT_VERDICT(WRITE(&b, ROW(ROW_attempt, 0, new_attempt("att_1", 1, "sending"))), COMMIT_DONE);
+    /* Somebody else's hand in the table, so that what the leader takes for known is wrong. */
+    postgres_value("UPDATE attempt SET state = 'reversing'");
+    EXPECT_VERDICT(WRITE(&b, ROW(ROW_attempt, 1, new_attempt("att_1", 2, "approved"))),
+                   COMMIT_REJECTED);
+    EXPECT_VALUE("SELECT state FROM attempt", "reversing");
+    batch_destroy(&b.batch);
+}
+
+Test(batch, only_the_owner_of_the_slot_writes)
+{
+    struct bench b;
+    bench_start(&b);
+    const struct row_customer *row = new_customer("cus_1", 1, "Ada");
+    EXPECT_VERDICT(WRITE(&b, ROW(ROW_customer, 0, row), .sender = "payments-2"), COMMIT_FENCED);
+    EXPECT_VERDICT(WRITE(&b, ROW(ROW_customer, 0, row), .epoch = 2), COMMIT_FENCED);
+    take_slots(&b, "payments-2");
+    cr_expect_eq(b.told.taken_epoch, 2);
+    EXPECT_VERDICT(WRITE(&b, ROW(ROW_customer, 0, row)), COMMIT_FENCED);
+    EXPECT_VERDICT(WRITE(&b, ROW(ROW_customer, 0, row), .sender = "payments-2", .epoch = 2),
+                   COMMIT_DONE);
+    EXPECT_VALUE("SELECT count(*) || max(owner) || max(epoch) FROM slot", "1024payments-22");
+    batch_destroy(&b.batch);
+}
+
+Test(batch, taking_again_what_one_holds_changes_nothing)
+{
+    struct bench b;
+    bench_start(&b);
+    take_slots(&b, TEST_SENDER);
+    cr_expect_eq(b.told.taken_epoch, 1);
+    batch_destroy(&b.batch);
+}
+
+/* --- books
+ * --------------------------------------------------------------------------------------------------
+ */
+
+Test(batch, what_is_posted_is_in_the_balances)
+{
+    struct bench b;
+    bench_start(&b);
+    const struct wish wishes[] = {
+        {.id = 'a',
+         .claim = 1,
+         .key = "1",
+         .postings = {{"charge", "ch_1", {{1, 500}, {2, -450}, {4, -50}}}}},
+        {.id = 'b',
+         .claim = 1,
+         .key = "2",
+         .postings = {{"charge", "ch_2", {{1, 300}, {2, -280}, {4, -20}}}}},
+    };
+    write_all(&b, wishes, 2);
+    EXPECT_VERDICT(WRITE(&b, .id = 'c', .claim = 1, .key = "3",
+                         .postings = {{"refund", "re_1", {{2, 100}, {5, -100}}}}),
+                   COMMIT_DONE);
+    EXPECT_VALUE("SELECT amount FROM balance WHERE account = 2 AND merchant = '" TEST_MERCHANT "'",
+                 "-630");
+    EXPECT_VALUE("SELECT amount FROM balance WHERE account = 4 AND merchant = ''", "-70");
+    EXPECT_VALUE("SELECT sum(amount) FROM balance", "0");
+    EXPECT_VALUE("SELECT count(*) || '/' || max(id) || '/' || (SELECT transaction_head FROM"
+                 " ledger_leader) FROM ledger_transaction",
+                 "3/3/3");
+    batch_destroy(&b.batch);
+}
+
+Test(batch, unbalanced_books_are_rejected_and_nothing_of_the_command_is_written)
+{
+    struct bench b;
+    bench_start(&b);
+    EXPECT_VERDICT(
+        WRITE(&b, .claim = 1, .key = "k", .postings = {{"charge", "ch_1", {{1, 500}, {2, -499}}}}),
+        COMMIT_REJECTED);
+    EXPECT_VALUE("SELECT count(*) FROM idempotency", "0");
+    batch_destroy(&b.batch);
+}
+
+/* Tries it in a session of that role; returns the SQLSTATE, "00000" when it works. */
+static const char *
+tried(const char *role, const char *sql)
+{
+    static char state[6];
+    PGconn *conn = postgres_connect(role);
+    PGresult *r = PQexec(conn, sql);
+    const char *field = PQresultErrorField(r, PG_DIAG_SQLSTATE);
+    snprintf(state, sizeof state, "%s", field ? field : "00000");
+    PQclear(r);
+    PQfinish(conn);
+    return state;
+}
+
+Test(schema, unbalanced_entries_are_refused_by_the_database_itself)
+{
+    postgres_fresh();
+    cr_expect_str_eq(tried("ledger", "INSERT INTO entry VALUES (1, 1, 1, '', 'usd', 5),"
+                                     "(1, 2, 4, '', 'usd', -4)"),
+                     "FL002");
+    cr_expect_str_eq(tried("ledger", "INSERT INTO entry VALUES (1, 1, 1, '', 'usd', 5),"
+                                     "(1, 2, 4, '', 'eur', -5)"),
+                     "FL002");
+    cr_expect_str_eq(tried("ledger", "INSERT INTO entry VALUES (1, 1, 1, '', 'usd', 5)"), "FL002");
+    cr_expect_str_eq(tried("ledger", "INSERT INTO entry VALUES (1, 1, 1, '', 'usd', 5),"
+                                     "(1, 2, 4, '', 'usd', -5)"),
+                     "00000");
+}
+
+Test(schema, no_role_can_do_more_than_it_needs)
+{
+    static const struct {
+        const char *role, *sql;
+        bool may;
+    } table[] = {
+        {"ledger", "UPDATE entry SET amount = 1", false},
+        {"ledger", "DELETE FROM entry", false},
+        {"ledger", "TRUNCATE entry", false},
+        {"ledger", "UPDATE ledger_transaction SET kind = ''", false},
+        {"ledger", "UPDATE event SET data = ''", false},
+        {"ledger", "DELETE FROM event", false},
+        {"ledger", "DELETE FROM idempotency", false},
+        {"ledger", "DELETE FROM payment_intent", false},
+        {"ledger", "UPDATE delivery SET state = 'delivered'", false},
+        {"ledger", "ALTER TABLE entry DISABLE TRIGGER ALL", false},
+        {"ledger", "DROP TABLE entry", false},
+        {"ledger", "CREATE TABLE mine (i integer)", false},
+        {"ledger", "INSERT INTO ledger_leader VALUES (false, '', 0, '', 0, 0, 0, 0)", false},
+        {"ledger", "UPDATE balance SET amount = amount", true},
+        {"payments", "SELECT * FROM payment_intent", true},
+        {"payments", "SELECT * FROM delivery", true},
+        {"payments", "UPDATE payment_intent SET amount = 1", false},
+        {"payments", "INSERT INTO event SELECT * FROM event", false},
+        {"payments", "SELECT expect(1, 1, '')", false},
+        {"webhooks", "SELECT * FROM event", true},
+        {"webhooks", "SELECT secret FROM webhook_endpoint", true},
+        {"webhooks", "SELECT * FROM payment_intent", false},
+        {"webhooks", "SELECT * FROM api_key", false},
+        {"webhooks", "UPDATE event SET data = ''", false},
+        {"webhooks", "UPDATE dispatch SET sequence = 1", true},
+        {"webhooks", "DELETE FROM delivery", false},
+        {"webhooks", "UPDATE delivery_try SET status = 200", false},
+        {"auditor", "SELECT * FROM entry", true},
+        {"auditor", "SELECT * FROM ledger_leader", true},
+        {"auditor", "UPDATE dispatch SET sequence = 1", false},
+        {"auditor", "SET default_transaction_read_only = off; DELETE FROM entry", false},
+    };
+    postgres_fresh();
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        const char *const state = tried(table[i].role, table[i].sql);
+        const bool did = strcmp(state, "00000") == 0;
+        cr_expect_eq(did, table[i].may, "%s: %s: %s", table[i].role, table[i].sql, state);
+    }
+}
+
+/* --- poison
+ * --------------------------------------------------------------------------------------------------
+ */
+
+Test(batch, one_poisonous_command_fails_and_the_others_are_written)
+{
+    struct bench b;
+    bench_start(&b);
+    EXPECT_VERDICT(WRITE(&b, .id = 'x', ROW(ROW_customer, 0, new_customer("cus_1", 1, "Ada"))),
+                   COMMIT_DONE);
+    static const char *const ids[] = {"cus_2", "cus_3", "cus_1", "cus_4",
+                                      "cus_5", "cus_6", "cus_7"};
+    static const char *const events[] = {"evt_2", "evt_3", "evt_1", "evt_4",
+                                         "evt_5", "evt_6", "evt_7"};
+    struct wish wishes[7];
+    for (int i = 0; i < 7; i++)
+        wishes[i] = (struct wish){.id = (char)('a' + i),
+                                  ROW(ROW_customer, 0, new_customer(ids[i], 1, "")),
+                                  .events = {events[i]}};
+    write_all(&b, wishes, 7);
+    for (int i = 0; i < 7; i++)
+        EXPECT_VERDICT(b.told.verdicts['a' + i], i == 2 ? COMMIT_REJECTED : COMMIT_DONE);
+    cr_expect(strstr(b.told.details['c'], "customer_pkey"), "%s", b.told.details['c']);
+    EXPECT_VALUE("SELECT count(*) FROM customer", "7");
+    /* and the numbers have no gap where it was */
+    EXPECT_VALUE("SELECT count(*) || '/' || max(sequence) || '/' || (SELECT event_head FROM"
+                 " ledger_leader) FROM event",
+                 "6/6/6");
+    batch_destroy(&b.batch);
+}
+
+Test(batch, a_batch_of_nothing_but_poison_is_rejected_one_by_one)
+{
+    struct bench b;
+    bench_start(&b);
+    struct wish wishes[4];
+    for (int i = 0; i < 4; i++)
+        wishes[i] = (struct wish){.id = (char)('a' + i), .claim = 2, .key = "none", .status = 200};
+    /* one key in four commands: queue.h would not do that, and even so nothing is written */
+    write_all(&b, wishes, 4);
+    for (int i = 0; i < 4; i++)
+        EXPECT_VERDICT(b.told.verdicts['a' + i], COMMIT_REJECTED);
+    EXPECT_VERDICT(WRITE(&b, ROW(ROW_customer, 0, new_customer("cus_1", 1, "Ada"))), COMMIT_DONE);
+    batch_destroy(&b.batch);
+}
+
+/* --- numbers
+ * --------------------------------------------------------------------------------------------------
+ */
+
+Test(batch, numbers_have_no_gaps_over_batches_and_leaders)
+{
+    struct bench b, next;
+    bench_start(&b);
+    WRITE(&b, .id = 'a', .claim = 1, .key = "1", .events = {"evt_1", "evt_2"});
+    bench_init(&next, "ledger-2");
+    WRITE(&next, .id = 'b', .claim = 1, .key = "2", .events = {"evt_3"});
+    cr_expect_eq(next.told.event_count, 1);
+    cr_expect_eq(next.told.events[0], 3);
+    EXPECT_VALUE("SELECT string_agg(id || '=' || sequence, ' ' ORDER BY sequence) FROM event",
+                 "evt_1=1 evt_2=2 evt_3=3");
+    batch_destroy(&b.batch);
+    batch_destroy(&next.batch);
+}
+
+/* --- leaders
+ * --------------------------------------------------------------------------------------------------
+ */
+
+Test(batch, a_leader_whose_epoch_was_raised_writes_nothing_more)
+{
+    struct bench b, next;
+    bench_start(&b);
+    bench_init(&next, "ledger-2");
+    const struct wish wish = {.id = 'a', ROW(ROW_customer, 0, new_customer("cus_1", 1, "Ada"))};
+    start_writing(&b, &wish, 1);
+    cr_expect_eq(drive(&b), BATCH_FENCED);
+    cr_expect_eq(b.told.verdicts['a'], 0, "it answered");
+    EXPECT_VALUE("SELECT count(*) FROM customer", "0");
+    EXPECT_VERDICT(write_one(&next, &wish), COMMIT_DONE);
+    batch_destroy(&b.batch);
+    batch_destroy(&next.batch);
+}
+
+static void
+end_sessions_of_the_ledger(void)
+{
+    postgres_value("SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity"
+                   " WHERE usename = 'ledger' AND datname = current_database()");
+}
+
+Test(batch, a_commit_in_doubt_that_was_written_is_answered_and_not_repeated)
+{
+    struct bench b;
+    bench_start(&b);
+    const struct wish wish = {
+        .id = 'a', ROW(ROW_customer, 0, new_customer("cus_1", 1, "Ada")), .events = {"evt_1"}};
+    start_writing(&b, &wish, 1);
+    /* Everything is sent; nobody reads the answer until the rows are there and the session is not.
+     */
+    while (atoi(postgres_value("SELECT count(*) FROM customer")) == 0) {
+        struct pollfd fd = {batch_fd(b.batch), POLLOUT, 0};
+        (void)batch_poll_events(b.batch);
+        poll(&fd, 1, 10);
+    }
+    end_sessions_of_the_ledger();
+    /* What had come before the end is not looked at either: the line was cut. */
+    batch_unlead(b.batch);
+    cr_expect_eq(batch_step(b.batch, now_ms()), BATCH_LOST);
+    cr_expect_eq(b.told.verdicts['a'], 0);
+    cr_assert_eq(try_lead(&b, "ledger-1"), LEAD_OK);
+    EXPECT_VERDICT(b.told.verdicts['a'], COMMIT_DONE);
+    cr_expect_eq(b.told.event_count, 1);
+    cr_expect_eq(b.told.events[0], 1);
+    EXPECT_VERDICT(WRITE(&b, .id = 'b', ROW(ROW_customer, 1, new_customer("cus_1", 2, "Bob")),
+                         .events = {"evt_2"}),
+                   COMMIT_DONE);
+    EXPECT_VALUE("SELECT count(*) || '/' || max(sequence) FROM event", "2/2");
+    batch_destroy(&b.batch);
+}
+
+Test(batch, a_commit_in_doubt_that_was_not_written_is_written_once)
+{
+    struct bench b;
+    bench_start(&b);
+    const struct wish wish = {
+        .id = 'a', ROW(ROW_customer, 0, new_customer("cus_1", 1, "Ada")), .events = {"evt_1"}};
+    PGconn *holder = postgres_connect("postgres"); /* holds the batch back, before its COMMIT */
+    PQclear(PQexec(holder, "BEGIN; LOCK TABLE customer IN EXCLUSIVE MODE"));
+    start_writing(&b, &wish, 1);
+    while (atoi(postgres_value("SELECT count(*) FROM pg_stat_activity WHERE usename = 'ledger' AND"
+                               " datname = current_database() AND wait_event_type = 'Lock'")) == 0)
+        cr_assert_eq(batch_step(b.batch, now_ms()), BATCH_BUSY);
+    end_sessions_of_the_ledger();
+    PQfinish(holder);
+    cr_expect_eq(drive(&b), BATCH_LOST);
+    cr_expect_eq(b.told.verdicts['a'], 0);
+    batch_unlead(b.batch);
+    cr_assert_eq(try_lead(&b, "ledger-1"), LEAD_OK);
+    cr_expect_eq(drive(&b), BATCH_IDLE);
+    EXPECT_VERDICT(b.told.verdicts['a'], COMMIT_DONE);
+    EXPECT_VALUE("SELECT count(*) || '/' || max(sequence) FROM event", "1/1");
+    batch_destroy(&b.batch);
+}
+
+Test(batch, a_session_ended_at_any_moment_loses_nothing_and_doubles_nothing)
+{
+    struct bench b;
+    bench_start(&b);
+    char keys[60][16], events[60][16];
+    for (int i = 0; i < 60; i++) {
+        snprintf(keys[i], sizeof keys[i], "k%d", i);
+        snprintf(events[i], sizeof events[i], "evt_%02d", i);
+        const struct wish wish = {.id = (char)(i + 1),
+                                  .claim = 1,
+                                  .key = keys[i],
+                                  .events = {events[i]},
+                                  .postings = {{"charge", keys[i], {{1, 5}, {2, -5}}}}};
+        start_writing(&b, &wish, 1);
+        for (int steps = i % 6; steps > 0; steps--) {
+            struct pollfd fd = {batch_fd(b.batch), batch_poll_events(b.batch), 0};
+            poll(&fd, 1, 1);
+            batch_step(b.batch, now_ms());
+        }
+        end_sessions_of_the_ledger();
+        for (int tries = 0; drive(&b) == BATCH_LOST; tries++) {
+            cr_assert_lt(tries, 5);
+            batch_unlead(b.batch);
+            cr_assert_eq(try_lead(&b, "ledger-1"), LEAD_OK);
+        }
+        EXPECT_VERDICT(b.told.verdicts[i + 1], COMMIT_DONE);
+        if (batch_step(b.batch, now_ms()) == BATCH_LOST) {
+            batch_unlead(b.batch);
+            cr_assert_eq(try_lead(&b, "ledger-1"), LEAD_OK);
+        }
+    }
+    cr_expect_eq(b.told.event_count, 60);
+    EXPECT_VALUE("SELECT count(*) || '/' || max(sequence) || '/' || (SELECT event_head FROM"
+                 " ledger_leader) FROM event",
+                 "60/60/60");
+    EXPECT_VALUE("SELECT amount FROM balance WHERE account = 1", "300");
+    EXPECT_VALUE("SELECT count(*) FROM idempotency", "60");
+    batch_destroy(&b.batch);
+}
+
+Test(batch, whoever_finds_that_another_has_led_in_between_gives_up)
+{
+    struct bench b, next;
+    bench_start(&b);
+    const struct wish wish = {.id = 'a', ROW(ROW_customer, 0, new_customer("cus_1", 1, "Ada"))};
+    start_writing(&b, &wish, 1);
+    end_sessions_of_the_ledger();
+    batch_unlead(b.batch);
+    bench_init(&next, "ledger-2");
+    cr_expect_eq(try_lead(&b, "ledger-1"), LEAD_LOST);
+    cr_expect_eq(b.told.verdicts['a'], 0);
+    batch_destroy(&b.batch);
+    batch_destroy(&next.batch);
+}
+
+Test(batch, a_commit_that_ends_with_a_warning_is_in_doubt)
+{
+    struct bench b;
+    bench_start(&b);
+    /* As the wait for a standby does when it is cancelled; here at the COMMIT, by a deferred
+     * trigger. */
+    postgres_value("CREATE FUNCTION warn() RETURNS trigger LANGUAGE plpgsql AS"
+                   " $$ BEGIN RAISE WARNING USING ERRCODE = '01000'; RETURN NULL; END $$;"
+                   " CREATE CONSTRAINT TRIGGER warn AFTER INSERT ON customer DEFERRABLE INITIALLY"
+                   " DEFERRED FOR EACH ROW EXECUTE FUNCTION warn()");
+    const struct wish wish = {.id = 'a', ROW(ROW_customer, 0, new_customer("cus_1", 1, "Ada"))};
+    start_writing(&b, &wish, 1);
+    cr_expect_eq(drive(&b), BATCH_LOST);
+    cr_expect_eq(b.told.verdicts['a'], 0);
+    batch_unlead(b.batch);
+    cr_assert_eq(try_lead(&b, "ledger-1"), LEAD_OK);
+    EXPECT_VERDICT(b.told.verdicts['a'], COMMIT_DONE);
+    EXPECT_VALUE("SELECT count(*) FROM customer", "1");
+    batch_destroy(&b.batch);
+}
+
+Test(batch, an_error_that_may_pass_is_tried_again_and_only_what_is_not_urgent_is_told_busy)
+{
+    struct bench b;
+    bench_start(&b);
+    postgres_value("CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS"
+                   " $$ BEGIN RAISE EXCEPTION USING ERRCODE = '53100'; END $$;"
+                   " CREATE TRIGGER full_disk BEFORE INSERT ON customer"
+                   " EXECUTE FUNCTION full_disk()");
+    const struct wish wishes[] = {
+        {.id = 'a', ROW(ROW_customer, 0, new_customer("cus_1", 1, ""))},
+        {.id = 'b', ROW(ROW_customer, 0, new_customer("cus_2", 1, "")), .urgency = 1},
+    };
+    start_writing(&b, wishes, 2);
+    while (!b.told.verdicts['a']) {
+        cr_assert_eq(batch_step(b.batch, now_ms()), BATCH_BUSY);
+        struct pollfd fd = {batch_fd(b.batch), batch_poll_events(b.batch), 0};
+        poll(&fd, 1, 10);
+    }
+    EXPECT_VERDICT(b.told.verdicts['a'], COMMIT_BUSY);
+    postgres_value("DROP TRIGGER full_disk ON customer");
+    cr_expect_eq(drive(&b), BATCH_IDLE);
+    EXPECT_VERDICT(b.told.verdicts['b'], COMMIT_DONE);
+    EXPECT_VALUE("SELECT string_agg(id, ' ') FROM customer", "cus_2");
+    batch_destroy(&b.batch);
+}
+
+/* --- funds
+ * ----------------------------------------------------------------------------------------------------
+ */
+
+Test(batch, funds_become_available_once)
+{
+    struct bench b;
+    struct row_balance_transaction *charge = new_movement("txn_1", 1, 500, 50);
+    struct row_balance_transaction *refund = new_movement("txn_2", 1, -100, 0);
+    struct row_balance_transaction *nothing = new_movement("txn_3", 1, 30, 30);
+    struct row_balance_transaction *later = new_movement("txn_4", 1, 500, 50);
+    later->available_on = 2000;
+    bench_start(&b);
+    EXPECT_VERDICT(WRITE(&b, .rows = {{ROW_balance_transaction, 0, charge},
+                                      {ROW_balance_transaction, 0, refund},
+                                      {ROW_balance_transaction, 0, nothing},
+                                      {ROW_balance_transaction, 0, later}}),
+                   COMMIT_DONE);
+    batch_find_due(b.batch, 1500);
+    cr_assert_eq(drive(&b), BATCH_IDLE);
+    cr_expect_eq(b.told.due_count, 3);
+
+    struct command *commands[3];
+    const struct row_balance_transaction *const rows[] = {charge, refund, nothing};
+    for (int i = 0; i < 3; i++) {
+        uint8_t id[COMMAND_ID_BYTES];
+        memset(id, '0' + i, sizeof id);
+        commands[i] = settle_command(rows[i], id, wish_reason, sizeof wish_reason);
+        cr_assert(commands[i], "%s", wish_reason);
+    }
+    batch_write(b.batch, commands, 3, 1500);
+    cr_assert_eq(drive(&b), BATCH_IDLE);
+    for (int i = 0; i < 3; i++)
+        EXPECT_VERDICT(b.told.verdicts['0' + i], COMMIT_DONE);
+    EXPECT_VALUE("SELECT amount FROM balance WHERE account = 3", "-350");
+    EXPECT_VALUE("SELECT amount FROM balance WHERE account = 2", "350");
+    EXPECT_VALUE("SELECT string_agg(id, ' ') FROM balance_transaction WHERE status = 'pending'",
+                 "txn_4");
+    batch_find_due(b.batch, 1500);
+    cr_assert_eq(drive(&b), BATCH_IDLE);
+    cr_expect_eq(b.told.due_count, 0);
+    /* The worker's copy is one version behind: it is told so. */
+    EXPECT_VERDICT(WRITE(&b, ROW(ROW_balance_transaction, 1, new_movement("txn_1", 2, 500, 50))),
+                   COMMIT_STALE);
+    batch_destroy(&b.batch);
+}
+
+/* --- all tables
+ * ------------------------------------------------------------------------------------------------
+ */
+
+Test(batch, every_table_is_inserted_updated_and_found)
+{
+    struct bench b;
+    bench_start(&b);
+    for (size_t i = 0; i < table_count; i++) {
+        const struct table *t = tables[i];
+        /* Rows of nothing but what the checks want. */
+        static _Alignas(16) char rows[2][ROW_SIZE_MAX];
+        char id[64], sql[128];
+        snprintf(id, sizeof id, "%s1", t->prefix);
+        const bool merchant = t->number == ROW_merchant;
+        for (int version = 1; version <= 2; version++) {
+            char *row = rows[version - 1];
+            row_clear((enum row_table)t->number, row);
+            *(struct text *)(void *)row = merchant ? TEXT(TEST_MERCHANT) : text_of(id);
+            for (size_t c = 0; c < t->column_count; c++) {
+                void *value = row + t->columns[c].offset;
+                if (t->columns[c].kind == COLUMN_I64) *(int64_t *)value = 0;
+                if (strcmp(t->columns[c].name, "amount") == 0) *(int64_t *)value = 7;
+                if (strcmp(t->columns[c].name, "net") == 0) *(int64_t *)value = 7;
+                if (strcmp(t->columns[c].name, "merchant") == 0)
+                    *(struct text *)value = TEXT(TEST_MERCHANT);
+                if (strcmp(t->columns[c].name, "version") == 0) *(int64_t *)value = version;
+                if (strcmp(t->columns[c].name, "state") == 0)
+                    *(struct text *)value = version == 1 ? TEXT("sending") : TEXT("declined");
+            }
+            EXPECT_VERDICT(WRITE(&b, .rows = {{(enum row_table)t->number, version - 1, row}}),
+                           COMMIT_DONE);
+            cr_expect_str_eq(b.told.details['i'], "", "%s: %s", t->name, b.told.details['i']);
+        }
+        snprintf(sql, sizeof sql, "SELECT version FROM %s", t->name);
+        EXPECT_VALUE(sql, "2");
+    }
+    batch_destroy(&b.batch);
+}

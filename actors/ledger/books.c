@@ -1,0 +1,125 @@
+#include "books.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+bool
+books_must_know(const struct command *c, size_t row)
+{
+    return c->rows[row].version > 0 || c->commit.repeated;
+}
+
+bool
+books_must_know_key(const struct command *c)
+{
+    return c->commit.claim == 1 ||
+           (c->commit.claim == 2 && c->commit.repeated && c->row_count == 0);
+}
+
+static enum commit_verdict say(struct command *c, enum commit_verdict verdict, const char *format,
+                               ...) __attribute__((format(printf, 3, 4)));
+static enum commit_verdict
+say(struct command *c, enum commit_verdict verdict, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(c->detail, sizeof c->detail, format, arguments);
+    va_end(arguments);
+    return verdict;
+}
+
+/* By an earlier sending of the same command: its key bears its id, or all its rows stand where it
+ * would put them. */
+static bool
+was_written(const struct command *c, const struct key_row *key)
+{
+    if (c->commit.claim == 1) return key->found && text_equal(key->command, c->commit.id);
+    if (!c->commit.repeated) return false;
+    if (c->row_count == 0) return key->found && key->status;
+    for (size_t i = 0; i < c->row_count; i++)
+        if (c->rows[i].now.version != c->rows[i].version + 1) return false;
+    return true;
+}
+
+static bool
+owns_its_slot(const struct books *books, const struct command *c)
+{
+    const struct slot *slot = &books->slots[c->slot];
+    return c->internal ||
+           (slot->epoch == (int64_t)c->commit.epoch && strcmp(slot->owner, c->sender) == 0);
+}
+
+static enum commit_verdict
+key_verdict(struct command *c, const struct key_row *key)
+{
+    if (c->commit.claim != 1 || !key->found) return 0;
+    if (key->status == 0) return COMMIT_OPEN;
+    if (!text_equal(key->request_hash, c->commit.request_hash) ||
+        !text_equal(key->path, c->commit.path))
+        return COMMIT_MISMATCH;
+    c->answer = (struct answer){key->status, key->body, key->request};
+    return COMMIT_ANSWERED;
+}
+
+static enum commit_verdict
+rows_verdict(struct command *c)
+{
+    for (size_t i = 0; i < c->row_count; i++) {
+        const struct command_row *row = &c->rows[i];
+        if (!books_must_know(c, i) || row->now.version == row->version) continue;
+        const struct text id = row_id(row->row);
+        return say(c, COMMIT_STALE, "%.*s is at version %lld, not at %lld", (int)id.size, id.at,
+                   (long long)row->now.version, (long long)row->version);
+    }
+    return 0;
+}
+
+/* Only attempts have arrows that the ledger itself knows: money hangs on them. */
+static enum commit_verdict
+arrows_verdict(struct command *c)
+{
+    for (size_t i = 0; i < c->row_count; i++) {
+        const struct command_row *row = &c->rows[i];
+        if (row->table->number != ROW_attempt) continue;
+        const struct row_attempt *attempt = row->row;
+        const enum attempt_state to = attempt_state_named(attempt->state);
+        const enum attempt_state from = row->version ? row->now.state : ATTEMPT_NONE;
+        if (!attempt_may_go(from, to))
+            return say(c, COMMIT_REJECTED, "%.*s cannot go from %s to %s", (int)attempt->id.size,
+                       attempt->id.at, attempt_state_name(from), attempt_state_name(to));
+    }
+    return 0;
+}
+
+enum commit_verdict
+books_verdict(const struct books *books, struct command *c, const struct key_row *key)
+{
+    enum commit_verdict verdict;
+    if (was_written(c, key)) return COMMIT_DONE;
+    if (!owns_its_slot(books, c)) {
+        const struct slot *slot = &books->slots[c->slot];
+        return say(c, COMMIT_FENCED, "slot %u is %s's under epoch %lld", c->slot,
+                   slot->epoch ? slot->owner : "nobody", (long long)slot->epoch);
+    }
+    if ((verdict = key_verdict(c, key))) return verdict;
+    if ((verdict = rows_verdict(c))) return verdict;
+    if ((verdict = arrows_verdict(c))) return verdict;
+    if (c->wrong) return say(c, COMMIT_REJECTED, "%s", c->wrong);
+    return 0;
+}
+
+bool
+books_holds(const struct books *books, const uint8_t slots[static SLOT_BYTES], const char *owner,
+            int64_t incarnation, int64_t *epoch)
+{
+    *epoch = 0;
+    for (uint16_t i = 0; i < SLOT_COUNT; i++) {
+        const struct slot *slot = &books->slots[i];
+        if (!slot_in(slots, i)) continue;
+        if (slot->incarnation != incarnation || strcmp(slot->owner, owner) != 0) return false;
+        if (*epoch && slot->epoch != *epoch) return false;
+        *epoch = slot->epoch;
+    }
+    return *epoch > 0;
+}

@@ -1,0 +1,93 @@
+/* command: one commit that waits to be written, with its bytes.
+ *
+ * It is decoded and checked once, when it arrives: what is malformed, or could not be recognized
+ * when it is sent again, never gets into a batch. What is well-formed and wrong (books that do not
+ * balance, an arrow that attempt.h does not know) is kept with its reason and answered REJECTED in
+ * its turn, after what precedes that verdict. */
+#pragma once
+
+#include "id.h"
+#include "message.h"
+#include "must_use.h"
+#include "row.h"
+#include "versions.h"
+#include <stddef.h>
+#include <stdint.h>
+
+#define COMMAND_ID_BYTES 16
+#define COMMAND_OWNER_MAX 31
+#define COMMAND_DETAIL_MAX 255
+
+/* Whom to answer: kept as bytes, so that this page needs no socket. */
+struct reply_to {
+    uint64_t correlation;
+    uint8_t size;
+    uint8_t id[15];
+    int link; /* the caller's to read */
+};
+
+struct command_row {
+    const struct table *table;
+    int64_t version;    /* the one that is replaced; 0: insert */
+    void *row;          /* its struct */
+    struct version now; /* what is there, as far as it was asked for: see books.h */
+};
+
+struct command_line {
+    uint8_t account;
+    bool of_merchant; /* else the platform's */
+    struct text currency;
+    int64_t amount;
+};
+
+struct command_posting {
+    struct text kind, source;
+    struct command_line *lines;
+    size_t line_count;
+};
+
+/* What the key's row says, when there is one. Borrowed by the verdict until it has been said. */
+struct answer {
+    uint16_t status;
+    struct text body, original_request;
+};
+
+struct command {
+    struct command *next; /* in a queue */
+    struct msg_commit commit;
+    uint16_t slot;
+    bool internal; /* of the ledger itself: owes nothing to a slot, nobody waits for it */
+    char sender[COMMAND_OWNER_MAX + 1];
+    struct reply_to reply;
+
+    struct command_row *rows;
+    size_t row_count;
+    struct command_posting *postings;
+    size_t posting_count;
+    struct msg_event_write *events;
+    size_t event_count;
+    size_t size; /* bytes of its body */
+
+    enum commit_verdict verdict; /* 0 until it is known */
+    struct answer answer;
+    char detail[COMMAND_DETAIL_MAX + 1];
+    const char *wrong; /* well-formed, and to be rejected: why */
+    void *memory;      /* all of the above */
+};
+
+/* Who sent it and where the answer goes. */
+struct command_origin {
+    const char *sender;
+    uint16_t slot;
+    struct reply_to reply;
+};
+
+/* Takes a copy of `bytes`. NULL when they are no commit that can be taken; `reason` then says why,
+ * naming the field at fault. */
+MUST_USE struct command *command_read(const uint8_t *bytes, size_t size,
+                                      const struct command_origin *origin, char *reason,
+                                      size_t reason_size);
+void command_destroy(struct command **command_p);
+
+/* The same command, sent again. */
+bool command_is_same(const struct command *a, const struct command *b);

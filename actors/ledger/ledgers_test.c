@@ -1,0 +1,341 @@
+/* Two ledgers as they run, and a worker that talks to both. */
+#include "commit_maker.h"
+#include "home_for_tests.h"
+#include "loop.h"
+#include "postgres_for_test.h"
+
+#include <criterion/criterion.h>
+#include <criterion/hooks.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+
+ReportHook(PRE_ALL)(struct criterion_test_set *set)
+{
+    (void)set;
+    postgres_start();
+}
+
+ReportHook(POST_ALL)(struct criterion_global_stats *stats)
+{
+    (void)stats;
+    postgres_stop();
+}
+
+static int64_t
+now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* --- the world
+ * ------------------------------------------------------------------------------------------- */
+
+struct ledger {
+    pid_t pid;
+    struct link *link;
+    bool heard, leading;
+    uint64_t epoch;
+};
+
+static struct world {
+    struct node *node;
+    struct loop *loop;
+    struct ledger ledgers[2];
+    uint64_t slots_epoch, verdict;
+    char refusal[32];
+    bool answered;
+} world;
+
+static void
+on_packet(void *state, struct link *from, const struct packet *packet)
+{
+    struct ledger *ledger = state;
+    if (packet->number == MSG_ledger_told) {
+        struct msg_ledger_told m;
+        cr_assert(packet_decode(from, packet, MSG_ledger_told, &m));
+        ledger->heard = true;
+        ledger->leading = m.leading;
+        ledger->epoch = m.epoch;
+    } else if (packet->number == MSG_slots_taken) {
+        struct msg_slots_taken m;
+        cr_assert(packet_decode(from, packet, MSG_slots_taken, &m));
+        world.slots_epoch = m.epoch;
+        world.answered = true;
+    } else if (packet->number == MSG_committed) {
+        struct msg_committed m;
+        cr_assert(packet_decode(from, packet, MSG_committed, &m));
+        world.verdict = m.verdict;
+        world.answered = true;
+    } else if (packet->number == MSG_refused) {
+        struct msg_refused m;
+        cr_assert(packet_decode(from, packet, MSG_refused, &m));
+        snprintf(world.refusal, sizeof world.refusal, "%.*s", (int)m.code.size, m.code.at);
+        world.answered = true;
+    }
+}
+
+static void
+start_ledger(int i)
+{
+    struct ledger *ledger = &world.ledgers[i];
+    ledger->pid = fork();
+    cr_assert_geq(ledger->pid, 0);
+    if (ledger->pid > 0) return;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    const int log = open(in_home("ledger-%d.log", i + 1), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    dup2(log, 2);
+    char name[16];
+    snprintf(name, sizeof name, "ledger-%d", i + 1);
+    execl(FLORIN_LEDGER, "florin-ledger", "--home", home, "--name", name, (char *)NULL);
+    _exit(127);
+}
+
+static void
+world_begin(void)
+{
+    char settings[256];
+    memset(&world, 0, sizeof world);
+    home_make();
+    postgres_fresh();
+    PGconn *conn = postgres_connect("ledger");
+    snprintf(settings, sizeof settings, "postgres_dsn = host=%s dbname=%s\n", PQhost(conn),
+             PQdb(conn));
+    PQfinish(conn);
+    write_in_home("florin.conf", settings, 0600);
+    mkdir(in_home("secrets"), 0700);
+    write_in_home("secrets/postgres_ledger", "none\n", 0600);
+    node_make_keys(home, "ledger-1");
+    node_make_keys(home, "ledger-2");
+    node_make_keys(home, "payments-1");
+    world.node = node_start(home, "payments-1");
+    world.loop = loop_new(world.node);
+    for (int i = 0; i < 2; i++) {
+        world.ledgers[i].link =
+            loop_connect(world.loop, LINK_ledger_commands, i + 1, on_packet, &world.ledgers[i]);
+        start_ledger(i);
+    }
+}
+
+static void
+end_ledger(int i, int signal)
+{
+    kill(world.ledgers[i].pid, signal);
+    waitpid(world.ledgers[i].pid, NULL, 0);
+    world.ledgers[i].pid = 0;
+}
+
+static void
+world_end(void)
+{
+    for (int i = 0; i < 2; i++)
+        if (world.ledgers[i].pid) end_ledger(i, SIGKILL);
+    loop_destroy(&world.loop);
+    node_stop(&world.node);
+    home_remove();
+}
+
+/* --- what a worker does
+ * ----------------------------------------------------------------------------------- */
+
+/* Until one leads whose epoch is above that; its index. */
+static int
+wait_for_leader(uint64_t above, int64_t *took_ms)
+{
+    const int64_t start_ms = now_ms();
+    for (;;) {
+        *took_ms = now_ms() - start_ms;
+        cr_assert_lt(*took_ms, 30000, "nobody leads");
+        for (int i = 0; i < 2; i++) {
+            const struct msg_ledger_beat beat = {0};
+            if (world.ledgers[i].heard && world.ledgers[i].leading &&
+                world.ledgers[i].epoch > above)
+                return i;
+            (void)link_send(world.ledgers[i].link, (struct envelope){.to = NULL}, MSG_ledger_beat,
+                            &beat);
+        }
+        loop_once(world.loop, 20);
+    }
+}
+
+static void
+wait_for_answer(void)
+{
+    const int64_t start_ms = now_ms();
+    while (!world.answered) {
+        loop_once(world.loop, 100);
+        cr_assert_lt(now_ms() - start_ms, 10000, "no answer");
+    }
+}
+
+static void
+take_all_slots(int leader)
+{
+    uint8_t all[SLOT_BYTES];
+    memset(all, 0xff, sizeof all);
+    const struct msg_slots_take m = {
+        HAS_slots_take_slots | HAS_slots_take_incarnation, {(const char *)all, sizeof all}, 7};
+    world.answered = false;
+    cr_assert(link_send(world.ledgers[leader].link,
+                        (struct envelope){.correlation = link_next_correlation()}, MSG_slots_take,
+                        &m));
+    wait_for_answer();
+    cr_assert_gt(world.slots_epoch, 0);
+}
+
+static void
+send_commit(int ledger, const struct wish *wish)
+{
+    const struct text bytes = wish_bytes(wish);
+    world.answered = false;
+    world.verdict = 0;
+    world.refusal[0] = 0;
+    cr_assert(link_forward(world.ledgers[ledger].link,
+                           (struct envelope){.slot = slot_of(TEXT(TEST_MERCHANT)),
+                                             .correlation = link_next_correlation()},
+                           MSG_commit, (const uint8_t *)bytes.at, bytes.size));
+}
+
+static uint64_t
+commit(int ledger, char id, uint64_t repeated)
+{
+    const char key[2] = {id, 0}, event[] = {'e', 'v', 't', '_', id, 0};
+    send_commit(ledger, &(struct wish){.id = id,
+                                       .claim = 1,
+                                       .key = key,
+                                       .epoch = world.slots_epoch,
+                                       .repeated = repeated,
+                                       .events = {event}});
+    wait_for_answer();
+    return world.verdict;
+}
+
+/* --- plays
+ * -------------------------------------------------------------------------------------------------
+ */
+
+Test(ledgers, one_leads_and_the_other_says_that_it_does_not, .timeout = 60)
+{
+    int64_t took_ms;
+    world_begin();
+    const int leader = wait_for_leader(0, &took_ms);
+    take_all_slots(leader);
+    cr_expect_eq(commit(leader, 'a', 0), COMMIT_DONE);
+    while (!world.ledgers[!leader].heard) {
+        const struct msg_ledger_beat beat = {0};
+        (void)link_send(world.ledgers[!leader].link, (struct envelope){.to = NULL}, MSG_ledger_beat,
+                        &beat);
+        loop_once(world.loop, 20);
+    }
+    cr_expect(!world.ledgers[!leader].leading);
+    commit(!leader, 'b', 0);
+    cr_expect_str_eq(world.refusal, "unroutable");
+    world_end();
+}
+
+Test(ledgers, when_the_leader_is_killed_the_other_goes_on_at_once, .timeout = 60)
+{
+    int64_t took_ms;
+    world_begin();
+    const int leader = wait_for_leader(0, &took_ms);
+    take_all_slots(leader);
+    cr_expect_eq(commit(leader, 'a', 0), COMMIT_DONE);
+    /* Both are ready: the standby waits for the lock. */
+    while (strcmp(postgres_value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = "
+                                 "'advisory' AND datname = current_database()"),
+                  "1") != 0)
+        loop_once(world.loop, 10);
+    end_ledger(leader, SIGKILL);
+    cr_expect_eq(wait_for_leader(world.ledgers[leader].epoch, &took_ms), !leader);
+    cr_expect_lt(took_ms, 1000, "it took %lld ms", (long long)took_ms);
+    cr_expect_eq(commit(!leader, 'a', 1), COMMIT_DONE);
+    cr_expect_eq(commit(!leader, 'b', 0), COMMIT_DONE);
+    cr_expect_str_eq(postgres_value("SELECT count(*) FROM idempotency"), "2");
+    /* and whoever comes back stands by */
+    world.ledgers[leader].heard = false;
+    start_ledger(leader);
+    while (!world.ledgers[leader].heard)
+        wait_for_leader(0, &took_ms), loop_once(world.loop, 20);
+    world_end();
+}
+
+Test(ledgers, a_leader_that_stands_still_is_replaced_and_ends_when_it_wakes, .timeout = 60)
+{
+    int64_t took_ms;
+    int status;
+    world_begin();
+    const int leader = wait_for_leader(0, &took_ms);
+    take_all_slots(leader);
+    while (strcmp(postgres_value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = "
+                                 "'advisory' AND datname = current_database()"),
+                  "1") != 0)
+        loop_once(world.loop, 10);
+    kill(world.ledgers[leader].pid, SIGSTOP);
+    cr_expect_eq(wait_for_leader(world.ledgers[leader].epoch, &took_ms), !leader);
+    cr_expect_lt(took_ms, 4000, "it took %lld ms", (long long)took_ms);
+    cr_expect_eq(commit(!leader, 'a', 0), COMMIT_DONE);
+    kill(world.ledgers[leader].pid, SIGCONT);
+    waitpid(world.ledgers[leader].pid, &status, 0);
+    world.ledgers[leader].pid = 0;
+    cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+    world_end();
+}
+
+Test(ledgers, a_session_that_is_ended_costs_no_answer, .timeout = 60)
+{
+    int64_t took_ms;
+    world_begin();
+    int leader = wait_for_leader(0, &took_ms);
+    end_ledger(!leader, SIGTERM); /* alone: it has to lead again by itself */
+    take_all_slots(leader);
+    cr_expect_eq(commit(leader, 'a', 0), COMMIT_DONE);
+    const uint64_t epoch = world.ledgers[leader].epoch;
+    postgres_value("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = "
+                   "'ledger' AND datname = current_database()");
+    cr_expect_eq(wait_for_leader(epoch, &took_ms), leader);
+    cr_expect_lt(took_ms, 2000, "it took %lld ms", (long long)took_ms);
+    cr_expect_eq(commit(leader, 'a', 1), COMMIT_DONE);
+    cr_expect_eq(commit(leader, 'b', 0), COMMIT_DONE);
+    cr_expect_str_eq(postgres_value("SELECT count(*) || '/' || max(sequence) FROM event"), "2/2");
+    world_end();
+}
+
+Test(ledgers, what_is_malformed_is_refused_and_others_are_served, .timeout = 60)
+{
+    int64_t took_ms;
+    world_begin();
+    const int leader = wait_for_leader(0, &took_ms);
+    take_all_slots(leader);
+    const struct text bytes = wish_bytes(&(struct wish){.claim = 0});
+    world.answered = false;
+    cr_assert(link_forward(world.ledgers[leader].link,
+                           (struct envelope){.slot = slot_of(TEXT(TEST_MERCHANT)),
+                                             .correlation = link_next_correlation()},
+                           MSG_commit, (const uint8_t *)bytes.at, bytes.size));
+    wait_for_answer();
+    cr_expect_str_eq(world.refusal, "malformed");
+    cr_expect_eq(commit(leader, 'a', 0), COMMIT_DONE);
+    world_end();
+}
+
+Test(ledgers, at_the_end_what_waits_is_written_first, .timeout = 60)
+{
+    int64_t took_ms;
+    int status;
+    world_begin();
+    const int leader = wait_for_leader(0, &took_ms);
+    take_all_slots(leader);
+    send_commit(leader,
+                &(struct wish){.id = 'a', .claim = 1, .key = "a", .epoch = world.slots_epoch});
+    wait_for_answer();
+    kill(world.ledgers[leader].pid, SIGTERM);
+    waitpid(world.ledgers[leader].pid, &status, 0);
+    world.ledgers[leader].pid = 0;
+    cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    world_end();
+}

@@ -1,0 +1,415 @@
+/* florin-ledger: the only writer of money and of payment state.
+ *
+ * Takes commits from all workers, writes those that wait together (the next batch is all that
+ * arrived while the last one was being committed), answers after the COMMIT and tells the tap. Two
+ * of them run: one leads, the other stands by (leadership.h). */
+#include "batch.h"
+#include "clock.h"
+#include "leadership.h"
+#include "log.h"
+#include "loop.h"
+#include "pg.h"
+#include "queue.h"
+#include "random.h"
+#include "settings.h"
+#include "settle.h"
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TAKES_MAX 64
+#define HEAD_MS 250
+#define SETTLE_MS 1000
+#define DUE_ARENA_BYTES (8u << 20) /* 500 rows of balance_transaction */
+
+struct ledger {
+    struct loop *loop;
+    struct link *commands, *tap;
+    struct settings settings;
+    struct leadership *leadership;
+    struct batch *batch;
+    struct queue *queue;
+    struct command **next_batch; /* settings.batch_max of them */
+    struct take takes[TAKES_MAX];
+    size_t take_count;
+    struct arena *arena;
+    size_t settling; /* commands of ours that are not written yet */
+    int64_t settle_ms, head_ms;
+    int watched; /* the engine's descriptor, or -1 */
+};
+
+static bool
+leads(const struct ledger *ledger)
+{
+    return leadership_state(ledger->leadership) == LEADERSHIP_LEADING;
+}
+
+/* --- answers
+ * --------------------------------------------------------------------------------------------- */
+
+static struct reply_to
+reply_of(const struct packet *packet)
+{
+    struct reply_to reply = {.correlation = packet->correlation, .size = packet->peer.size};
+    static_assert(sizeof reply.id == sizeof packet->peer.id, "");
+    memcpy(reply.id, packet->peer.id, sizeof reply.id);
+    return reply;
+}
+
+static void
+answer(struct ledger *ledger, const struct reply_to *reply, uint16_t slot,
+       enum message_number number, const void *body)
+{
+    struct peer peer = {.size = reply->size};
+    memcpy(peer.id, reply->id, sizeof peer.id);
+    const struct envelope envelope = {.to = &peer, .slot = slot, .correlation = reply->correlation};
+    (void)link_send(ledger->commands, envelope, number, body);
+}
+
+static void
+refuse(struct ledger *ledger, const struct packet *packet, const char *code, const char *reason)
+{
+    const struct msg_refused refused = {HAS_refused_code | HAS_refused_reason, text_of(code),
+                                        text_of(reason)};
+    const struct reply_to reply = reply_of(packet);
+    answer(ledger, &reply, packet->slot, MSG_refused, &refused);
+}
+
+static void
+answer_verdict(struct ledger *ledger, const struct command *c)
+{
+    struct msg_committed m = {
+        .has = HAS_committed_id | HAS_committed_verdict,
+        .id = c->commit.id,
+        .verdict = (uint64_t)c->verdict,
+    };
+    if (c->verdict == COMMIT_ANSWERED) {
+        m.has |= HAS_committed_status | HAS_committed_body;
+        m.status = c->answer.status;
+        m.body = c->answer.body;
+        if (c->answer.original_request.at) m.has |= HAS_committed_original_request;
+        m.original_request = c->answer.original_request;
+    }
+    if (c->detail[0]) {
+        m.has |= HAS_committed_detail;
+        m.detail = text_of(c->detail);
+    }
+    answer(ledger, &c->reply, c->slot, MSG_committed, &m);
+}
+
+/* --- what the engine tells
+ * ----------------------------------------------------------------------------- */
+
+static void
+on_verdict(void *state, struct command **command_p)
+{
+    struct ledger *ledger = state;
+    struct command *c = *command_p;
+    if (c->verdict == COMMIT_REJECTED)
+        log_event(LOG_ERROR, "commit.rejected", "merchant=%.*s request=%.*s detail=\"%s\"",
+                  (int)c->commit.merchant.size, c->commit.merchant.at, (int)c->commit.request.size,
+                  c->commit.request.at ? c->commit.request.at : "", c->detail);
+    if (c->internal)
+        ledger->settling--;
+    else
+        answer_verdict(ledger, c);
+    command_destroy(command_p);
+}
+
+static void
+on_event(void *state, int64_t sequence, const struct command *c,
+         const struct msg_event_write *event)
+{
+    struct ledger *ledger = state;
+    const struct msg_event_published m = {
+        .has = HAS_event_published_sequence | HAS_event_published_id | HAS_event_published_type |
+               HAS_event_published_merchant | HAS_event_published_object |
+               HAS_event_published_created,
+        .sequence = (uint64_t)sequence,
+        .id = event->id,
+        .type = event->type,
+        .merchant = c->commit.merchant,
+        .object = event->object,
+        .created = event->created,
+    };
+    (void)link_send(ledger->tap, (struct envelope){.slot = c->slot}, MSG_event_published, &m);
+}
+
+static void
+on_taken(void *state, const struct take *take)
+{
+    struct ledger *ledger = state;
+    const struct msg_slots_taken m = {
+        HAS_slots_taken_slots | HAS_slots_taken_epoch,
+        {(const char *)take->slots, SLOT_BYTES},
+        (uint64_t)take->epoch,
+    };
+    log_event(LOG_INFO, "slots.taken", "owner=%s count=%u epoch=%" PRId64, take->owner,
+              slot_count(take->slots), take->epoch);
+    answer(ledger, &take->reply, 0, MSG_slots_taken, &m);
+}
+
+static void
+on_due(void *state, const PGresult *rows)
+{
+    struct ledger *ledger = state;
+    arena_reset(ledger->arena);
+    for (int i = 0; i < PQntuples(rows); i++) {
+        struct row_balance_transaction row;
+        uint8_t id[COMMAND_ID_BYTES];
+        char reason[128] = "not a row";
+        struct command *c = NULL;
+        random_bytes(id, sizeof id);
+        if (pg_row(ROW_balance_transaction, rows, i, ledger->arena, &row))
+            c = settle_command(&row, id, reason, sizeof reason);
+        if (!c) {
+            log_event(LOG_ERROR, "settle.refused", "row=%s reason=\"%s\"", PQgetvalue(rows, i, 0),
+                      reason);
+            continue;
+        }
+        ledger->settling++;
+        queue_put(ledger->queue, &c);
+    }
+}
+
+/* --- what comes in
+ * -------------------------------------------------------------------------------------- */
+
+static void
+on_beat(struct ledger *ledger, const struct packet *packet)
+{
+    const struct msg_ledger_told told = {HAS_ledger_told_leading | HAS_ledger_told_epoch,
+                                         leads(ledger),
+                                         (uint64_t)batch_books(ledger->batch)->epoch};
+    const struct reply_to reply = reply_of(packet);
+    answer(ledger, &reply, packet->slot, MSG_ledger_told, &told);
+}
+
+static void
+on_slots_take(struct ledger *ledger, const struct packet *packet)
+{
+    struct msg_slots_take m;
+    if (!packet_decode(ledger->commands, packet, MSG_slots_take, &m)) return;
+    if (!leads(ledger)) {
+        refuse(ledger, packet, "unroutable", "this ledger does not lead");
+        return;
+    }
+    size_t at = 0; /* one wish per worker: the last one counts */
+    while (at < ledger->take_count && strcmp(ledger->takes[at].owner, packet->sender) != 0)
+        at++;
+    if (at == TAKES_MAX) {
+        refuse(ledger, packet, "busy", "too many workers take slots at once");
+        return;
+    }
+    if (at == ledger->take_count) ledger->take_count++;
+    struct take *take = &ledger->takes[at];
+    *take = (struct take){.incarnation = (int64_t)m.incarnation, .reply = reply_of(packet)};
+    memcpy(take->slots, m.slots.at, SLOT_BYTES);
+    snprintf(take->owner, sizeof take->owner, "%s", packet->sender);
+}
+
+static void
+on_commit(struct ledger *ledger, const struct packet *packet)
+{
+    const struct command_origin origin = {packet->sender, packet->slot, reply_of(packet)};
+    char reason[128];
+    if (!leads(ledger)) {
+        refuse(ledger, packet, "unroutable", "this ledger does not lead");
+        return;
+    }
+    struct command *c = command_read(packet->body, packet->size, &origin, reason, sizeof reason);
+    if (!c) {
+        log_event(LOG_WARNING, "commit.malformed", "sender=%s reason=\"%s\"", packet->sender,
+                  reason);
+        refuse(ledger, packet, "malformed", reason);
+        return;
+    }
+    if (c->commit.repeated && batch_redirect(ledger->batch, c)) {
+        command_destroy(&c);
+        return;
+    }
+    if (!c->commit.urgency &&
+        queue_count(ledger->queue) >= (size_t)ledger->settings.ledger_queue_max) {
+        c->verdict = COMMIT_BUSY;
+        answer_verdict(ledger, c);
+        command_destroy(&c);
+        return;
+    }
+    queue_put(ledger->queue, &c);
+}
+
+static void
+on_packet(void *state, struct link *from, const struct packet *packet)
+{
+    struct ledger *ledger = state;
+    (void)from;
+    switch (packet->number) {
+    case MSG_ledger_beat: on_beat(ledger, packet); break;
+    case MSG_slots_take: on_slots_take(ledger, packet); break;
+    case MSG_commit: on_commit(ledger, packet); break;
+    default: refuse(ledger, packet, "forbidden", "the ledger does not take this message"); break;
+    }
+}
+
+/* --- a turn
+ * ---------------------------------------------------------------------------------------------- */
+
+/* Gives the idle engine its next thing; false when there is none. Slots first: whoever takes them
+ * over has payments to finish. */
+static bool
+start_next(struct ledger *ledger, int64_t mono_ms)
+{
+    const int64_t now_s = clock_wall_ms() / 1000;
+    if (ledger->take_count > 0) {
+        const struct take take = ledger->takes[0];
+        ledger->takes[0] = ledger->takes[--ledger->take_count];
+        batch_take(ledger->batch, &take);
+        return true;
+    }
+    const size_t count =
+        queue_take(ledger->queue, ledger->next_batch, (size_t)ledger->settings.batch_max);
+    if (count) {
+        batch_write(ledger->batch, ledger->next_batch, count, now_s);
+        return true;
+    }
+    if (ledger->settling == 0 && mono_ms >= ledger->settle_ms && !loop_stopping(ledger->loop)) {
+        ledger->settle_ms = mono_ms + SETTLE_MS;
+        batch_find_due(ledger->batch, now_s);
+        return true;
+    }
+    return false;
+}
+
+static void
+unwatch(struct ledger *ledger)
+{
+    if (ledger->watched >= 0) loop_unwatch(ledger->loop, ledger->watched);
+    ledger->watched = -1;
+}
+
+/* The turn goes on with the engine; this only wakes the loop. */
+static void
+on_ready(void *state, int fd, short events)
+{
+    (void)state;
+    (void)fd;
+    (void)events;
+}
+
+static void
+watch(struct ledger *ledger)
+{
+    const int fd = batch_fd(ledger->batch);
+    if (fd != ledger->watched) unwatch(ledger);
+    ledger->watched = fd;
+    if (fd >= 0) loop_watch(ledger->loop, fd, batch_poll_events(ledger->batch), on_ready, ledger);
+}
+
+static void
+publish_head(struct ledger *ledger, int64_t mono_ms)
+{
+    const struct msg_events_head m = {HAS_events_head_sequence,
+                                      (uint64_t)batch_books(ledger->batch)->event_head};
+    if (mono_ms < ledger->head_ms) return;
+    ledger->head_ms = mono_ms + HEAD_MS;
+    (void)link_send(ledger->tap, (struct envelope){.to = NULL}, MSG_events_head, &m);
+}
+
+/* The engine, as far as it goes. */
+static enum batch_state
+drive(struct ledger *ledger, int64_t mono_ms)
+{
+    enum batch_state state;
+    while ((state = batch_step(ledger->batch, mono_ms)) == BATCH_IDLE)
+        if (!start_next(ledger, mono_ms)) break;
+    if (state == BATCH_FENCED) die("Another ledger has taken the lead.");
+    if (state == BATCH_LOST) {
+        unwatch(ledger);
+        leadership_lost(ledger->leadership);
+    }
+    return state;
+}
+
+static int64_t
+least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t
+on_turn(void *state, int64_t mono_ms)
+{
+    struct ledger *ledger = state;
+    int64_t again_ms = leadership_turn(ledger->leadership, mono_ms);
+    enum batch_state engine = BATCH_LOST;
+    if (leads(ledger)) {
+        engine = drive(ledger, mono_ms);
+        publish_head(ledger, mono_ms);
+    }
+    if (leads(ledger)) {
+        watch(ledger);
+        again_ms = least(again_ms, ledger->head_ms - mono_ms);
+        const int64_t retry_ms = batch_retry_ms(ledger->batch);
+        if (retry_ms) again_ms = least(again_ms, retry_ms - mono_ms);
+    }
+    if (loop_stopping(ledger->loop) && engine != BATCH_BUSY) loop_stop(ledger->loop);
+    return again_ms < 0 ? 0 : again_ms;
+}
+
+/* --- start
+ * ------------------------------------------------------------------------------------------------
+ */
+
+static const char help[] =
+    "florin-ledger: the only writer of Florin's books; two run, one leads and one stands by.\n"
+    "\n"
+    "  florin-ledger --home DIR --name ledger-1|ledger-2\n"
+    "\n"
+    "It is started by florin-supervisor; by hand, for example:\n"
+    "\n"
+    "  florin-ledger --home var --name ledger-1\n";
+
+int
+main(int argc, char **argv)
+{
+    const char *home = NULL, *name = "ledger-1";
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0) return fputs(help, stdout) < 0;
+        if (i + 1 < argc && strcmp(argv[i], "--home") == 0)
+            home = argv[++i];
+        else if (i + 1 < argc && strcmp(argv[i], "--name") == 0)
+            name = argv[++i];
+        else
+            die("florin-ledger: \"%s\" is not understood here; try --help", argv[i]);
+    }
+    if (!home) die("florin-ledger: --home is missing; try --help");
+    if (strcmp(name, "ledger-1") != 0 && strcmp(name, "ledger-2") != 0)
+        die("florin-ledger: there are ledger-1 and ledger-2, and no \"%s\"", name);
+
+    struct node *node = node_start(home, name);
+    static struct ledger ledger = {.watched = -1};
+    const struct batch_callbacks callbacks = {&ledger, on_verdict, on_event, on_taken, on_due};
+    settings_load(home, &ledger.settings);
+    ledger.next_batch = calloc((size_t)ledger.settings.batch_max, sizeof *ledger.next_batch);
+    assert(ledger.next_batch);
+    ledger.arena = arena_new(DUE_ARENA_BYTES);
+    ledger.queue = queue_new();
+    ledger.batch = batch_new(&callbacks);
+    ledger.loop = loop_new(node);
+    ledger.commands = loop_bind(ledger.loop, LINK_ledger_commands, on_packet, &ledger);
+    ledger.tap = loop_bind(ledger.loop, LINK_ledger_tap, NULL, NULL);
+    ledger.leadership = leadership_new(ledger.loop, ledger.batch);
+    loop_on_turn(ledger.loop, on_turn, &ledger);
+    loop_run(ledger.loop);
+
+    leadership_destroy(&ledger.leadership);
+    batch_destroy(&ledger.batch);
+    queue_destroy(&ledger.queue);
+    arena_destroy(&ledger.arena);
+    free(ledger.next_batch);
+    loop_destroy(&ledger.loop);
+    node_stop(&node);
+    return 0;
+}

@@ -1,0 +1,131 @@
+#include "queue.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BATCH_BYTES_MAX (8u << 20) /* of commands in one batch */
+#define TOUCHED_MAX 8192           /* rows and keys; a power of two */
+
+struct list {
+    struct command *first, **last;
+    size_t count;
+};
+
+struct queue {
+    struct list lists[2]; /* by urgency */
+    uint64_t touched[TOUCHED_MAX];
+    size_t touched_count;
+};
+
+struct queue *
+queue_new(void)
+{
+    struct queue *q = calloc(1, sizeof *q);
+    assert(q);
+    for (int i = 0; i < 2; i++)
+        q->lists[i].last = &q->lists[i].first;
+    return q;
+}
+
+void
+queue_destroy(struct queue **queue_p)
+{
+    if (!*queue_p) return;
+    for (int i = 0; i < 2; i++)
+        for (struct command *c = (*queue_p)->lists[i].first, *next; c; c = next) {
+            next = c->next;
+            command_destroy(&c);
+        }
+    free(*queue_p);
+    *queue_p = NULL;
+}
+
+size_t
+queue_count(const struct queue *queue)
+{
+    return queue->lists[0].count + queue->lists[1].count;
+}
+
+void
+queue_put(struct queue *queue, struct command **command_p)
+{
+    struct command *c = *command_p;
+    struct list *list = &queue->lists[c->commit.urgency];
+    *command_p = NULL;
+    if (c->commit.repeated)
+        for (struct command *other = list->first; other; other = other->next) {
+            if (!command_is_same(other, c)) continue;
+            other->reply = c->reply;
+            command_destroy(&c);
+            return;
+        }
+    c->next = NULL;
+    *list->last = c;
+    list->last = &c->next;
+    list->count++;
+}
+
+/* --- what a command touches
+ * ------------------------------------------------------------------------ */
+
+static uint64_t
+mixed(uint64_t hash, struct text text)
+{
+    for (size_t i = 0; i < text.size; i++)
+        hash = (hash ^ (uint8_t)text.at[i]) * UINT64_C(0x100000001b3);
+    return hash ^ hash >> 29;
+}
+
+/* False when it stood there already. Two things with one number only wait for each other. */
+static bool
+touch(struct queue *queue, uint64_t thing)
+{
+    thing |= 1; /* zero: a free place */
+    for (size_t i = thing >> 7;; i++) {
+        uint64_t *place = &queue->touched[i & (TOUCHED_MAX - 1)];
+        if (*place == thing) return false;
+        if (*place) continue;
+        *place = thing;
+        queue->touched_count++;
+        return true;
+    }
+}
+
+/* Marks all that it touches; false when something was touched by an earlier one. */
+static bool
+touch_all(struct queue *queue, const struct command *c)
+{
+    const uint64_t start = mixed(UINT64_C(0xcbf29ce484222325), c->commit.merchant);
+    bool free = touch(queue, mixed(1, c->commit.id));
+    if (c->commit.claim) free &= touch(queue, mixed(start ^ 0xff, c->commit.key));
+    for (size_t i = 0; i < c->row_count; i++)
+        free &= touch(queue, mixed(start ^ c->rows[i].table->number, row_id(c->rows[i].row)));
+    return free;
+}
+
+size_t
+queue_take(struct queue *queue, struct command **batch, size_t max)
+{
+    size_t count = 0, bytes = 0;
+    memset(queue->touched, 0, sizeof queue->touched);
+    queue->touched_count = 0;
+    for (int urgency = 1; urgency >= 0; urgency--) {
+        struct list *list = &queue->lists[urgency];
+        for (struct command **at = &list->first; *at && count < max;) {
+            struct command *c = *at;
+            const bool full = queue->touched_count + c->row_count + 2 > TOUCHED_MAX / 2;
+            if (count && (full || bytes + c->size > BATCH_BYTES_MAX)) return count;
+            if (!touch_all(queue, c)) {
+                at = &c->next;
+                continue;
+            }
+            if (!(*at = c->next)) list->last = at;
+            list->count--;
+            c->next = NULL;
+            bytes += c->size;
+            batch[count++] = c;
+        }
+    }
+    return count;
+}

@@ -1,0 +1,240 @@
+#include "statements.h"
+
+#include "attempt.h"
+#include "pg.h"
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SQL_MAX 8192
+
+struct sql {
+    char text[SQL_MAX];
+    size_t size;
+};
+
+static void put(struct sql *sql, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void
+put(struct sql *sql, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    const int size = vsnprintf(sql->text + sql->size, SQL_MAX - sql->size, format, arguments);
+    va_end(arguments);
+    assert(size >= 0 && sql->size + (size_t)size < SQL_MAX);
+    sql->size += (size_t)size;
+}
+
+/* --- of the tables in rows.def
+ * ------------------------------------------------------------------------ */
+
+static struct table_statements made[64];
+
+// clang-format off
+static const char kinds_of_columns[] = {
+    [COLUMN_TEXT] = 't', [COLUMN_JSON] = 't', [COLUMN_BYTES] = 'y',
+    [COLUMN_I64]  = 'l', [COLUMN_OPT]  = 'l', [COLUMN_FLAG]  = 'b',
+};
+// clang-format on
+
+const struct table_statements *
+table_statements(size_t index)
+{
+    struct table_statements *s = &made[index];
+    assert(index < table_count && table_count <= sizeof made / sizeof made[0]);
+    if (s->table) return s;
+    s->table = tables[index];
+    for (size_t i = 0; i < s->table->column_count; i++)
+        s->kinds[i] = kinds_of_columns[s->table->columns[i].kind];
+    snprintf(s->find, sizeof s->find, "find_%s", s->table->name);
+    snprintf(s->insert, sizeof s->insert, "insert_%s", s->table->name);
+    snprintf(s->update, sizeof s->update, "update_%s", s->table->name);
+    return s;
+}
+
+/* unnest($1::text[], $2::bigint[], …) */
+static void
+put_unnest(struct sql *sql, const char *kinds)
+{
+    put(sql, "unnest(");
+    for (int i = 0; kinds[i]; i++)
+        put(sql, "%s$%d::%s", i ? ", " : "", i + 1, array_type(kinds[i]));
+    put(sql, ")");
+}
+
+static void
+put_columns(struct sql *sql, const struct table *t)
+{
+    sql->size += pg_columns((enum row_table)t->number, sql->text + sql->size, SQL_MAX - sql->size);
+}
+
+static void
+make_find(struct sql *sql, const struct table_statements *s)
+{
+    put(sql, "SELECT n.ordinal, t.version, %s FROM ",
+        s->table->number == ROW_attempt ? "t.state" : "NULL::text");
+    put_unnest(sql, KINDS_FIND);
+    put(sql, " WITH ORDINALITY AS n(merchant, id, ordinal) JOIN %s t USING (merchant, id)",
+        s->table->name);
+}
+
+static void
+make_insert(struct sql *sql, const struct table_statements *s)
+{
+    put(sql, "INSERT INTO %s (", s->table->name);
+    put_columns(sql, s->table);
+    put(sql, ") SELECT * FROM ");
+    put_unnest(sql, s->kinds);
+}
+
+/* Every arrow that attempt.h knows, as SQL. */
+static void
+put_arrows(struct sql *sql)
+{
+    const char *between = "";
+    put(sql, " AND (t.state, n.state) IN (");
+    for (int from = ATTEMPT_NONE + 1; from < ATTEMPT_STATE_COUNT; from++)
+        for (int to = ATTEMPT_NONE + 1; to < ATTEMPT_STATE_COUNT; to++) {
+            const enum attempt_state a = (enum attempt_state)from, b = (enum attempt_state)to;
+            if (!attempt_may_go(a, b)) continue;
+            put(sql, "%s('%s', '%s')", between, attempt_state_name(a), attempt_state_name(b));
+            between = ", ";
+        }
+    put(sql, ")");
+}
+
+static void
+make_update(struct sql *sql, const struct table_statements *s)
+{
+    const struct table *t = s->table;
+    put(sql, "WITH changed AS (UPDATE %s t SET ", t->name);
+    for (size_t i = COLUMN_VERSION; i < t->column_count; i++)
+        put(sql, "%s\"%s\" = n.\"%s\"", i > COLUMN_VERSION ? ", " : "", t->columns[i].name,
+            t->columns[i].name);
+    put(sql, " FROM ");
+    put_unnest(sql, s->kinds);
+    put(sql, " AS n(");
+    put_columns(sql, t);
+    put(sql, ") WHERE t.merchant = n.merchant AND t.id = n.id AND t.version = n.version - 1");
+    if (t->number == ROW_attempt) put_arrows(sql);
+    put(sql, " RETURNING 1) SELECT expect((SELECT count(*) FROM changed), $%zu::bigint, '%s')",
+        t->column_count + 1, t->name);
+}
+
+/* --- the others
+ * ------------------------------------------------------------------------------------------ */
+
+// clang-format off
+/* $U stands for unnest of the statement's columns; a number may follow as last parameter. */
+static const struct statement {
+    const char *name, *kinds, *before, *after;
+} others[] = {
+    {STATEMENT_BEGIN,    NULL, "BEGIN", ""},
+    {STATEMENT_COMMIT,   NULL, "COMMIT", ""},
+    {STATEMENT_ROLLBACK, NULL, "ROLLBACK", ""},
+    {STATEMENT_LEAD, NULL,
+     "UPDATE ledger_leader SET epoch = epoch + 1, holder = $1::text, backend_pid = pg_backend_pid()"
+     " RETURNING epoch, last_batch, event_head, transaction_head, cluster", ""},
+    {STATEMENT_FENCE, NULL,
+     "WITH changed AS (UPDATE ledger_leader SET last_batch = $2::bigint, event_head = $3::bigint,"
+     " transaction_head = $4::bigint WHERE epoch = $1::bigint RETURNING 1)"
+     " SELECT expect((SELECT count(*) FROM changed), 1, 'ledger_leader')", ""},
+    {STATEMENT_SLOTS, NULL, "SELECT slot, epoch, owner, incarnation FROM slot", ""},
+    {STATEMENT_SLOTS_TAKE, KINDS_SLOTS_TAKE,
+     "INSERT INTO slot (slot, epoch, owner, incarnation) SELECT * FROM ",
+     " ON CONFLICT (slot) DO UPDATE SET epoch = excluded.epoch, owner = excluded.owner,"
+     " incarnation = excluded.incarnation"},
+    {STATEMENT_KEY_FIND, KINDS_KEY_FIND,
+     "SELECT n.ordinal, i.request_hash, i.path, i.command, i.request, i.status, i.body FROM ",
+     " WITH ORDINALITY AS n(merchant, key, ordinal) JOIN idempotency i USING (merchant, key)"},
+    {STATEMENT_KEY_CLAIM, KINDS_KEY_CLAIM,
+     "INSERT INTO idempotency"
+     " (merchant, key, request_hash, path, command, request, status, body, created) SELECT * FROM ", ""},
+    {STATEMENT_KEY_ANSWER, KINDS_KEY_ANSWER,
+     "WITH changed AS (UPDATE idempotency i SET status = n.status, body = n.body FROM ",
+     " AS n(merchant, key, status, body) WHERE i.merchant = n.merchant AND i.key = n.key"
+     " AND i.status IS NULL RETURNING 1)"
+     " SELECT expect((SELECT count(*) FROM changed), $5::bigint, 'idempotency')"},
+    {STATEMENT_EVENT, KINDS_EVENT,
+     "INSERT INTO event (sequence, id, merchant, type, object, data, previous, created,"
+     " api_version, request, key) SELECT * FROM ", ""},
+    {STATEMENT_TRANSACTION, KINDS_TRANSACTION,
+     "INSERT INTO ledger_transaction (id, merchant, kind, source, created) SELECT * FROM ", ""},
+    {STATEMENT_ENTRY, KINDS_ENTRY,
+     "INSERT INTO entry (transaction, line, account, merchant, currency, amount) SELECT * FROM ", ""},
+    {STATEMENT_BALANCE, KINDS_BALANCE,
+     "INSERT INTO balance (merchant, account, currency, amount) SELECT * FROM ",
+     " ON CONFLICT (merchant, account, currency)"
+     " DO UPDATE SET amount = balance.amount + excluded.amount"},
+};
+// clang-format on
+
+/* Always by index and one by one: a plan that was made when a table was small must not read all of
+ * it when it is large. A statement or a transaction that hangs ends; a backend whose client is gone
+ * notices (RELIABILITY c4). */
+static const char session[] = "SET plan_cache_mode = force_generic_plan; SET jit = off;"
+                              "SET enable_seqscan = off; SET enable_hashjoin = off;"
+                              "SET enable_mergejoin = off; SET statement_timeout = '5s';"
+                              "SET idle_in_transaction_session_timeout = '2s';"
+                              "SET client_connection_check_interval = '1s';"
+                              "SET tcp_user_timeout = 3000; SET synchronous_commit = on;"
+                              "SET bytea_output = hex";
+
+static bool
+worked(PGconn *conn, PGresult *result, char *error, size_t error_size)
+{
+    const ExecStatusType status = PQresultStatus(result);
+    const bool fine = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
+    if (!fine) {
+        const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+        snprintf(error, error_size, "%s", message ? message : PQerrorMessage(conn));
+    }
+    PQclear(result);
+    return fine;
+}
+
+static bool
+prepare(PGconn *conn, const char *name, const struct sql *sql, char *error, size_t error_size)
+{
+    return worked(conn, PQprepare(conn, name, sql->text, 0, NULL), error, error_size);
+}
+
+static bool
+prepare_table(PGconn *conn, const struct table_statements *s, char *error, size_t error_size)
+{
+    struct sql find = {.size = 0}, insert = {.size = 0}, update = {.size = 0};
+    make_find(&find, s);
+    make_insert(&insert, s);
+    make_update(&update, s);
+    return prepare(conn, s->find, &find, error, error_size) &&
+           prepare(conn, s->insert, &insert, error, error_size) &&
+           prepare(conn, s->update, &update, error, error_size);
+}
+
+static bool
+prepare_due(PGconn *conn, char *error, size_t error_size)
+{
+    struct sql sql = {.size = 0};
+    put(&sql, "SELECT ");
+    put_columns(&sql, table_find(ROW_balance_transaction));
+    put(&sql, " FROM balance_transaction WHERE status = 'pending' AND available_on <= $1::bigint"
+              " ORDER BY available_on LIMIT 500");
+    return prepare(conn, STATEMENT_DUE, &sql, error, error_size);
+}
+
+bool
+statements_prepare(PGconn *conn, char *error, size_t error_size)
+{
+    if (!worked(conn, PQexec(conn, session), error, error_size)) return false;
+    for (size_t i = 0; i < table_count; i++)
+        if (!prepare_table(conn, table_statements(i), error, error_size)) return false;
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        struct sql sql = {.size = 0};
+        put(&sql, "%s", others[i].before);
+        if (others[i].kinds) put_unnest(&sql, others[i].kinds);
+        put(&sql, "%s", others[i].after);
+        if (!prepare(conn, others[i].name, &sql, error, error_size)) return false;
+    }
+    return prepare_due(conn, error, error_size);
+}

@@ -1,0 +1,50 @@
+/* statements: the SQL that the ledger speaks, made from rows.def where it can be, prepared once per
+ * connection. A batch is one statement per table, whatever its size; every one that changes rows
+ * checks their number (expect) and ends the transaction when it is wrong. */
+#pragma once
+
+#include "arrays.h"
+#include "row.h"
+#include <stdbool.h>
+
+#define STATEMENT_NAME_MAX 48
+
+struct table_statements {
+    const struct table *table;
+    char kinds[TABLE_COLUMNS_MAX + 1]; /* of its columns, see arrays.h */
+    char find[STATEMENT_NAME_MAX];     /* (merchant, id) -> ordinal, version, state */
+    char insert[STATEMENT_NAME_MAX];
+    char update[STATEMENT_NAME_MAX];
+};
+
+/* In the order of `tables`. */
+const struct table_statements *table_statements(size_t index);
+
+/* The others: name, kinds of its columns. */
+#define STATEMENT_BEGIN "begin"
+#define STATEMENT_COMMIT "commit"
+#define STATEMENT_ROLLBACK "rollback"
+#define STATEMENT_LEAD "lead"
+#define STATEMENT_FENCE "fence"
+#define STATEMENT_SLOTS "slots"
+#define STATEMENT_DUE "due"
+#define STATEMENT_SLOTS_TAKE "slots_take"
+#define STATEMENT_KEY_FIND "key_find"
+#define STATEMENT_KEY_CLAIM "key_claim"
+#define STATEMENT_KEY_ANSWER "key_answer"
+#define STATEMENT_EVENT "event"
+#define STATEMENT_TRANSACTION "transaction"
+#define STATEMENT_ENTRY "entry"
+#define STATEMENT_BALANCE "balance"
+#define KINDS_FIND "tt"
+#define KINDS_SLOTS_TAKE "iltl"
+#define KINDS_KEY_FIND "tt"
+#define KINDS_KEY_CLAIM "ttytytstl"
+#define KINDS_KEY_ANSWER "ttst"
+#define KINDS_EVENT "lttttttlttt"
+#define KINDS_TRANSACTION "ltttl"
+#define KINDS_ENTRY "lssttl"
+#define KINDS_BALANCE "tstl"
+
+/* Blocks. False with a sentence when the database does not have what this version needs. */
+bool statements_prepare(PGconn *conn, char *error, size_t error_size);

@@ -1,0 +1,42 @@
+/* operations: what each operation does to the book. The same reference never has a second effect:
+ * what was said of it once is said again.
+ *
+ *   authorize  a hold, or with `capture` the money at once
+ *   capture    of an authorization that is held: once, at most what is held; the rest is released
+ *   void       of an authorization that is held
+ *   refund     of what was captured, in parts, until nothing is left
+ *   inquire    what became of a reference
+ *   reverse    undoes a reference, or leaves a tombstone for it: it is refused if it comes later
+ *
+ * What others were built upon cannot be reversed (an authorization that was captured later, a
+ * capture that was refunded): the answer is then its outcome, unchanged. Payments never asks for
+ * it, because an attempt is reversed only before anything followed from it. */
+#pragma once
+
+#include "book.h"
+#include "issuer.h"
+#include "message.h"
+
+/* What a new record bears that is made by chance or by the clock. */
+struct operation_names {
+    const char *network_id, *authorization_code;
+    int64_t now_ms;
+};
+
+/* NULL when the request is whole, else what is missing, in words. */
+const char *operation_misses(const struct msg_network_request *request);
+/* False when the reference was used with another operation, merchant, amount, currency or original:
+ * a bug of the caller, not to be answered with somebody else's outcome. */
+bool operation_is_same(const struct network_record *record,
+                       const struct msg_network_request *request);
+
+/* Does it, or says again what was done. `issuer`: authorize only. Fills `record` with what the
+ * answer tells of the reference, cleared on OUTCOME_NOT_FOUND. Nothing is durable before
+ * book_commit. The request is whole and, if its reference is in the book, the same. */
+MUST_USE enum network_outcome operation_do(struct book *book,
+                                           const struct msg_network_request *request,
+                                           const struct issuer_answer *issuer,
+                                           const struct operation_names *names,
+                                           struct network_record *record);
+/* What a stored record answers to whoever asks for it again. */
+enum network_outcome operation_outcome(const struct network_record *record);

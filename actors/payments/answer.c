@@ -1,0 +1,133 @@
+#include "answer.h"
+
+#include "json_change.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#define PREVIOUS_SIZE_MAX 65535 /* of event_write in messages.def */
+
+void
+answer_row(struct call *call, enum row_table table, const void *row, const struct known *known)
+{
+    struct text json;
+    if (render_row(call, table, row, call->expand, known, &json))
+        call_answer(call, 200, json);
+    else
+        refuse_unavailable(call);
+}
+
+void
+answer_deleted(struct call *call, struct text id, const char *object)
+{
+    struct json_writer w = call_writer(call, 256);
+    json_open(&w);
+    json_text(&w, "id", id);
+    json_string(&w, "object", object);
+    json_flag(&w, "deleted", true);
+    json_close(&w);
+    call_answer(call, 200, json_writer_text(&w));
+}
+
+/* An event is the object as a secret key sees it, whoever caused it, and with ids alone. */
+static struct text
+as_told(struct call *call, enum row_table table, const void *row, const struct known *known)
+{
+    const bool publishable = call->publishable;
+    struct text json;
+    call->publishable = false;
+    const bool whole = render_row(call, table, row, NO_TEXT, known, &json);
+    (void)whole; /* at worst it lacks the payment method of an old error */
+    call->publishable = publishable;
+    return json;
+}
+
+void
+tell(struct call *call, const char *type, enum row_table table, const void *row,
+     const struct known *known)
+{
+    call_event(call, type, row_id(row), as_told(call, table, row, known), NO_TEXT);
+}
+
+void
+tell_updated(struct call *call, const char *type, enum row_table table, const void *before,
+             const void *after)
+{
+    const struct text was = as_told(call, table, before, NULL);
+    const struct text is = as_told(call, table, after, NULL);
+    /* No longer than all that was, each absent member named once more as null. */
+    struct json_writer w = call_writer(call, was.size + is.size + 64);
+    if (!json_change(was, is, &w)) return;
+    /* What is longer than an event may bear is left out: the object itself is what counts. */
+    const bool bearable = !w.full && w.size <= PREVIOUS_SIZE_MAX;
+    call_event(call, type, row_id(after), is, bearable ? json_writer_text(&w) : NO_TEXT);
+}
+
+void
+refuse_missing(struct call *call, const char *what, struct text id, const char *param)
+{
+    call_refuse(call,
+                &(struct api_refusal){.status = param ? 400 : 404,
+                                      .code = "resource_missing",
+                                      .param = param ? param : "id",
+                                      .message = arena_format(call->arena, "No such %s: '%.*s'",
+                                                              what, (int)id.size, id.at)},
+                true);
+}
+
+void
+refuse_unavailable(struct call *call)
+{
+    call_refuse(call,
+                &(struct api_refusal){
+                    .status = 503,
+                    .type = "api_error",
+                    .message = TEXT("What you asked for cannot be put together now. Please try "
+                                    "again, or expand less of it."),
+                    .retry = true},
+                false);
+}
+
+void
+refuse_busy(struct call *call)
+{
+    call_refuse(
+        call,
+        &(struct api_refusal){
+            .status = 429,
+            .code = "lock_timeout",
+            .message = TEXT("This object cannot be accessed right now because another API request "
+                            "is currently accessing it. Please try again in a moment."),
+            .retry = true},
+        false);
+}
+
+void
+refuse_state(struct call *call, const struct row_payment_intent *pi, const char *format, ...)
+{
+    char message[512];
+    struct text json;
+    va_list list;
+    va_start(list, format);
+    vsnprintf(message, sizeof message, format, list);
+    va_end(list);
+    const bool whole = render_row(call, ROW_payment_intent, pi, NO_TEXT, NULL, &json);
+    (void)whole;
+    call_refuse(call,
+                &(struct api_refusal){.status = 400,
+                                      .code = "payment_intent_unexpected_state",
+                                      .message = arena_copy(call->arena, text_of(message)),
+                                      .payment_intent = json},
+                true);
+}
+
+bool
+get_customer(struct call *call, struct text id, const char *param, struct row_customer *customer)
+{
+    const bool found = param ? call_get_param(call, ROW_customer, id, param, customer)
+                             : call_get(call, ROW_customer, id, customer);
+    if (!found) return false;
+    if (!customer->deleted) return true;
+    refuse_missing(call, "customer", id, param);
+    return false;
+}

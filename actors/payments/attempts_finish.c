@@ -1,0 +1,591 @@
+/* attempts_finish: what follows from the network's answer, whoever hears it: the worker that asked,
+ * or the one that took its slot over and knows nothing but the rows.
+ *
+ *     operation  approved                        declined, reversed, never sent
+ *     authorize  charge, hold or sale booked     failed charge, the payment waits for another
+ * method capture    hold released, sale booked      nothing has changed: to be tried again void
+ * hold released, canceled         nothing has changed: to be tried again refund     booked failed
+ * refund, its promise taken back
+ *
+ * What was undone (reversed) and what never left (never sent) is told like a refusal: the client's
+ * key has its answer for good, and a new try needs a new key (RELIABILITY c5). Everything here is
+ * one commit with the attempt's last state. Nothing here refuses; when a row cannot be read it
+ * returns, and the engine comes again. */
+#include "answer.h"
+#include "attempt.h"
+#include "decline.h"
+#include "fee.h"
+#include "fields.h"
+#include "json_reader.h"
+#include "payment.h"
+
+#include <assert.h>
+
+/* How long an issuer keeps a hold. */
+#define HOLD_DAYS 7
+
+enum account {
+#define ACCOUNT(NAME, number, word, owner, kind, doc) ACCOUNT_##NAME = (number),
+#include "accounts.def"
+#undef ACCOUNT
+};
+
+/* Everything about one attempt's end. */
+struct finish {
+    struct call *call;
+    struct row_attempt *attempt;
+    const struct msg_network_answer *answer;
+    struct row_payment_intent *pi;
+    struct row_charge *charge;
+    struct row_payment_method *method;
+};
+
+/* --- money
+ * ------------------------------------------------------------------------------------------- */
+
+/* One posting without its empty lines: a fee may eat the whole amount. */
+static void
+post(struct call *call, const char *kind, struct text source, struct text currency,
+     const struct posting_line *all, size_t count)
+{
+    struct posting_line lines[8];
+    size_t kept = 0;
+    int64_t sum = 0;
+    assert(count <= sizeof lines / sizeof lines[0]);
+    for (size_t i = 0; i < count; i++) {
+        sum += all[i].amount;
+        if (all[i].amount) lines[kept++] = all[i];
+    }
+    assert(sum == 0);
+    call_post(call, kind, source, currency, lines, kept);
+}
+
+/* What an issuer holds for a manual capture: `amount` above 0 when it begins, below when it ends.
+ */
+static void
+post_hold(struct finish *f, const char *kind, int64_t amount)
+{
+    const struct posting_line lines[] = {{ACCOUNT_AUTHORIZATIONS_HELD, amount},
+                                         {ACCOUNT_AUTHORIZATIONS_OWED, -amount}};
+    post(f->call, kind, f->charge->id, f->charge->currency, lines, 2);
+}
+
+static struct row_balance_transaction *
+movement(struct finish *f, const char *type, struct text source, int64_t amount, int64_t fee)
+{
+    struct row_balance_transaction *txn = call_new_row(f->call, ROW_balance_transaction);
+    txn->id = call_new_id(f->call, "txn_");
+    txn->merchant = f->call->merchant;
+    txn->created = f->call->now_s;
+    txn->type = txn->reporting_category = text_of(type);
+    txn->amount = amount;
+    txn->fee = fee;
+    txn->net = amount - fee;
+    txn->currency = f->charge->currency;
+    txn->source = source;
+    return txn;
+}
+
+/* The money is the merchant's, less the fee: pending until it is settled, unless the card's money
+ * is there at once. The charge bears its movement. */
+static struct row_balance_transaction *
+book_charge(struct finish *f, int64_t amount)
+{
+    struct row_charge *charge = f->charge;
+    const int64_t fee = fee_of_payment(amount);
+    const int where =
+        charge->bypass_pending ? ACCOUNT_MERCHANT_AVAILABLE : ACCOUNT_MERCHANT_PENDING;
+    const struct posting_line lines[] = {{ACCOUNT_NETWORK_RECEIVABLE, amount},
+                                         {where, -(amount - fee)},
+                                         {ACCOUNT_FEES_EARNED, -fee}};
+    post(f->call, "charge", charge->id, charge->currency, lines, 3);
+
+    struct row_balance_transaction *txn = movement(f, "charge", charge->id, amount, fee);
+    txn->description = charge->description;
+    txn->status = charge->bypass_pending ? TEXT("available") : TEXT("pending");
+    txn->available_on = f->call->now_s;
+    if (!charge->bypass_pending) txn->available_on += worker_settlement_delay_s(f->call->worker);
+    charge->captured = true;
+    charge->amount_captured = amount;
+    charge->amount_refunded = charge->amount - amount; /* the rest of a capture in part */
+    charge->balance_transaction = txn->id;
+    call_insert(f->call, ROW_balance_transaction, txn);
+    return txn;
+}
+
+/* A refund comes out of where the charge's money is: while that is pending, so is what it takes
+ * away, and both become available together. */
+static struct row_balance_transaction *
+book_refund(struct finish *f, const struct row_refund *refund,
+            const struct row_balance_transaction *of_charge)
+{
+    const bool pending =
+        text_is(of_charge->status, "pending") && of_charge->available_on > f->call->now_s;
+    const struct posting_line lines[] = {
+        {pending ? ACCOUNT_MERCHANT_PENDING : ACCOUNT_MERCHANT_AVAILABLE, refund->amount},
+        {ACCOUNT_REFUNDS, -refund->amount}};
+    const struct text words = f->charge->description;
+    post(f->call, "refund", refund->id, refund->currency, lines, 2);
+
+    struct row_balance_transaction *txn = movement(f, "refund", refund->id, -refund->amount, 0);
+    txn->description = words.at ? arena_format(f->call->arena, "REFUND FOR CHARGE (%.*s)",
+                                               (int)words.size, words.at)
+                                : TEXT("REFUND FOR CHARGE");
+    txn->status = pending ? TEXT("pending") : TEXT("available");
+    txn->available_on = pending ? of_charge->available_on : f->call->now_s;
+    call_insert(f->call, ROW_balance_transaction, txn);
+    return txn;
+}
+
+/* --- the charge
+ * ---------------------------------------------------------------------------------------- */
+
+static struct text
+approved_outcome(struct finish *f)
+{
+    struct json_writer w = call_writer(f->call, 512);
+    json_open(&w);
+    json_null(&w, "advice_code");
+    json_null(&w, "network_advice_code");
+    json_null(&w, "network_decline_code");
+    json_string(&w, "network_status", "approved_by_network");
+    json_null(&w, "reason");
+    json_string(&w, "risk_level", "normal");
+    json_string(&w, "seller_message", "Payment complete.");
+    json_string(&w, "type", "authorized");
+    json_close(&w);
+    return json_writer_text(&w);
+}
+
+static struct text
+declined_outcome(struct finish *f, const struct decline *decline)
+{
+    struct json_writer w = call_writer(f->call, 1024);
+    const uint64_t outcome = f->answer->outcome;
+    const bool by_issuer = outcome == OUTCOME_DECLINED;
+    struct text message = TEXT("The bank did not return any further details with this decline.");
+    if (!by_issuer)
+        message = TEXT("The card network gave no definite answer, so the payment was undone.");
+    else if (decline != &declines[DECLINE_GENERIC])
+        message = arena_format(f->call->arena, "The bank returned the decline code `%s`.",
+                               decline->decline_code ? decline->decline_code : decline->code);
+    json_open(&w);
+    json_string(&w, "advice_code", by_issuer ? decline->advice_code : NULL);
+    json_null(&w, "network_advice_code");
+    json_string(&w, "network_decline_code", by_issuer ? decline->network_decline_code : NULL);
+    json_string(&w, "network_status",
+                by_issuer                     ? "declined_by_network"
+                : outcome == OUTCOME_REVERSED ? "reversed_after_approval"
+                                              : "not_sent_to_network");
+    json_string(&w, "reason", decline->decline_code);
+    json_string(&w, "risk_level", "normal");
+    json_text(&w, "seller_message", message);
+    json_string(&w, "type", by_issuer ? "issuer_declined" : "invalid");
+    json_close(&w);
+    return json_writer_text(&w);
+}
+
+/* A check that was not made says nothing. */
+static struct text
+check_made(struct text check)
+{
+    return text_is(check, "unchecked") ? NO_TEXT : check;
+}
+
+static struct text
+method_details(struct finish *f)
+{
+    const struct row_payment_method *method = f->method;
+    const struct msg_network_answer *answer = f->answer;
+    struct json_writer w = call_writer(f->call, 2048);
+    json_open(&w);
+    json_key(&w, "card");
+    json_open(&w);
+    json_integer(&w, "amount_authorized", f->attempt->amount);
+    json_text(&w, "authorization_code", answer->authorization_code);
+    json_text(&w, "brand", method->brand);
+    if (!f->attempt->capture)
+        json_integer(&w, "capture_before", f->attempt->created + HOLD_DAYS * 86400);
+    json_key(&w, "checks");
+    json_open(&w);
+    json_text(&w, "address_line1_check", check_made(answer->line1_check));
+    json_text(&w, "address_postal_code_check", check_made(answer->postal_check));
+    json_text(&w, "cvc_check", check_made(answer->cvc_check));
+    json_close(&w);
+    json_text(&w, "country", method->country);
+    json_null(&w, "electronic_commerce_indicator");
+    json_integer(&w, "exp_month", method->exp_month);
+    json_integer(&w, "exp_year", method->exp_year);
+    json_raw(&w, "extended_authorization", TEXT("{\"status\":\"disabled\"}"));
+    json_text(&w, "fingerprint", method->fingerprint);
+    json_text(&w, "funding", method->funding);
+    json_raw(&w, "incremental_authorization", TEXT("{\"status\":\"unavailable\"}"));
+    json_null(&w, "installments");
+    json_text(&w, "last4", method->last4);
+    json_null(&w, "mandate");
+    json_raw(&w, "multicapture", TEXT("{\"status\":\"unavailable\"}"));
+    json_text(&w, "network", method->brand);
+    json_raw(&w, "network_token", TEXT("{\"used\":false}"));
+    json_text(&w, "network_transaction_id", answer->network_id);
+    json_key(&w, "overcapture");
+    json_open(&w);
+    json_integer(&w, "maximum_amount_capturable", f->attempt->amount);
+    json_string(&w, "status", "unavailable");
+    json_close(&w);
+    json_string(&w, "regulated_status", "unregulated");
+    json_null(&w, "three_d_secure");
+    json_null(&w, "transaction_link_id");
+    json_null(&w, "wallet");
+    json_close(&w);
+    json_string(&w, "type", "card");
+    json_close(&w);
+    return json_writer_text(&w);
+}
+
+/* The charge that the attempt promised: it bears the time of the asking, as its id does. */
+static struct row_charge *
+charge_of_attempt(struct finish *f)
+{
+    struct row_charge *charge = call_new_row(f->call, ROW_charge);
+    const struct row_payment_intent *pi = f->pi;
+    charge->id = f->attempt->charge;
+    charge->merchant = f->call->merchant;
+    charge->created = f->attempt->created;
+    charge->amount = f->attempt->amount;
+    charge->currency = f->attempt->currency;
+    charge->payment_intent = pi->id;
+    charge->payment_method = f->method->id;
+    charge->customer = pi->customer;
+    charge->authorization = f->attempt->id;
+    charge->description = pi->description;
+    charge->receipt_email = pi->receipt_email;
+    charge->statement_descriptor = pi->statement_descriptor;
+    charge->statement_descriptor_suffix = pi->statement_descriptor_suffix;
+    charge->transfer_group = pi->transfer_group;
+    charge->payment_method_details = method_details(f);
+    charge->billing_details = f->method->billing_details;
+    charge->shipping = pi->shipping;
+    charge->metadata = pi->metadata;
+    charge->bypass_pending = f->answer->bypass_pending == 1;
+    return charge;
+}
+
+/* --- answers
+ * ------------------------------------------------------------------------------------------- */
+
+/* The money has moved: what the client is shown must not stand in its way. What cannot be expanded
+ * now is an id. */
+static void
+show(struct finish *f, enum row_table table, const void *row, const struct known *known)
+{
+    struct text json;
+    const bool whole = render_row(f->call, table, row, f->call->expand, known, &json);
+    (void)whole;
+    call_answer(f->call, 200, json);
+}
+
+static struct text
+plain(struct call *call, enum row_table table, const void *row, const struct known *known)
+{
+    struct text json;
+    const bool whole = render_row(call, table, row, NO_TEXT, known, &json);
+    (void)whole;
+    return json;
+}
+
+static void
+step(struct row_payment_intent *pi, enum pi_event event, int64_t amount, uint32_t *effects)
+{
+    const enum pi_verdict verdict = payment_step(pi, event, amount, effects);
+    assert(verdict ==
+           PI_OK); /* it was asked before the attempt began, and no other step may pass */
+    (void)verdict;
+    pi->attempt = NO_TEXT;
+}
+
+/* --- authorize
+ * ----------------------------------------------------------------------------------------- */
+
+/* What the issuer said of code and address; whether the method may be kept. True when it changed.
+ */
+static bool
+note_on_method(struct finish *f, bool approved)
+{
+    struct row_payment_method *method = f->method;
+    const struct row_payment_method before = *method;
+    const struct msg_network_answer *answer = f->answer;
+    const bool keep = approved && payment_future_use(f->call, f->pi).at && f->pi->customer.at;
+    if (check_made(answer->cvc_check).at) method->cvc_check = answer->cvc_check;
+    if (check_made(answer->line1_check).at) method->line1_check = answer->line1_check;
+    if (check_made(answer->postal_check).at) method->postal_check = answer->postal_check;
+    if (keep && !method->customer.at) method->customer = f->pi->customer;
+    /* Confirming marked it as used; what did not succeed may be tried again. */
+    method->consumed = approved && !method->customer.at;
+    return method->consumed != before.consumed || !text_equal(method->customer, before.customer) ||
+           !text_equal(method->cvc_check, before.cvc_check) ||
+           !text_equal(method->line1_check, before.line1_check) ||
+           !text_equal(method->postal_check, before.postal_check);
+}
+
+static void
+authorized(struct finish *f)
+{
+    struct row_payment_intent *pi = f->pi;
+    struct row_balance_transaction *txn = NULL;
+    const bool attached = f->method->customer.at != NULL;
+    uint32_t effects;
+    step(pi, f->attempt->capture ? ON_PAID : ON_HELD, f->attempt->amount, &effects);
+    pi->latest_charge = f->attempt->charge;
+    pi->last_payment_error = pi->last_error_method = NO_TEXT;
+
+    f->charge = charge_of_attempt(f);
+    f->charge->status = TEXT("succeeded");
+    f->charge->paid = true;
+    f->charge->outcome = approved_outcome(f);
+    if (effects & POST_HOLD) post_hold(f, "hold", f->charge->amount);
+    if (effects & POST_CHARGE) txn = book_charge(f, f->charge->amount);
+    call_insert(f->call, ROW_charge, f->charge);
+    call_update(f->call, ROW_payment_intent, pi);
+    if (note_on_method(f, true)) call_update(f->call, ROW_payment_method, f->method);
+
+    if (!attached && f->method->customer.at)
+        tell(f->call, "payment_method.attached", ROW_payment_method, f->method, NULL);
+    tell(f->call, "charge.succeeded", ROW_charge, f->charge, NULL);
+    tell(f->call,
+         f->attempt->capture ? "payment_intent.succeeded"
+                             : "payment_intent.amount_capturable_updated",
+         ROW_payment_intent, pi, NULL);
+    show(f, ROW_payment_intent, pi,
+         KNOWN({ROW_payment_intent, pi}, {ROW_charge, f->charge}, {ROW_payment_method, f->method},
+               {txn ? ROW_balance_transaction : ROW_NONE, txn}));
+}
+
+static void
+not_authorized(struct finish *f)
+{
+    struct row_payment_intent *pi = f->pi;
+    const struct decline *decline = f->answer->outcome == OUTCOME_DECLINED
+                                        ? decline_named(f->answer->code)
+                                        : &declines[DECLINE_PROCESSING_ERROR];
+    uint32_t effects;
+    struct api_refusal refusal = {.status = 402,
+                                  .type = "card_error",
+                                  .code = decline->code,
+                                  .decline_code = decline->decline_code,
+                                  .advice_code = decline->advice_code,
+                                  .network_decline_code = decline->network_decline_code,
+                                  .message = text_of(decline->message),
+                                  .charge = f->attempt->charge};
+    step(pi, ON_DECLINED, 0, &effects);
+    pi->latest_charge = f->attempt->charge;
+    pi->payment_method = NO_TEXT;
+    pi->last_error_method = f->method->id;
+    pi->last_payment_error = json_find(refusal_json(f->call, &refusal), "error");
+
+    f->charge = charge_of_attempt(f);
+    f->charge->status = TEXT("failed");
+    f->charge->outcome = declined_outcome(f, decline);
+    f->charge->failure_code = text_of(decline->code);
+    f->charge->failure_message = text_of(decline->message);
+    call_insert(f->call, ROW_charge, f->charge);
+    call_update(f->call, ROW_payment_intent, pi);
+    if (note_on_method(f, false)) call_update(f->call, ROW_payment_method, f->method);
+
+    const struct known *known = KNOWN({ROW_payment_method, f->method});
+    tell(f->call, "charge.failed", ROW_charge, f->charge, NULL);
+    tell(f->call, "payment_intent.payment_failed", ROW_payment_intent, pi, known);
+    refusal.payment_intent = plain(f->call, ROW_payment_intent, pi, known);
+    refusal.payment_method = plain(f->call, ROW_payment_method, f->method, NULL);
+    call_answer(f->call, 402, refusal_json(f->call, &refusal));
+}
+
+/* --- capture and void
+ * ------------------------------------------------------------------------------------ */
+
+static void
+captured(struct finish *f)
+{
+    struct row_payment_intent *pi = f->pi;
+    struct row_balance_transaction *txn = NULL;
+    uint32_t effects;
+    step(pi, ON_CAPTURE, f->attempt->amount, &effects);
+    const bool charge_named =
+        text_is(field_in(f->call, f->attempt->params, "answer", NULL), "charge");
+    if (!charge_named) { /* what the capture said of the statement */
+        f->charge->statement_descriptor = pi->statement_descriptor;
+        f->charge->statement_descriptor_suffix = pi->statement_descriptor_suffix;
+    }
+    if (f->answer->bypass_pending == 1) f->charge->bypass_pending = true;
+    if (effects & RELEASE_HOLD) post_hold(f, "release", -f->charge->amount);
+    if (effects & POST_CHARGE) txn = book_charge(f, f->attempt->amount);
+    call_update(f->call, ROW_charge, f->charge);
+    call_update(f->call, ROW_payment_intent, pi);
+    tell(f->call, "charge.captured", ROW_charge, f->charge, NULL);
+    tell(f->call, "payment_intent.succeeded", ROW_payment_intent, pi, NULL);
+
+    const struct known *known = KNOWN({ROW_payment_intent, pi}, {ROW_charge, f->charge},
+                                      {txn ? ROW_balance_transaction : ROW_NONE, txn});
+    if (charge_named)
+        show(f, ROW_charge, f->charge, known);
+    else
+        show(f, ROW_payment_intent, pi, known);
+}
+
+static void
+voided(struct finish *f)
+{
+    struct row_payment_intent *pi = f->pi;
+    uint32_t effects;
+    step(pi, ON_CANCEL, 0, &effects);
+    pi->canceled_at = f->call->now_s;
+    pi->cancellation_reason = field_in(f->call, f->attempt->params, "cancellation_reason", NULL);
+    if (effects & RELEASE_HOLD) post_hold(f, "release", -f->charge->amount);
+    f->charge->amount_refunded = f->charge->amount;
+    f->charge->refunded = true;
+    call_update(f->call, ROW_charge, f->charge);
+    call_update(f->call, ROW_payment_intent, pi);
+    tell(f->call, "charge.refunded", ROW_charge, f->charge, NULL);
+    tell(f->call, "payment_intent.canceled", ROW_payment_intent, pi, NULL);
+    show(f, ROW_payment_intent, pi, KNOWN({ROW_payment_intent, pi}, {ROW_charge, f->charge}));
+}
+
+/* The hold stands as it stood. */
+static void
+not_changed(struct finish *f)
+{
+    const bool declined = f->answer->outcome == OUTCOME_DECLINED;
+    const struct decline *decline =
+        declined ? decline_named(f->answer->code) : &declines[DECLINE_PROCESSING_ERROR];
+    f->pi->attempt = NO_TEXT;
+    call_update(f->call, ROW_payment_intent, f->pi);
+    const struct api_refusal refusal = {
+        .status = 402,
+        .type = "card_error",
+        .code = decline->code,
+        .decline_code = decline->decline_code,
+        .message = declined ? text_of(decline->message)
+                            : TEXT("The card network did not complete this operation, and the "
+                                   "payment is as it was before. Try again with a new idempotency "
+                                   "key."),
+        .charge = f->charge->id,
+        .payment_intent = plain(f->call, ROW_payment_intent, f->pi, NULL)};
+    call_answer(f->call, 402, refusal_json(f->call, &refusal));
+}
+
+/* --- refund
+ * ---------------------------------------------------------------------------------------------- */
+
+static void
+refunded(struct finish *f, struct row_refund *refund,
+         const struct row_balance_transaction *of_charge)
+{
+    struct row_charge *charge = f->charge;
+    struct row_balance_transaction *txn = book_refund(f, refund, of_charge);
+    refund->status = TEXT("succeeded");
+    refund->balance_transaction = txn->id;
+    charge->amount_refunding -= refund->amount;
+    charge->amount_refunded += refund->amount;
+    charge->refunded = charge->amount_refunded == charge->amount;
+    assert(charge->amount_refunding >= 0 && charge->amount_refunded <= charge->amount);
+    call_update(f->call, ROW_refund, refund);
+    call_update(f->call, ROW_charge, charge);
+    tell(f->call, "refund.created", ROW_refund, refund, NULL);
+    tell(f->call, "charge.refunded", ROW_charge, charge, NULL);
+    show(f, ROW_refund, refund,
+         KNOWN({ROW_refund, refund}, {ROW_charge, charge}, {ROW_balance_transaction, txn}));
+}
+
+static void
+not_refunded(struct finish *f, struct row_refund *refund)
+{
+    struct row_charge *charge = f->charge;
+    refund->status = TEXT("failed");
+    refund->failure_reason =
+        f->answer->outcome == OUTCOME_DECLINED ? TEXT("declined") : TEXT("unknown");
+    charge->amount_refunding -= refund->amount;
+    assert(charge->amount_refunding >= 0);
+    call_update(f->call, ROW_refund, refund);
+    call_update(f->call, ROW_charge, charge);
+    tell(f->call, "refund.created", ROW_refund, refund, NULL);
+    tell(f->call, "refund.failed", ROW_refund, refund, NULL);
+    show(f, ROW_refund, refund, KNOWN({ROW_refund, refund}, {ROW_charge, charge}));
+}
+
+/* --- the attempt itself
+ * ---------------------------------------------------------------------------------- */
+
+static enum attempt_event
+event_of(uint64_t outcome)
+{
+    switch (outcome) {
+    case OUTCOME_APPROVED: return ATTEMPT_ON_ANSWERED_APPROVED;
+    case OUTCOME_DECLINED: return ATTEMPT_ON_ANSWERED_DECLINED;
+    case OUTCOME_REVERSED: return ATTEMPT_ON_ANSWERED_REVERSED;
+    default: assert(outcome == OUTCOME_NEVER_SENT); return ATTEMPT_ON_ANSWERED_NEVER_SENT;
+    }
+}
+
+static void
+close_attempt(struct finish *f)
+{
+    struct row_attempt *attempt = f->attempt;
+    const enum attempt_state last =
+        attempt_step(attempt_state_named(attempt->state), event_of(f->answer->outcome));
+    assert(last != ATTEMPT_NONE);
+    attempt->state = text_of(attempt_state_name(last));
+    attempt->network_id = f->answer->network_id;
+    if (f->answer->outcome == OUTCOME_DECLINED) attempt->code = f->answer->code;
+    call_update(f->call, ROW_attempt, attempt);
+}
+
+static bool
+noted(struct finish *f, const char *flag)
+{
+    return text_is(json_find(f->attempt->params, flag), "true");
+}
+
+void
+attempt_finished(struct call *call, struct row_attempt *attempt,
+                 const struct msg_network_answer *answer)
+{
+    struct finish f = {call, attempt, answer, NULL, NULL, NULL};
+    const bool approved = answer->outcome == OUTCOME_APPROVED;
+    call->livemode = noted(&f, "livemode");
+    call->publishable = noted(&f, "publishable");
+
+    /* First everything is read: what is missing leaves nothing half staged. */
+    f.pi = call_new_row(call, ROW_payment_intent);
+    f.charge = call_new_row(call, ROW_charge);
+    if (!call_get(call, ROW_payment_intent, attempt->payment_intent, f.pi)) return;
+    if (text_is(attempt->operation, "authorize")) {
+        f.method = call_new_row(call, ROW_payment_method);
+        if (!call_get(call, ROW_payment_method, attempt->payment_method, f.method)) return;
+        close_attempt(&f);
+        if (approved)
+            authorized(&f);
+        else
+            not_authorized(&f);
+        return;
+    }
+    if (!call_get(call, ROW_charge, attempt->charge, f.charge)) return;
+    if (text_is(attempt->operation, "refund")) {
+        struct row_refund *refund = call_new_row(call, ROW_refund);
+        struct row_balance_transaction *of_charge = call_new_row(call, ROW_balance_transaction);
+        if (!call_get(call, ROW_refund, attempt->refund, refund)) return;
+        if (!call_get(call, ROW_balance_transaction, f.charge->balance_transaction, of_charge))
+            return;
+        close_attempt(&f);
+        if (approved)
+            refunded(&f, refund, of_charge);
+        else
+            not_refunded(&f, refund);
+        return;
+    }
+    close_attempt(&f);
+    if (!approved)
+        not_changed(&f);
+    else if (text_is(attempt->operation, "capture"))
+        captured(&f);
+    else
+        voided(&f);
+}

@@ -1,0 +1,165 @@
+#include "cache.h"
+
+#include "names.h"
+#include <assert.h>
+#include <stdlib.h>
+
+#define CACHE_NAME_MAX 383
+
+struct entry {
+    struct name_node node;
+    struct entry *newer, *older;
+    size_t size; /* of all of it */
+    uint16_t slot;
+    uint8_t table;
+    _Alignas(16) char row[]; /* the row's struct, its texts, its name */
+};
+
+struct cache {
+    struct names names;
+    struct entry *newest, *oldest;
+    size_t bytes, bytes_max;
+};
+
+struct cache *
+cache_new(size_t bytes_max)
+{
+    struct cache *const cache = calloc(1, sizeof *cache);
+    if (!cache) abort();
+    cache->bytes_max = bytes_max;
+    names_init(&cache->names);
+    return cache;
+}
+
+static void
+unlink_entry(struct cache *cache, struct entry *entry)
+{
+    *(entry->newer ? &entry->newer->older : &cache->newest) = entry->older;
+    *(entry->older ? &entry->older->newer : &cache->oldest) = entry->newer;
+    entry->newer = entry->older = NULL;
+}
+
+static void
+make_newest(struct cache *cache, struct entry *entry)
+{
+    entry->older = cache->newest;
+    entry->newer = NULL;
+    *(cache->newest ? &cache->newest->newer : &cache->oldest) = entry;
+    cache->newest = entry;
+}
+
+static void
+drop(struct cache *cache, struct entry *entry)
+{
+    unlink_entry(cache, entry);
+    names_remove(&cache->names, &entry->node);
+    assert(cache->bytes >= entry->size);
+    cache->bytes -= entry->size;
+    free(entry);
+}
+
+void
+cache_destroy(struct cache **cache_p)
+{
+    struct cache *const cache = *cache_p;
+    if (!cache) return;
+    while (cache->newest)
+        drop(cache, cache->newest);
+    names_end(&cache->names);
+    free(cache);
+    *cache_p = NULL;
+}
+
+/* Table, merchant and id in one; 0 when no row can be called that. */
+static size_t
+name_of(char *out, enum row_table table, struct text merchant, struct text id)
+{
+    if (merchant.size + id.size + 2 > CACHE_NAME_MAX) return 0;
+    out[0] = (char)table;
+    memcpy(out + 1, merchant.at, merchant.size);
+    out[1 + merchant.size] = '/';
+    if (id.size) memcpy(out + 2 + merchant.size, id.at, id.size);
+    return merchant.size + id.size + 2;
+}
+
+static struct entry *
+find(struct cache *cache, enum row_table table, struct text merchant, struct text id)
+{
+    char name[CACHE_NAME_MAX];
+    const size_t size = name_of(name, table, merchant, id);
+    return size ? names_find(&cache->names, (struct text){name, size}) : NULL;
+}
+
+bool
+cache_get(struct cache *cache, enum row_table table, struct text merchant, struct text id,
+          struct arena *arena, void *row)
+{
+    struct entry *const entry = find(cache, table, merchant, id);
+    if (!entry) return false;
+    unlink_entry(cache, entry);
+    make_newest(cache, entry);
+    const size_t texts = row_copy(table, entry->row, NULL, NULL, 0);
+    const size_t used = row_copy(table, entry->row, row, arena_take(arena, texts), texts);
+    assert(used == texts);
+    return true;
+}
+
+void
+cache_put(struct cache *cache, enum row_table number, const void *row)
+{
+    char name[CACHE_NAME_MAX];
+    const struct table *const table = table_find(number);
+    assert(table);
+    const size_t name_size = name_of(name, number, row_merchant(row), row_id(row));
+    const size_t texts = row_copy(number, row, NULL, NULL, 0);
+    const size_t size = sizeof(struct entry) + table->size + texts + name_size;
+    struct entry *const before = find(cache, number, row_merchant(row), row_id(row));
+    if (before) drop(cache, before);
+    if (!name_size || size > cache->bytes_max / 16) return; /* one row must not empty the cache */
+
+    struct entry *const entry = calloc(1, size);
+    if (!entry) abort();
+    entry->size = size;
+    entry->table = (uint8_t)number;
+    entry->slot = slot_of(row_merchant(row));
+    char *const memory = entry->row + table->size;
+    const size_t used = row_copy(number, row, entry->row, memory, texts);
+    assert(used == texts);
+    memcpy(memory + texts, name, name_size);
+    names_add(&cache->names, &entry->node, (struct text){memory + texts, name_size}, entry);
+    make_newest(cache, entry);
+    cache->bytes += size;
+    while (cache->bytes > cache->bytes_max)
+        drop(cache, cache->oldest);
+}
+
+void
+cache_drop(struct cache *cache, enum row_table table, struct text merchant, struct text id)
+{
+    struct entry *const entry = find(cache, table, merchant, id);
+    if (entry) drop(cache, entry);
+}
+
+void
+cache_drop_slots(struct cache *cache, const uint8_t slots[static SLOT_BYTES])
+{
+    struct entry *entry = cache->newest;
+    while (entry) {
+        struct entry *const older = entry->older;
+        if (slot_in(slots, entry->slot)) drop(cache, entry);
+        entry = older;
+    }
+}
+
+void
+cache_each(const struct cache *cache, enum row_table table, cache_row_fn *show, void *state)
+{
+    for (const struct entry *entry = cache->newest; entry; entry = entry->older)
+        if (entry->table == table) show(state, entry->row);
+}
+
+size_t
+cache_bytes(const struct cache *cache)
+{
+    return cache->bytes;
+}

@@ -1,0 +1,103 @@
+#include "cache.h"
+
+#include "random.h"
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+static struct arena *arena;
+
+static void
+begin(void)
+{
+    random_start();
+    arena = arena_new(1 << 20);
+}
+
+static void
+end(void)
+{
+    arena_destroy(&arena);
+}
+
+TestSuite(cache, .init = begin, .fini = end);
+
+static void
+put(struct cache *cache, const char *merchant, const char *id, const char *name, int64_t version)
+{
+    struct row_customer row;
+    row_clear(ROW_customer, &row);
+    row.id = text_of(id);
+    row.merchant = text_of(merchant);
+    row.name = text_of(name);
+    row.version = version;
+    cache_put(cache, ROW_customer, &row);
+}
+
+static bool
+get(struct cache *cache, const char *merchant, const char *id, struct row_customer *row)
+{
+    return cache_get(cache, ROW_customer, text_of(merchant), text_of(id), arena, row);
+}
+
+Test(cache, gives_back_what_was_put_last)
+{
+    struct cache *cache = cache_new(1 << 20);
+    struct row_customer row;
+    put(cache, "acct_a", "cus_1", "Ada", 1);
+    put(cache, "acct_a", "cus_1", "Grace", 2);
+    cr_assert(get(cache, "acct_a", "cus_1", &row));
+    cr_expect(text_is(row.name, "Grace"));
+    cr_expect_eq(row.version, 2);
+    cr_expect(!get(cache, "acct_b", "cus_1", &row), "another merchant's row is not there");
+    cr_expect(!cache_get(cache, ROW_charge, TEXT("acct_a"), TEXT("cus_1"), arena,
+                         arena_take(arena, sizeof(struct row_charge))));
+    cache_destroy(&cache);
+    cr_expect_null(cache);
+}
+
+Test(cache, a_copy_outlives_its_row)
+{
+    struct cache *cache = cache_new(1 << 20);
+    struct row_customer row;
+    put(cache, "acct_a", "cus_1", "Ada", 1);
+    cr_assert(get(cache, "acct_a", "cus_1", &row));
+    cache_drop(cache, ROW_customer, TEXT("acct_a"), TEXT("cus_1"));
+    cr_expect(text_is(row.name, "Ada"));
+    cr_expect(!get(cache, "acct_a", "cus_1", &row));
+    cr_expect_eq(cache_bytes(cache), 0);
+    cache_destroy(&cache);
+}
+
+Test(cache, stays_within_its_bytes_and_lets_go_of_what_was_not_used)
+{
+    const size_t bytes_max = 64 << 10;
+    struct cache *cache = cache_new(bytes_max);
+    struct row_customer row;
+    char id[32];
+    put(cache, "acct_a", "cus_hot", "Ada", 1);
+    for (int i = 0; i < 1000; i++) {
+        snprintf(id, sizeof id, "cus_%d", i);
+        put(cache, "acct_a", id, "somebody", 1);
+        cr_expect(get(cache, "acct_a", "cus_hot", &row));
+        cr_expect_leq(cache_bytes(cache), bytes_max);
+        arena_reset(arena);
+    }
+    cr_expect(!get(cache, "acct_a", "cus_0", &row));
+    cr_expect(get(cache, "acct_a", "cus_999", &row));
+    cache_destroy(&cache);
+}
+
+Test(cache, forgets_the_slots_that_are_lost)
+{
+    struct cache *cache = cache_new(1 << 20);
+    struct row_customer row;
+    uint8_t slots[SLOT_BYTES] = {0};
+    cr_assert_neq(slot_of(TEXT("acct_a")), slot_of(TEXT("acct_b")));
+    put(cache, "acct_a", "cus_1", "Ada", 1);
+    put(cache, "acct_b", "cus_1", "Grace", 1);
+    slot_add(slots, slot_of(TEXT("acct_a")));
+    cache_drop_slots(cache, slots);
+    cr_expect(!get(cache, "acct_a", "cus_1", &row));
+    cr_expect(get(cache, "acct_b", "cus_1", &row));
+    cache_destroy(&cache);
+}

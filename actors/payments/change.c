@@ -1,0 +1,164 @@
+#include "change.h"
+
+#include <assert.h>
+
+/* What stands around the values of a row, an event or a posting: numbers, lengths, kinds. */
+#define PACKING_BYTES 128
+
+void
+change_clear(struct change *change)
+{
+    change->row_count = change->posting_count = change->event_count = 0;
+}
+
+bool
+change_is_empty(const struct change *change)
+{
+    return !change->row_count && !change->posting_count && !change->event_count;
+}
+
+static struct staged_row *
+find(const struct change *change, enum row_table table, struct text id)
+{
+    for (size_t i = 0; i < change->row_count; i++)
+        if (change->rows[i].table == table && text_equal(row_id(change->rows[i].row), id))
+            return (struct staged_row *)&change->rows[i];
+    return NULL;
+}
+
+static void
+set_version(enum row_table table, void *row, int64_t version)
+{
+    const struct column *const column = &table_find(table)->columns[COLUMN_VERSION];
+    assert(strcmp(column->name, "version") == 0);
+    *(int64_t *)(void *)((char *)row + column->offset) = version;
+}
+
+void
+change_row(struct change *change, enum row_table table, void *row, bool insert)
+{
+    assert(row_id(row).at && row_merchant(row).at);
+    struct staged_row *staged = find(change, table, row_id(row));
+    if (!staged) {
+        assert(change->row_count < CHANGE_ROWS_MAX);
+        assert(insert || row_version(row) > 0);
+        staged = &change->rows[change->row_count++];
+        *staged = (struct staged_row){table, insert ? 0 : row_version(row), NULL};
+    }
+    staged->row = row;
+    set_version(table, row, staged->replaces + 1);
+}
+
+const void *
+change_find(const struct change *change, enum row_table table, struct text id)
+{
+    const struct staged_row *const staged = find(change, table, id);
+    return staged ? staged->row : NULL;
+}
+
+void
+change_posting(struct change *change, const struct staged_posting *posting)
+{
+    int64_t sum = 0;
+    assert(change->posting_count < CHANGE_POSTINGS_MAX);
+    assert(posting->count >= 2);
+    for (size_t i = 0; i < posting->count; i++)
+        sum += posting->lines[i].amount;
+    assert(sum == 0);
+    change->postings[change->posting_count++] = *posting;
+}
+
+void
+change_event(struct change *change, const struct msg_event_write *event)
+{
+    assert(change->event_count < CHANGE_EVENTS_MAX);
+    change->events[change->event_count++] = *event;
+}
+
+static bool
+pack_rows(const struct change *change, struct arena *arena, struct message_list *list)
+{
+    size_t largest = 0, cap = 0;
+    for (size_t i = 0; i < change->row_count; i++) {
+        const size_t bound = row_size_bound(change->rows[i].table, change->rows[i].row);
+        if (bound > largest) largest = bound;
+        cap += bound + PACKING_BYTES;
+    }
+    uint8_t *const values = arena_take(arena, largest), *const bytes = arena_take(arena, cap);
+    for (size_t i = 0; i < change->row_count; i++) {
+        const struct staged_row *const staged = &change->rows[i];
+        size_t size;
+        if (!row_encode(staged->table, staged->row, values, largest, &size)) return false;
+        const struct msg_row_write write = {
+            .has = HAS_row_write_table | HAS_row_write_version | HAS_row_write_values,
+            .table = (uint64_t)staged->table,
+            .version = (uint64_t)staged->replaces,
+            .values = {(const char *)values, size},
+        };
+        if (!message_list_add(list, MSG_row_write, &write, bytes, cap)) return false;
+    }
+    return true;
+}
+
+/* Lines that move nothing (a fee of 0) are left out: the books have no entry of 0. */
+static bool
+pack_lines(const struct staged_posting *posting, struct arena *arena, struct message_list *list)
+{
+    const size_t cap = posting->count * PACKING_BYTES;
+    uint8_t *const bytes = arena_take(arena, cap);
+    for (size_t i = 0; i < posting->count; i++) {
+        const struct msg_entry entry = {
+            .has = HAS_entry_account | HAS_entry_currency | HAS_entry_amount,
+            .account = (uint64_t)posting->lines[i].account,
+            .currency = posting->currency,
+            .amount = posting->lines[i].amount,
+        };
+        if (entry.amount == 0) continue;
+        if (!message_list_add(list, MSG_entry, &entry, bytes, cap)) return false;
+    }
+    return true;
+}
+
+static bool
+pack_postings(const struct change *change, struct arena *arena, struct message_list *list)
+{
+    const size_t cap = change->posting_count * (POSTING_LINES_MAX + 2) * PACKING_BYTES;
+    uint8_t *const bytes = arena_take(arena, cap);
+    for (size_t i = 0; i < change->posting_count; i++) {
+        const struct staged_posting *const staged = &change->postings[i];
+        struct msg_posting posting = {
+            .has = HAS_posting_kind | HAS_posting_source | HAS_posting_entries,
+            .kind = text_of(staged->kind),
+            .source = staged->source,
+        };
+        if (!pack_lines(staged, arena, &posting.entries)) return false;
+        if (posting.entries.count == 0) continue;
+        if (!message_list_add(list, MSG_posting, &posting, bytes, cap)) return false;
+    }
+    return true;
+}
+
+static bool
+pack_events(const struct change *change, struct arena *arena, struct message_list *list)
+{
+    size_t cap = 0;
+    for (size_t i = 0; i < change->event_count; i++)
+        cap += message_size_bound(MSG_event_write, &change->events[i]) + PACKING_BYTES;
+    uint8_t *const bytes = arena_take(arena, cap);
+    for (size_t i = 0; i < change->event_count; i++)
+        if (!message_list_add(list, MSG_event_write, &change->events[i], bytes, cap)) return false;
+    return true;
+}
+
+bool
+change_pack(const struct change *change, struct arena *arena, struct msg_commit *commit)
+{
+    commit->rows = commit->postings = commit->events = (struct message_list){NULL, 0, 0};
+    if (change->row_count && !pack_rows(change, arena, &commit->rows)) return false;
+    if (change->posting_count && !pack_postings(change, arena, &commit->postings)) return false;
+    if (change->event_count && !pack_events(change, arena, &commit->events)) return false;
+    if (commit->rows.count) commit->has |= HAS_commit_rows;
+    if (commit->postings.count) commit->has |= HAS_commit_postings;
+    if (commit->events.count) commit->has |= HAS_commit_events;
+    return true;
+}

@@ -1,0 +1,50 @@
+/* change: what a call wants written, all of it or nothing, on its way to becoming a commit.
+ *
+ * Rows, postings and events are gathered here by the handlers' call_insert and kin; change_pack
+ * turns them into the message that the ledger takes. Everything borrows from the call's arena. */
+#pragma once
+
+#include "arena.h"
+#include "call.h"
+#include "message.h"
+#include "must_use.h"
+#include "row.h"
+
+#define CHANGE_ROWS_MAX 64 /* the bounds of `commit` in messages.def */
+#define CHANGE_POSTINGS_MAX 16
+#define CHANGE_EVENTS_MAX 16
+#define POSTING_LINES_MAX 16
+
+struct staged_row {
+    enum row_table table;
+    int64_t replaces; /* version in the table; 0: none, it is inserted */
+    void *row;
+};
+
+struct staged_posting {
+    const char *kind;
+    struct text source, currency;
+    struct posting_line lines[POSTING_LINES_MAX];
+    size_t count;
+};
+
+struct change {
+    struct staged_row rows[CHANGE_ROWS_MAX];
+    struct staged_posting postings[CHANGE_POSTINGS_MAX];
+    struct msg_event_write events[CHANGE_EVENTS_MAX];
+    size_t row_count, posting_count, event_count;
+};
+
+void change_clear(struct change *change);
+bool change_is_empty(const struct change *change);
+/* The same row may be staged twice: the later one is what is written. Sets the row's version. */
+void change_row(struct change *change, enum row_table table, void *row, bool insert);
+/* The staged row, or NULL. */
+const void *change_find(const struct change *change, enum row_table table, struct text id);
+void change_posting(struct change *change, const struct staged_posting *posting);
+void change_event(struct change *change, const struct msg_event_write *event);
+
+/* Sets rows, postings and events of the commit, packed into the arena. False when something is
+ * longer than messages.def lets it be. */
+MUST_USE bool change_pack(const struct change *change, struct arena *arena,
+                          struct msg_commit *commit);

@@ -1,0 +1,116 @@
+#include "change.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+static struct arena *arena;
+static struct change change;
+
+static void
+begin(void)
+{
+    arena = arena_new(1 << 22);
+    change_clear(&change);
+}
+
+static void
+end(void)
+{
+    arena_destroy(&arena);
+}
+
+TestSuite(change, .init = begin, .fini = end);
+
+static struct row_customer *
+customer(const char *id, int64_t version)
+{
+    struct row_customer *row = arena_take(arena, sizeof *row);
+    row_clear(ROW_customer, row);
+    row->id = text_of(id);
+    row->merchant = TEXT("acct_abcde");
+    row->version = version;
+    return row;
+}
+
+static struct row_customer
+first_row(struct msg_commit *commit, struct msg_row_write *write)
+{
+    enum message_verdict verdict;
+    struct row_customer row;
+    cr_assert(message_next(&commit->rows, MSG_row_write, write, &verdict));
+    cr_assert(
+        row_decode(ROW_customer, (const uint8_t *)write->values.at, write->values.size, &row));
+    return row;
+}
+
+Test(change, a_row_goes_out_with_the_version_that_it_replaces_and_bears_the_next)
+{
+    struct msg_commit commit = {0};
+    struct msg_row_write write;
+    struct row_customer *fresh = customer("cus_1", 0), *old = customer("cus_2", 7);
+    change_row(&change, ROW_customer, fresh, true);
+    change_row(&change, ROW_customer, old, false);
+    cr_expect_eq(fresh->version, 1);
+    cr_expect_eq(old->version, 8);
+    cr_assert(change_pack(&change, arena, &commit));
+    cr_expect_eq(commit.rows.count, 2);
+    cr_expect_eq(commit.has, HAS_commit_rows);
+    cr_expect_eq(first_row(&commit, &write).version, 1);
+    cr_expect_eq(write.version, 0);
+    cr_expect_eq(first_row(&commit, &write).version, 8);
+    cr_expect_eq(write.version, 7);
+}
+
+Test(change, a_row_staged_twice_is_written_once_as_it_was_last)
+{
+    struct msg_commit commit = {0};
+    struct msg_row_write write;
+    struct row_customer *first = customer("cus_1", 3), *second = customer("cus_1", 3);
+    change_row(&change, ROW_customer, first, false);
+    second->name = TEXT("Grace");
+    change_row(&change, ROW_customer, second, false);
+    cr_assert(change_pack(&change, arena, &commit));
+    cr_expect_eq(commit.rows.count, 1);
+    cr_expect(text_is(first_row(&commit, &write).name, "Grace"));
+    cr_expect_eq(write.version, 3);
+    cr_expect_eq(change_find(&change, ROW_customer, TEXT("cus_1")), second);
+    cr_expect_null(change_find(&change, ROW_charge, TEXT("cus_1")));
+}
+
+Test(change, lines_that_move_nothing_are_no_entries)
+{
+    struct msg_commit commit = {0};
+    struct msg_posting posting;
+    enum message_verdict verdict;
+    const struct staged_posting staged = {
+        "charge", TEXT("ch_12345"), TEXT("usd"), {{1, 1000}, {2, -1000}, {4, 0}}, 3};
+    change_posting(&change, &staged);
+    cr_assert(change_pack(&change, arena, &commit));
+    cr_assert(message_next(&commit.postings, MSG_posting, &posting, &verdict));
+    cr_expect_eq(posting.entries.count, 2);
+    cr_expect(text_is(posting.kind, "charge"));
+}
+
+Test(change, as_many_rows_and_events_as_a_commit_may_bear_fit)
+{
+    struct msg_commit commit = {0};
+    static char ids[CHANGE_ROWS_MAX][16];
+    for (int i = 0; i < CHANGE_ROWS_MAX; i++) {
+        snprintf(ids[i], sizeof ids[i], "cus_%d", i);
+        change_row(&change, ROW_customer, customer(ids[i], 1), false);
+    }
+    for (int i = 0; i < CHANGE_EVENTS_MAX; i++)
+        change_event(&change, &(struct msg_event_write){
+                                  .has = HAS_event_write_id | HAS_event_write_type |
+                                         HAS_event_write_object | HAS_event_write_data |
+                                         HAS_event_write_created | HAS_event_write_api_version,
+                                  .id = TEXT("evt_1"),
+                                  .type = TEXT("customer.updated"),
+                                  .object = TEXT("cus_1"),
+                                  .data = TEXT("{}"),
+                                  .api_version = TEXT("1"),
+                              });
+    cr_assert(change_pack(&change, arena, &commit));
+    cr_expect_eq(commit.rows.count, CHANGE_ROWS_MAX);
+    cr_expect_eq(commit.events.count, CHANGE_EVENTS_MAX);
+}

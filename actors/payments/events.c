@@ -1,0 +1,129 @@
+/* events: what has happened, as it was told at that moment. They are the ledger's; nothing here
+ * changes them. */
+#include "answer.h"
+#include "fields.h"
+#include "handlers.h"
+#include "lists.h"
+
+#define TYPES_MAX 20
+
+static void
+put_event(struct json_writer *w, const struct call *call, const struct store_event *event)
+{
+    json_open(w);
+    json_text(w, "id", event->id);
+    json_string(w, "object", "event");
+    json_text(w, "api_version", event->api_version);
+    json_integer(w, "created", event->created);
+    json_key(w, "data");
+    json_open(w);
+    json_raw(w, "object", event->data);
+    if (event->previous.at) json_raw(w, "previous_attributes", event->previous);
+    json_close(w);
+    json_flag(w, "livemode", call->livemode);
+    json_integer(w, "pending_webhooks", event->pending_webhooks);
+    json_key(w, "request");
+    json_open(w);
+    json_text(w, "id", event->request);
+    json_text(w, "idempotency_key", event->key);
+    json_close(w);
+    json_text(w, "type", event->type);
+    json_close(w);
+}
+
+/* What the event's own fields need beside its data, each byte of a key escaped. */
+static size_t
+room_for(const struct store_event *event)
+{
+    return 1024 + event->data.size + event->previous.size + 6 * event->key.size;
+}
+
+/* The event with that id. False: the call has been answered. */
+static bool
+get_event(struct call *call, struct text id, const char *param, struct store_event *event)
+{
+    switch (store_event(call->store, call->merchant, id, call->arena, event)) {
+    case STORE_FOUND: return true;
+    case STORE_MISSING: refuse_missing(call, "event", id, param); return false;
+    case STORE_UNAVAILABLE: break;
+    }
+    refuse_unavailable(call);
+    return false;
+}
+
+void
+event_retrieve(struct call *call)
+{
+    struct store_event event;
+    if (!get_event(call, call->object, NULL, &event)) return;
+    struct json_writer w = call_writer(call, room_for(&event));
+    put_event(&w, call, &event);
+    call_answer(call, 200, json_writer_text(&w));
+}
+
+/* `type` or `types`, not both. */
+static bool
+types_asked(struct call *call, struct store_event_page *page)
+{
+    const struct text type = field_given(call, "type");
+    struct param one;
+    if (type.at && params_have_any(call->params, "types")) {
+        call_refuse_400(call, "parameters_exclusive", "types",
+                        "You may only specify one of these parameters: type, types.");
+        return false;
+    }
+    if (type.at) page->types[page->type_count++] = type;
+    for (size_t at = 0; params_next_in(call->params, "types", &at, &one);) {
+        if (page->type_count == TYPES_MAX) {
+            call_refuse_400(call, NULL, "types", "You can name up to %d types.", TYPES_MAX);
+            return false;
+        }
+        page->types[page->type_count++] = one.value;
+    }
+    return true;
+}
+
+void
+event_list(struct call *call)
+{
+    struct list_asked asked;
+    struct store_event cursor, *events = NULL;
+    size_t count = 0, room = 1024;
+    bool more = false;
+    if (!list_asked(call, "evt_", &asked)) return;
+    struct store_event_page page = {.after = asked.after,
+                                    .before = asked.before,
+                                    .id_least = asked.id_least,
+                                    .id_below = asked.id_below,
+                                    .delivery_success = -1,
+                                    .limit = asked.limit};
+    if (params_have(call->params, "delivery_success"))
+        page.delivery_success = params_flag(call->params, "delivery_success", false);
+    if (!types_asked(call, &page)) return;
+    if (page.after.at && !get_event(call, page.after, "starting_after", &cursor)) return;
+    if (page.before.at && !get_event(call, page.before, "ending_before", &cursor)) return;
+    if (store_events(call->store, call->merchant, &page, call->arena, &events, &count, &more) ==
+        STORE_UNAVAILABLE) {
+        refuse_unavailable(call);
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        room += room_for(&events[i]);
+    if (room > (size_t)8 << 20) {
+        call_refuse_400(call, NULL, "limit",
+                        "These events are too large for one answer. Ask for fewer at a time.");
+        return;
+    }
+    struct json_writer w = call_writer(call, room);
+    json_open(&w);
+    json_string(&w, "object", "list");
+    json_key(&w, "data");
+    json_array(&w);
+    for (size_t i = 0; i < count; i++)
+        put_event(&w, call, &events[i]);
+    json_array_end(&w);
+    json_flag(&w, "has_more", more);
+    json_text(&w, "url", list_url(call));
+    json_close(&w);
+    call_answer(call, 200, json_writer_text(&w));
+}

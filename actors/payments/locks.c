@@ -1,0 +1,152 @@
+#include "locks.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+struct lock {
+    struct name_node node;
+    char name[LOCK_NAME_MAX + 1];
+    struct locker *holder;
+    struct locker *first, *last; /* waiting */
+    struct lock *next_spare;
+};
+
+void
+locks_init(struct locks *locks, lock_granted_fn *granted, void *state)
+{
+    *locks = (struct locks){.granted = granted, .state = state};
+    names_init(&locks->names);
+}
+
+void
+locks_end(struct locks *locks)
+{
+    while (locks->spare) {
+        struct lock *const lock = locks->spare;
+        locks->spare = lock->next_spare;
+        free(lock);
+    }
+    names_end(&locks->names);
+}
+
+static size_t
+name_of(char *out, struct text merchant, struct text object)
+{
+    if (merchant.size + 1 + object.size > LOCK_NAME_MAX) return 0;
+    memcpy(out, merchant.at, merchant.size);
+    out[merchant.size] = '/';
+    if (object.size) memcpy(out + merchant.size + 1, object.at, object.size);
+    return merchant.size + 1 + object.size;
+}
+
+static void
+hold(struct lock *lock, struct locker *locker)
+{
+    assert(!lock->holder);
+    assert(locker->held_count < LOCKS_PER_CALL_MAX);
+    lock->holder = locker;
+    locker->held[locker->held_count++] = lock;
+}
+
+static struct lock *
+lock_make(struct locks *locks, const char *name, size_t size)
+{
+    struct lock *lock = locks->spare;
+    if (lock)
+        locks->spare = lock->next_spare;
+    else if (!(lock = malloc(sizeof *lock)))
+        abort();
+    *lock = (struct lock){.holder = NULL};
+    memcpy(lock->name, name, size);
+    names_add(&locks->names, &lock->node, (struct text){lock->name, size}, lock);
+    return lock;
+}
+
+/* The lock if another holds it; NULL when it is the locker's now. */
+static struct lock *
+in_the_way(struct locks *locks, struct locker *locker, struct text merchant, struct text object)
+{
+    char name[LOCK_NAME_MAX + 1];
+    const size_t size = name_of(name, merchant, object);
+    if (!size) return NULL;
+    struct lock *lock = names_find(&locks->names, (struct text){name, size});
+    if (!lock)
+        hold(lock_make(locks, name, size), locker);
+    else if (lock->holder != locker)
+        return lock;
+    return NULL;
+}
+
+bool
+lock_try(struct locks *locks, struct locker *locker, struct text merchant, struct text object)
+{
+    assert(!locker->waits_for);
+    return !in_the_way(locks, locker, merchant, object);
+}
+
+static void
+let_go(struct locks *locks, struct locker *locker)
+{
+    while (locker->held_count) {
+        struct lock *const lock = locker->held[--locker->held_count];
+        struct locker *const heir = lock->first;
+        lock->holder = NULL;
+        if (!heir) {
+            names_remove(&locks->names, &lock->node);
+            lock->next_spare = locks->spare;
+            locks->spare = lock;
+            continue;
+        }
+        lock->first = heir->next_waiting;
+        if (!lock->first) lock->last = NULL;
+        heir->next_waiting = NULL;
+        heir->waits_for = NULL;
+        hold(lock, heir);
+        locks->granted(locks->state, heir->owner);
+    }
+}
+
+bool
+lock_take(struct locks *locks, struct locker *locker, struct text merchant, struct text object)
+{
+    assert(!locker->waits_for);
+    struct lock *const lock = in_the_way(locks, locker, merchant, object);
+    if (!lock) return true;
+    locker->waits_for = lock;
+    locker->next_waiting = NULL;
+    if (lock->last)
+        lock->last->next_waiting = locker;
+    else
+        lock->first = locker;
+    lock->last = locker;
+    let_go(locks, locker);
+    return false;
+}
+
+static void
+leave_line(struct locker *locker)
+{
+    struct lock *const lock = locker->waits_for;
+    struct locker *before = NULL;
+    if (!lock) return;
+    for (struct locker *at = lock->first; at != locker; at = at->next_waiting) {
+        assert(at);
+        before = at;
+    }
+    if (before)
+        before->next_waiting = locker->next_waiting;
+    else
+        lock->first = locker->next_waiting;
+    if (lock->last == locker) lock->last = before;
+    locker->next_waiting = NULL;
+    locker->waits_for = NULL;
+}
+
+void
+locks_release(struct locks *locks, struct locker *locker)
+{
+    leave_line(locker);
+    let_go(locks, locker);
+    assert(!locker->waits_for);
+    assert(locker->held_count == 0);
+}

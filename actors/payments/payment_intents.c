@@ -1,0 +1,384 @@
+/* payment_intents: payments as they are begun, shown, changed and listed. What asks the network is
+ * in payment_steps.c. */
+#include "amount_words.h"
+#include "answer.h"
+#include "fields.h"
+#include "handlers.h"
+#include "json_reader.h"
+#include "lists.h"
+#include "payment.h"
+
+#include <assert.h>
+
+/* Since these versions an account's own kinds of payment method are offered unless told otherwise,
+ * and captures need not be waited for. Versions begin with their day, so they compare as texts. */
+#define AUTOMATIC_METHODS_SINCE "2023-08-16"
+#define ASYNC_CAPTURE_SINCE "2024-04-10"
+#define SECRET_SIZE 25
+
+static bool
+version_is_since(const struct call *call, const char *day)
+{
+    return !call->api_version.at || text_compare(call->api_version, text_of(day)) >= 0;
+}
+
+/* --- standing
+ * --------------------------------------------------------------------------------------- */
+
+struct payment_intent
+payment_standing(const struct row_payment_intent *pi)
+{
+    const enum pi_state state = pi_state_named(pi->status);
+    assert(state != PI_NOWHERE);
+    return (struct payment_intent){state, pi->amount_capturable + pi->amount_received,
+                                   pi->amount_received};
+}
+
+void
+payment_stand(struct row_payment_intent *pi, const struct payment_intent *standing)
+{
+    pi->status = text_of(pi_state_name(standing->state));
+    pi->amount_received = standing->captured;
+    pi->amount_capturable = standing->held - standing->captured;
+}
+
+enum pi_verdict
+payment_step(struct row_payment_intent *pi, enum pi_event event, int64_t amount, uint32_t *effects)
+{
+    const struct payment_intent now = payment_standing(pi);
+    struct payment_intent next;
+    const enum pi_verdict verdict = pi_step(&now, event, amount, &next, effects);
+    payment_stand(pi, &next);
+    return verdict;
+}
+
+/* --- what a request may say
+ * -------------------------------------------------------------------------- */
+
+/* One option of cards, as it was stored: "capture_method". */
+static struct text
+card_option(struct call *call, const struct row_payment_intent *pi, const char *name)
+{
+    return field_in(call, json_find(pi->payment_method_options, "card"), name, NULL);
+}
+
+bool
+payment_is_manual(const struct row_payment_intent *pi)
+{
+    const struct text card = json_find(pi->payment_method_options, "card");
+    return text_is(pi->capture_method, "manual") ||
+           text_is(json_find(card, "capture_method"), "\"manual\"");
+}
+
+struct text
+payment_future_use(struct call *call, const struct row_payment_intent *pi)
+{
+    const struct text option = card_option(call, pi, "setup_future_usage");
+    if (!option.at) return pi->setup_future_usage;
+    return text_is(option, "none") ? NO_TEXT : option;
+}
+
+static void
+take_card_options(struct call *call, struct row_payment_intent *pi)
+{
+    struct text capture = card_option(call, pi, "capture_method");
+    struct text future = card_option(call, pi, "setup_future_usage");
+    field_text(call, "payment_method_options[card][capture_method]", &capture);
+    field_text(call, "payment_method_options[card][setup_future_usage]", &future);
+    struct json_writer w = call_writer(call, 512);
+    json_open(&w);
+    json_key(&w, "card");
+    json_open(&w);
+    if (capture.at) json_text(&w, "capture_method", capture);
+    json_null(&w, "installments");
+    json_null(&w, "mandate_options");
+    json_null(&w, "network");
+    json_string(&w, "request_three_d_secure", "automatic");
+    if (future.at) json_text(&w, "setup_future_usage", future);
+    json_close(&w);
+    json_close(&w);
+    pi->payment_method_options = json_writer_text(&w);
+}
+
+bool
+payment_take_fields(struct call *call, struct row_payment_intent *pi)
+{
+    field_text(call, "capture_method", &pi->capture_method);
+    field_text(call, "description", &pi->description);
+    field_text(call, "receipt_email", &pi->receipt_email);
+    field_text(call, "setup_future_usage", &pi->setup_future_usage);
+    field_shipping(call, "shipping", &pi->shipping);
+    field_text(call, "statement_descriptor", &pi->statement_descriptor);
+    field_text(call, "statement_descriptor_suffix", &pi->statement_descriptor_suffix);
+    field_text(call, "transfer_group", &pi->transfer_group);
+    if (!pi->payment_method_options.at || params_have_any(call->params, "payment_method_options"))
+        take_card_options(call, pi);
+    /* Naming the kinds by hand is instead of letting the account's settings choose. */
+    if (params_have_any(call->params, "payment_method_types") ||
+        params_have_any(call->params, "allowed_payment_method_types"))
+        pi->automatic_payment_methods = NO_TEXT;
+    return field_metadata(call, "metadata", &pi->metadata);
+}
+
+static void
+refuse_amount(struct call *call, const char *code, const char *words, const char *amount)
+{
+    call_refuse_400(call, code, "amount", "%s %s", words, amount);
+}
+
+/* The amount is one that can be charged in that currency. */
+static bool
+amount_fits(struct call *call, struct text code, int64_t amount)
+{
+    const struct currency *currency = currency_find(code);
+    char words[80];
+    if (!currency) {
+        call_refuse_400(call, NULL, "currency", "Invalid currency: %.*s.", (int)code.size, code.at);
+        return false;
+    }
+    if (amount < currency->charge_min) {
+        size_t size = amount_words(currency, currency->charge_min, words, sizeof words);
+        if (currency->symbol[0]) { /* "$0.50 usd" */
+            words[size++] = ' ';
+            memcpy(words + size, currency->code, 4);
+        }
+        refuse_amount(call, "amount_too_small", "Amount must be at least", words);
+        return false;
+    }
+    if (amount > currency->charge_max) {
+        amount_words(currency, currency->charge_max, words, sizeof words);
+        refuse_amount(call, "amount_too_large", "Amount must be no more than", words);
+        return false;
+    }
+    if (amount % currency->step != 0) {
+        call_refuse_400(
+            call, NULL, "amount",
+            "Amounts in %s must be multiples of %lld: card networks take no finer ones.",
+            currency->code, (long long)currency->step);
+        return false;
+    }
+    return true;
+}
+
+static void
+take_automatic_methods(struct call *call, struct row_payment_intent *pi)
+{
+    const bool given = params_have_any(call->params, "automatic_payment_methods");
+    const bool otherwise = version_is_since(call, AUTOMATIC_METHODS_SINCE) &&
+                           !params_have(call->params, "confirmation_method");
+    pi->payment_method_types = TEXT("[\"card\"]");
+    if (!(given ? params_flag(call->params, "automatic_payment_methods[enabled]", false)
+                : otherwise))
+        return;
+    const struct text redirects = field_given(call, "automatic_payment_methods[allow_redirects]");
+    pi->automatic_payment_methods = text_is(redirects, "never")
+                                        ? TEXT("{\"allow_redirects\":\"never\",\"enabled\":true}")
+                                        : TEXT("{\"allow_redirects\":\"always\",\"enabled\":true}");
+}
+
+/* Things that a request may not say together. */
+static bool
+combination_is_possible(struct call *call)
+{
+    const bool confirm = params_flag(call->params, "confirm", false);
+    const struct text off_session = field_given(call, "off_session");
+    if (params_flag(call->params, "automatic_payment_methods[enabled]", false) &&
+        params_have_any(call->params, "payment_method_types")) {
+        call_refuse_400(call, "parameters_exclusive", "payment_method_types",
+                        "You may only specify one of these parameters: automatic_payment_methods, "
+                        "payment_method_types.");
+        return false;
+    }
+    if (off_session.at && !text_is(off_session, "false") && !confirm) {
+        call_refuse_400(call, "parameter_missing", "off_session",
+                        "You can only set off_session when you set confirm to true.");
+        return false;
+    }
+    if (params_have(call->params, "return_url") && !confirm) {
+        call_refuse_400(call, NULL, "return_url",
+                        "A return_url is of use only when you set confirm to true.");
+        return false;
+    }
+    return true;
+}
+
+/* --- the handlers
+ * ------------------------------------------------------------------------------------ */
+
+/* A currency is stored in lower case, whatever it came in. */
+static struct text
+currency_code(struct text given)
+{
+    const struct currency *currency = currency_find(given);
+    return currency ? text_of(currency->code) : given;
+}
+
+void
+payment_intent_create(struct call *call)
+{
+    struct row_payment_intent *pi = call_new_row(call, ROW_payment_intent);
+    struct row_customer *customer = call_new_row(call, ROW_customer);
+    struct method_use use;
+    uint32_t effects;
+    pi->id = call_new_id(call, "pi_");
+    pi->merchant = call->merchant;
+    pi->created = call->now_s;
+    pi->status = text_of(pi_state_name(PI_NEEDS_METHOD));
+    pi->amount = params_integer(call->params, "amount", 0);
+    pi->currency = currency_code(params_find(call->params, "currency"));
+    pi->capture_method =
+        version_is_since(call, ASYNC_CAPTURE_SINCE) ? TEXT("automatic_async") : TEXT("automatic");
+    pi->confirmation_method = TEXT("automatic");
+    field_text(call, "confirmation_method", &pi->confirmation_method);
+    field_text(call, "customer", &pi->customer);
+    const struct text secret = call_random_text(call, SECRET_SIZE);
+    pi->client_secret = arena_format(call->arena, "%.*s_secret_%.*s", (int)pi->id.size, pi->id.at,
+                                     (int)secret.size, secret.at);
+
+    if (!combination_is_possible(call)) return;
+    if (!amount_fits(call, pi->currency, pi->amount)) return;
+    if (pi->customer.at && !get_customer(call, pi->customer, "customer", customer)) return;
+    take_automatic_methods(call, pi);
+    if (!payment_take_fields(call, pi)) return;
+    if (!method_of_request(call, "payment_method_data", &use)) return;
+    if (use.row && !method_may_pay(call, use.row, pi->customer)) return;
+    if (use.row) {
+        const enum pi_verdict verdict = payment_step(pi, ON_ATTACH, 0, &effects);
+        assert(verdict == PI_OK);
+        (void)verdict;
+        pi->payment_method = use.row->id;
+    }
+    if (params_flag(call->params, "confirm", false)) {
+        payment_confirm(call, pi, false, &use);
+        return;
+    }
+    /* After this point it must succeed. */
+    if (use.fresh) method_stage(call, &use);
+    call_insert(call, ROW_payment_intent, pi);
+    tell(call, "payment_intent.created", ROW_payment_intent, pi, NULL);
+    if (use.row)
+        answer_row(call, ROW_payment_intent, pi, KNOWN({ROW_payment_method, use.row}));
+    else
+        answer_row(call, ROW_payment_intent, pi, NULL);
+}
+
+bool
+payment_secret_fits(struct call *call, const struct row_payment_intent *pi)
+{
+    const struct text given = field_given(call, "client_secret");
+    if (!given.at && !call->publishable) return true;
+    if (!given.at) {
+        call_refuse_400(call, "parameter_missing", "client_secret",
+                        "Missing required param: client_secret.");
+        return false;
+    }
+    /* Compared to its end, so that the time tells nothing of where they differ. */
+    unsigned char difference = given.size != pi->client_secret.size;
+    for (size_t i = 0; i < given.size && i < pi->client_secret.size; i++)
+        difference |= (unsigned char)(given.at[i] ^ pi->client_secret.at[i]);
+    if (!difference) return true;
+    call_refuse_400(call, "payment_intent_invalid_parameter", "client_secret",
+                    "The client_secret provided does not match the client_secret associated with "
+                    "the PaymentIntent.");
+    return false;
+}
+
+void
+payment_intent_retrieve(struct call *call)
+{
+    struct row_payment_intent *pi = call_new_row(call, ROW_payment_intent);
+    if (!call_get(call, ROW_payment_intent, call->object, pi)) return;
+    if (!payment_secret_fits(call, pi)) return;
+    answer_row(call, ROW_payment_intent, pi, NULL);
+}
+
+/* What may no longer be changed once the network has been asked. */
+static const char *const fixed_once_asked[] = {
+    "amount",
+    "currency",
+    "customer",
+    "payment_method",
+    "payment_method_data",
+    "shipping",
+    "capture_method",
+    "setup_future_usage",
+    "payment_method_types",
+    "allowed_payment_method_types",
+    "payment_method_options",
+};
+
+static bool
+change_is_possible(struct call *call, const struct row_payment_intent *pi)
+{
+    const enum pi_state state = payment_standing(pi).state;
+    if (state == PI_NEEDS_METHOD || state == PI_NEEDS_CONFIRM || state == PI_NEEDS_ACTION)
+        return true;
+    for (size_t i = 0; i < sizeof fixed_once_asked / sizeof fixed_once_asked[0]; i++) {
+        if (!params_have_any(call->params, fixed_once_asked[i])) continue;
+        refuse_state(call, pi,
+                     "This PaymentIntent's %s could not be updated because it has a status of %s. "
+                     "You may only update the %s of a PaymentIntent with one of the following "
+                     "statuses: requires_payment_method, requires_confirmation, requires_action.",
+                     fixed_once_asked[i], pi_state_name(state), fixed_once_asked[i]);
+        return false;
+    }
+    return true;
+}
+
+void
+payment_intent_update(struct call *call)
+{
+    struct row_payment_intent *pi = call_new_row(call, ROW_payment_intent);
+    struct row_customer *customer = call_new_row(call, ROW_customer);
+    struct row_payment_method *former = call_new_row(call, ROW_payment_method);
+    struct method_use use;
+    uint32_t effects;
+    enum pi_verdict verdict = PI_OK;
+    if (!call_lock(call, call->object)) return;
+    if (!call_get(call, ROW_payment_intent, call->object, pi)) return;
+    if (!change_is_possible(call, pi)) return;
+
+    const int64_t amount = params_integer(call->params, "amount", pi->amount);
+    const struct text currency = field_given(call, "currency");
+    if (amount != pi->amount || currency.at) {
+        pi->amount = amount;
+        if (currency.at) pi->currency = currency_code(currency);
+        if (!amount_fits(call, pi->currency, pi->amount)) return;
+        if (pi->payment_method.at) verdict = payment_step(pi, ON_ATTACH, 0, &effects);
+    }
+    field_text(call, "customer", &pi->customer);
+    if (params_have(call->params, "customer") &&
+        !get_customer(call, pi->customer, "customer", customer))
+        return;
+    if (!payment_take_fields(call, pi)) return;
+    if (!method_of_request(call, "payment_method_data", &use)) return;
+    if (use.row) {
+        pi->payment_method = use.row->id;
+        verdict = payment_step(pi, ON_ATTACH, 0, &effects);
+    } else if (params_have(call->params, "payment_method") && pi->payment_method.at) {
+        pi->payment_method = NO_TEXT;
+        verdict = payment_step(pi, ON_DETACH, 0, &effects);
+    } else if (params_have(call->params, "customer") && pi->payment_method.at) {
+        if (!call_get(call, ROW_payment_method, pi->payment_method, former)) return;
+        use.row = former;
+    }
+    if (use.row && !method_may_pay(call, use.row, pi->customer)) return;
+    assert(verdict == PI_OK); /* change_is_possible has said so */
+    (void)verdict;
+    /* After this point it must succeed. */
+    if (use.fresh) method_stage(call, &use);
+    call_update(call, ROW_payment_intent, pi);
+    if (use.row)
+        answer_row(call, ROW_payment_intent, pi, KNOWN({ROW_payment_method, use.row}));
+    else
+        answer_row(call, ROW_payment_intent, pi, NULL);
+}
+
+void
+payment_intent_list(struct call *call)
+{
+    struct store_page page;
+    if (!list_page(call, ROW_payment_intent, &page)) return;
+    list_filter(&page, "customer", field_given(call, "customer"));
+    list_answer(call, ROW_payment_intent, &page);
+}

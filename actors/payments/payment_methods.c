@@ -1,0 +1,269 @@
+#include "answer.h"
+#include "decline.h"
+#include "fields.h"
+#include "handlers.h"
+#include "lists.h"
+#include "payment.h"
+
+/* A payment method from a card that the vault has just named. It is used or attached later; a card
+ * of a test name is made anew each time. */
+static struct row_payment_method *
+method_from_card(struct call *call, const char *data)
+{
+    struct row_payment_method *method = call_new_row(call, ROW_payment_method);
+    const struct msg_card *card = call->card;
+    method->id = call_new_id(call, "pm_");
+    method->merchant = call->merchant;
+    method->created = call->now_s;
+    method->token = card->token;
+    method->fingerprint = card->fingerprint;
+    method->brand = card->brand;
+    method->last4 = card->last4;
+    method->exp_month = (int64_t)card->exp_month;
+    method->exp_year = (int64_t)card->exp_year;
+    method->funding = card->funding;
+    method->country = card->country;
+    if (card->has & HAS_card_cvc) {
+        method->cvc = card->cvc;
+        method->cvc_check = TEXT("unchecked");
+    }
+    if (card->has & HAS_card_attach_code) method->attach_code = card->attach_code;
+    if (card->has & HAS_card_unsupported) method->unsupported = card->unsupported;
+    method->allow_redisplay = TEXT("unspecified");
+    const char *billing = "billing_details", *redisplay = "allow_redisplay";
+    if (data) {
+        billing = "payment_method_data[billing_details]";
+        redisplay = "payment_method_data[allow_redisplay]";
+    }
+    field_billing(call, billing, &method->billing_details);
+    field_text(call, redisplay, &method->allow_redisplay);
+    return method;
+}
+
+bool
+method_of_request(struct call *call, const char *data, struct method_use *use)
+{
+    *use = (struct method_use){NULL, false};
+    if (call->card) {
+        use->row = method_from_card(call, data);
+        use->fresh = true;
+        return !data || field_metadata(call, "payment_method_data[metadata]", &use->row->metadata);
+    }
+    const struct text id = field_given(call, "payment_method");
+    if (!id.at) return true;
+    struct row_payment_method *method = call_new_row(call, ROW_payment_method);
+    if (!call_get_param(call, ROW_payment_method, id, "payment_method", method)) return false;
+    use->row = method;
+    return true;
+}
+
+void
+method_stage(struct call *call, const struct method_use *use)
+{
+    if (use->fresh)
+        call_insert(call, ROW_payment_method, use->row);
+    else
+        call_update(call, ROW_payment_method, use->row);
+}
+
+static void
+refuse_consumed(struct call *call)
+{
+    call_refuse_400(call, "payment_method_unexpected_state", "payment_method",
+                    "The provided PaymentMethod was used before without being attached to a "
+                    "Customer, or was detached from one. It may not be used again. To use a "
+                    "PaymentMethod multiple times, you must attach it to a Customer first.");
+}
+
+bool
+method_may_pay(struct call *call, const struct row_payment_method *method, struct text customer)
+{
+    if (method->consumed) {
+        refuse_consumed(call);
+        return false;
+    }
+    if (!method->customer.at || text_equal(method->customer, customer)) return true;
+    if (customer.at)
+        call_refuse_400(call, NULL, "payment_method",
+                        "The customer %.*s does not have a payment method with the ID %.*s. The "
+                        "payment method must be attached to this customer.",
+                        (int)customer.size, customer.at, (int)method->id.size, method->id.at);
+    else
+        call_refuse_400(call, NULL, "payment_method",
+                        "The payment method %.*s is attached to a customer: name that customer in "
+                        "the payment to use it.",
+                        (int)method->id.size, method->id.at);
+    return false;
+}
+
+bool
+method_attach_to(struct call *call, struct row_payment_method *method, struct text customer)
+{
+    if (method->consumed) {
+        refuse_consumed(call);
+        return false;
+    }
+    if (method->customer.at && !text_equal(method->customer, customer)) {
+        call_refuse_400(call, "payment_method_unexpected_state", NULL,
+                        "The payment method you provided has already been attached to a customer.");
+        return false;
+    }
+    if (method->attach_code.at && !method->customer.at) {
+        const struct decline *decline = decline_named(method->attach_code);
+        call_refuse(call,
+                    &(struct api_refusal){.status = 402,
+                                          .type = "card_error",
+                                          .code = decline->code,
+                                          .decline_code = decline->decline_code,
+                                          .advice_code = decline->advice_code,
+                                          .network_decline_code = decline->network_decline_code,
+                                          .message = text_of(decline->message)},
+                    true);
+        return false;
+    }
+    method->customer = customer;
+    return true;
+}
+
+void
+payment_method_create(struct call *call)
+{
+    if (!call->card) {
+        call_refuse(call,
+                    &(struct api_refusal){.status = 400,
+                                          .code = "parameter_missing",
+                                          .param = "card",
+                                          .message = TEXT("Missing required param: card.")},
+                    false);
+        return;
+    }
+    struct row_payment_method *method = method_from_card(call, NULL);
+    if (!field_metadata(call, "metadata", &method->metadata)) return;
+    call_insert(call, ROW_payment_method, method);
+    answer_row(call, ROW_payment_method, method, NULL);
+}
+
+/* A test name in the path (pm_card_visa) stands for a new payment method of that card. */
+static bool
+method_in_path(struct call *call, struct method_use *use)
+{
+    *use = (struct method_use){NULL, call->card != NULL};
+    if (use->fresh) {
+        use->row = method_from_card(call, NULL);
+        return true;
+    }
+    use->row = call_new_row(call, ROW_payment_method);
+    return call_lock(call, call->object) &&
+           call_get(call, ROW_payment_method, call->object, use->row);
+}
+
+void
+payment_method_retrieve(struct call *call)
+{
+    struct row_payment_method *method = call_new_row(call, ROW_payment_method);
+    if (call->card) {
+        method = method_from_card(call, NULL);
+        call_insert(call, ROW_payment_method, method);
+    } else if (!call_get(call, ROW_payment_method, call->object, method)) {
+        return;
+    }
+    answer_row(call, ROW_payment_method, method, NULL);
+}
+
+/* Two digits are a year of this century. */
+static int64_t
+full_year(int64_t year)
+{
+    return year < 100 ? 2000 + year : year;
+}
+
+void
+payment_method_update(struct call *call)
+{
+    struct method_use use;
+    if (!method_in_path(call, &use)) return;
+    if (!use.row->customer.at) {
+        call_refuse_400(call, "payment_method_unexpected_state", NULL,
+                        "You must attach this PaymentMethod to a customer before you can update "
+                        "it.");
+        return;
+    }
+    const struct row_payment_method before = *use.row;
+    struct row_payment_method *method = use.row;
+    field_text(call, "allow_redisplay", &method->allow_redisplay);
+    field_billing(call, "billing_details", &method->billing_details);
+    method->exp_month = params_integer(call->params, "card[exp_month]", method->exp_month);
+    method->exp_year = full_year(params_integer(call->params, "card[exp_year]", method->exp_year));
+    if (!field_metadata(call, "metadata", &method->metadata)) return;
+    call_update(call, ROW_payment_method, method);
+    tell_updated(call, "payment_method.updated", ROW_payment_method, &before, method);
+    answer_row(call, ROW_payment_method, method, NULL);
+}
+
+void
+payment_method_list(struct call *call)
+{
+    struct row_customer *customer = call_new_row(call, ROW_customer);
+    struct store_page page;
+    const struct text id = field_given(call, "customer");
+    if (id.at && !get_customer(call, id, "customer", customer)) return;
+    if (!list_page(call, ROW_payment_method, &page)) return;
+    list_filter(&page, "customer", id);
+    list_filter(&page, "allow_redisplay", field_given(call, "allow_redisplay"));
+    list_answer(call, ROW_payment_method, &page);
+}
+
+void
+customer_payment_method_list(struct call *call)
+{
+    struct row_customer *customer = call_new_row(call, ROW_customer);
+    struct store_page page;
+    if (!get_customer(call, call->object, NULL, customer)) return;
+    if (!list_page(call, ROW_payment_method, &page)) return;
+    list_filter(&page, "customer", call->object);
+    list_filter(&page, "allow_redisplay", field_given(call, "allow_redisplay"));
+    list_answer(call, ROW_payment_method, &page);
+}
+
+void
+payment_method_attach(struct call *call)
+{
+    struct row_customer *customer = call_new_row(call, ROW_customer);
+    struct method_use use;
+    if (!method_in_path(call, &use)) return;
+    if (!get_customer(call, field_given(call, "customer"), "customer", customer)) return;
+    const bool attached = use.row->customer.at != NULL;
+    if (!method_attach_to(call, use.row, customer->id)) return;
+    if (!attached) {
+        method_stage(call, &use);
+        tell(call, "payment_method.attached", ROW_payment_method, use.row, NULL);
+    }
+    answer_row(call, ROW_payment_method, use.row, KNOWN({ROW_customer, customer}));
+}
+
+void
+payment_method_detach(struct call *call)
+{
+    struct method_use use;
+    if (!method_in_path(call, &use)) return;
+    struct row_payment_method *method = use.row;
+    if (!method->customer.at) {
+        call_refuse_400(call, "payment_method_unexpected_state", NULL,
+                        "The payment method you provided is not attached to a customer so "
+                        "detachment is impossible.");
+        return;
+    }
+    struct row_customer *customer = call_new_row(call, ROW_customer);
+    if (!call_get(call, ROW_customer, method->customer, customer)) return;
+    method->customer = NO_TEXT;
+    method->consumed = true;
+    call_update(call, ROW_payment_method, method);
+    if (text_equal(customer->default_payment_method, method->id)) {
+        const struct row_customer before = *customer;
+        customer->default_payment_method = NO_TEXT;
+        call_update(call, ROW_customer, customer);
+        tell_updated(call, "customer.updated", ROW_customer, &before, customer);
+    }
+    tell(call, "payment_method.detached", ROW_payment_method, method, NULL);
+    answer_row(call, ROW_payment_method, method, NULL);
+}

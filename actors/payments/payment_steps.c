@@ -1,0 +1,295 @@
+/* payment_steps: the three things that the network is asked for a payment: confirm, capture,
+ * cancel.
+ *
+ * Each refuses what can be refused, then writes the attempt together with the payment and leaves:
+ * the network's answer is attempts_finish.c's. While an attempt is open the payment names it, and
+ * every other step is told to wait; so it is even when the worker that began it is gone. */
+#include "answer.h"
+#include "fields.h"
+#include "handlers.h"
+#include "json_reader.h"
+#include "payment.h"
+
+#include <assert.h>
+
+struct row_attempt *
+attempt_new(struct call *call, const char *operation, const struct attempt_notes *notes)
+{
+    struct row_attempt *attempt = call_new_row(call, ROW_attempt);
+    struct json_writer w = call_writer(call, 512);
+    attempt->id = call_new_id(call, "att_");
+    attempt->merchant = call->merchant;
+    attempt->created = call->now_s;
+    attempt->operation = text_of(operation);
+    attempt->key = call->key;
+    attempt->request = call->request;
+    attempt->api_version = call->api_version;
+    attempt->expand = call->expand;
+    /* What a worker that never saw the request has to know to finish it. */
+    json_open(&w);
+    if (notes->answer) json_string(&w, "answer", table_find((uint64_t)notes->answer)->name);
+    if (notes->cancellation_reason.at)
+        json_text(&w, "cancellation_reason", notes->cancellation_reason);
+    json_flag(&w, "livemode", call->livemode);
+    json_flag(&w, "publishable", call->publishable);
+    json_close(&w);
+    attempt->params = json_writer_text(&w);
+    return attempt;
+}
+
+/* --- confirm
+ * ------------------------------------------------------------------------------------------ */
+
+static void
+refuse_confirm(struct call *call, const struct row_payment_intent *pi, bool stored)
+{
+    static const char no_method[] =
+        "You cannot confirm this PaymentIntent because it's missing a payment method. You can "
+        "either update the PaymentIntent with a payment method and then confirm it again, or "
+        "confirm it again directly with a payment method.";
+    const enum pi_state state = payment_standing(pi).state;
+    if (state == PI_NEEDS_METHOD && stored)
+        refuse_state(call, pi, "%s", no_method);
+    else if (state == PI_NEEDS_METHOD) /* there is no such payment to be shown */
+        call_refuse_400(call, "payment_intent_unexpected_state", NULL, "%s", no_method);
+    else if (state == PI_SUCCEEDED || state == PI_NEEDS_CAPTURE)
+        refuse_state(call, pi,
+                     "You cannot confirm this PaymentIntent because it has already succeeded after "
+                     "being previously confirmed.");
+    else
+        refuse_state(call, pi,
+                     "You cannot confirm this PaymentIntent because it has a status of %s. Only a "
+                     "PaymentIntent with one of the following statuses may be confirmed: "
+                     "requires_confirmation, requires_action.",
+                     pi_state_name(state));
+}
+
+/* Kinds of payment method that lead to another page need a way back. A client library that shows
+ * everything itself (use_stripe_sdk) does not. */
+static bool
+way_back_is_known(struct call *call, const struct row_payment_intent *pi)
+{
+    const struct text redirects = json_find(pi->automatic_payment_methods, "allow_redirects");
+    if (!pi->automatic_payment_methods.at || text_is(redirects, "\"never\"")) return true;
+    if (params_have(call->params, "return_url")) return true;
+    if (params_flag(call->params, "use_stripe_sdk", false)) return true;
+    call_refuse_400(call, NULL, "return_url",
+                    "This PaymentIntent is configured to accept payment methods enabled in your "
+                    "Dashboard. Because some of these payment methods might redirect your customer "
+                    "off of your page, you must provide a `return_url`. If you do not want such "
+                    "payment methods, create it with `automatic_payment_methods[enabled]=true` and "
+                    "`automatic_payment_methods[allow_redirects]=never`.");
+    return false;
+}
+
+static bool
+card_can_be_charged(struct call *call, const struct row_payment_method *method)
+{
+    if (!method->unsupported.at) return true;
+    call_refuse_400(call, "payment_method_not_available", "payment_method",
+                    "This test card needs a feature that Florin does not have yet (%.*s). Nothing "
+                    "was charged.",
+                    (int)method->unsupported.size, method->unsupported.at);
+    return false;
+}
+
+void
+payment_confirm(struct call *call, struct row_payment_intent *pi, bool stored,
+                struct method_use *use)
+{
+    struct row_customer *customer = call_new_row(call, ROW_customer);
+    struct row_payment_intent before;
+    uint32_t effects;
+    if (!use->row && pi->payment_method.at) {
+        use->row = call_new_row(call, ROW_payment_method);
+        if (!call_get(call, ROW_payment_method, pi->payment_method, use->row)) return;
+    }
+    before = *pi;
+    if (payment_step(pi, ON_CONFIRM, 0, &effects) != PI_OK) {
+        refuse_confirm(call, pi, stored);
+        return;
+    }
+    assert(use->row && effects == ASK_NETWORK);
+    struct row_payment_method *method = use->row;
+    if (pi->customer.at && !get_customer(call, pi->customer, "customer", customer)) return;
+    if (!method_may_pay(call, method, pi->customer)) return;
+    if (!card_can_be_charged(call, method)) return;
+    if (!way_back_is_known(call, pi)) return;
+
+    /* After this point it must succeed. */
+    struct row_attempt *attempt = attempt_new(call, "authorize", &(struct attempt_notes){0});
+    attempt->amount = pi->amount;
+    attempt->currency = pi->currency;
+    attempt->payment_intent = pi->id;
+    attempt->charge = call_new_id(call, "ch_");
+    attempt->payment_method = method->id;
+    attempt->capture = !payment_is_manual(pi);
+    pi->attempt = attempt->id;
+
+    /* The security code is good for one asking. Without a customer so is the whole method: it is
+     * marked as used now, so that no second payment can take it meanwhile. */
+    const struct network_extras extras = {
+        method->cvc, field_in(call, method->billing_details, "address", "postal_code"),
+        field_in(call, method->billing_details, "address", "line1")};
+    if (use->fresh || method->cvc.at || !method->customer.at) {
+        method->cvc = NO_TEXT;
+        method->consumed = !method->customer.at;
+        method_stage(call, use);
+    }
+    if (stored) {
+        call_update(call, ROW_payment_intent, pi);
+    } else {
+        call_insert(call, ROW_payment_intent, pi);
+        tell(call, "payment_intent.created", ROW_payment_intent, &before, NULL);
+    }
+    call_begin_attempt(call, attempt, &extras);
+}
+
+void
+payment_intent_confirm(struct call *call)
+{
+    struct row_payment_intent *pi = call_new_row(call, ROW_payment_intent);
+    struct method_use use;
+    uint32_t effects;
+    if (!call_lock(call, call->object)) return;
+    if (!call_get(call, ROW_payment_intent, call->object, pi)) return;
+    if (!payment_secret_fits(call, pi)) return;
+    if (pi->attempt.at) {
+        refuse_busy(call);
+        return;
+    }
+    if (call->publishable && text_is(pi->confirmation_method, "manual")) {
+        call_refuse_400(call, "payment_intent_unexpected_state", NULL,
+                        "This PaymentIntent has a confirmation_method of manual: it is confirmed "
+                        "on your server, with your secret key.");
+        return;
+    }
+    const enum pi_state state = payment_standing(pi).state;
+    if (state != PI_NEEDS_METHOD && state != PI_NEEDS_CONFIRM && state != PI_NEEDS_ACTION) {
+        refuse_confirm(call, pi, true);
+        return;
+    }
+    if (!payment_take_fields(call, pi)) return;
+    if (!method_of_request(call, "payment_method_data", &use)) return;
+    if (use.row) {
+        const enum pi_verdict verdict = payment_step(pi, ON_ATTACH, 0, &effects);
+        assert(verdict == PI_OK);
+        (void)verdict;
+        pi->payment_method = use.row->id;
+    }
+    payment_confirm(call, pi, true, &use);
+}
+
+/* --- capture
+ * ------------------------------------------------------------------------------------------ */
+
+void
+payment_capture(struct call *call, struct row_payment_intent *pi, struct row_charge *charge,
+                int64_t amount, const char *param)
+{
+    const bool charge_named = charge != NULL;
+    struct payment_intent next;
+    uint32_t effects;
+    const struct payment_intent now = payment_standing(pi);
+    if (pi->attempt.at) {
+        refuse_busy(call);
+        return;
+    }
+    const int64_t asked = amount ? amount : pi->amount_capturable;
+    switch (pi_step(&now, ON_CAPTURE, asked, &next, &effects)) {
+    case PI_WRONG_STATE:
+        refuse_state(call, pi,
+                     "This PaymentIntent could not be captured because it has a status of %s. Only "
+                     "a PaymentIntent with a status of requires_capture may be captured.",
+                     pi_state_name(now.state));
+        return;
+    case PI_AMOUNT_NOT_POSITIVE:
+        call_refuse_400(call, "parameter_invalid_integer", param, "Invalid positive integer");
+        return;
+    case PI_AMOUNT_ABOVE_HOLD:
+        call_refuse_400(call, "amount_too_large", param,
+                        "You can capture at most what is held for this payment: %lld.",
+                        (long long)pi->amount_capturable);
+        return;
+    case PI_OK: break;
+    }
+    if (!charge_named) {
+        charge = call_new_row(call, ROW_charge);
+        if (!call_get(call, ROW_charge, pi->latest_charge, charge)) return;
+    }
+
+    /* After this point it must succeed. */
+    const struct attempt_notes notes = {.answer = charge_named ? ROW_charge : ROW_payment_intent};
+    struct row_attempt *attempt = attempt_new(call, "capture", &notes);
+    attempt->amount = asked;
+    attempt->currency = pi->currency;
+    attempt->payment_intent = pi->id;
+    attempt->charge = charge->id;
+    attempt->payment_method = charge->payment_method;
+    attempt->original = charge->authorization;
+    pi->attempt = attempt->id;
+    if (charge_named) call_update(call, ROW_charge, charge);
+    call_update(call, ROW_payment_intent, pi);
+    call_begin_attempt(call, attempt, &(struct network_extras){NO_TEXT, NO_TEXT, NO_TEXT});
+}
+
+void
+payment_intent_capture(struct call *call)
+{
+    struct row_payment_intent *pi = call_new_row(call, ROW_payment_intent);
+    if (!call_lock(call, call->object)) return;
+    if (!call_get(call, ROW_payment_intent, call->object, pi)) return;
+    if (!payment_take_fields(call, pi)) return;
+    payment_capture(call, pi, NULL, params_integer(call->params, "amount_to_capture", 0),
+                    "amount_to_capture");
+}
+
+/* --- cancel
+ * ------------------------------------------------------------------------------------------- */
+
+void
+payment_intent_cancel(struct call *call)
+{
+    struct row_payment_intent *pi = call_new_row(call, ROW_payment_intent);
+    struct row_charge *charge = call_new_row(call, ROW_charge);
+    uint32_t effects;
+    if (!call_lock(call, call->object)) return;
+    if (!call_get(call, ROW_payment_intent, call->object, pi)) return;
+    if (pi->attempt.at) {
+        refuse_busy(call);
+        return;
+    }
+    const struct row_payment_intent before = *pi;
+    const struct text reason = field_given(call, "cancellation_reason");
+    if (payment_step(pi, ON_CANCEL, 0, &effects) != PI_OK) {
+        refuse_state(call, pi,
+                     "You cannot cancel this PaymentIntent because it has a status of %.*s. Only a "
+                     "PaymentIntent with one of the following statuses may be canceled: "
+                     "requires_payment_method, requires_capture, requires_confirmation, "
+                     "requires_action, processing.",
+                     (int)pi->status.size, pi->status.at);
+        return;
+    }
+    if (!(effects & RELEASE_HOLD)) {
+        pi->canceled_at = call->now_s;
+        pi->cancellation_reason = reason;
+        call_update(call, ROW_payment_intent, pi);
+        tell(call, "payment_intent.canceled", ROW_payment_intent, pi, NULL);
+        answer_row(call, ROW_payment_intent, pi, NULL);
+        return;
+    }
+    /* What is held has to be let go by the issuer first. */
+    if (!call_get(call, ROW_charge, before.latest_charge, charge)) return;
+    *pi = before;
+    struct row_attempt *attempt =
+        attempt_new(call, "void", &(struct attempt_notes){.cancellation_reason = reason});
+    attempt->amount = pi->amount_capturable;
+    attempt->currency = pi->currency;
+    attempt->payment_intent = pi->id;
+    attempt->charge = charge->id;
+    attempt->payment_method = charge->payment_method;
+    attempt->original = charge->authorization;
+    pi->attempt = attempt->id;
+    call_update(call, ROW_payment_intent, pi);
+    call_begin_attempt(call, attempt, &(struct network_extras){NO_TEXT, NO_TEXT, NO_TEXT});
+}

@@ -1,0 +1,159 @@
+#include "render.h"
+
+#include "expand.h"
+
+#include <assert.h>
+
+/* Most objects fit into the first. What is larger than the last is no answer to be sent: a row by
+ * itself is always smaller, so only what was to be expanded can come to that much. */
+#define JSON_SIZE_FIRST 4096
+#define JSON_SIZE_MAX ((size_t)8 << 20)
+
+static renderer_fn *
+renderer_of(enum row_table table)
+{
+    switch (table) {
+    case ROW_payment_intent: return render_payment_intent;
+    case ROW_charge: return render_charge;
+    case ROW_refund: return render_refund;
+    case ROW_balance_transaction: return render_balance_transaction;
+    case ROW_customer: return render_customer;
+    case ROW_payment_method: return render_payment_method;
+    case ROW_webhook_endpoint: return render_webhook_endpoint;
+    default: return NULL;
+    }
+}
+
+void
+render_object(struct render *r, enum row_table table, const void *row, struct text expand)
+{
+    renderer_fn *renderer = renderer_of(table);
+    assert(renderer);
+    renderer(r, row, expand);
+}
+
+/* Renders into more and more room. False, with nothing in `json`, when it would be too large. */
+static bool
+render_into(struct render *r, size_t first, void (*put)(struct render *r, const void *what),
+            const void *what, struct text *json)
+{
+    *json = NO_TEXT;
+    for (size_t cap = first; cap <= JSON_SIZE_MAX * 4; cap *= 4) {
+        r->w = call_writer(r->call, cap < JSON_SIZE_MAX ? cap : JSON_SIZE_MAX);
+        r->whole = true;
+        put(r, what);
+        if (r->w.full) continue;
+        *json = json_writer_text(&r->w);
+        return true;
+    }
+    return false;
+}
+
+struct single {
+    enum row_table table;
+    const void *row;
+    struct text expand;
+};
+
+static void
+put_single(struct render *r, const void *what)
+{
+    const struct single *single = what;
+    render_object(r, single->table, single->row, single->expand);
+}
+
+bool
+render_row(struct call *call, enum row_table table, const void *row, struct text expand,
+           const struct known *known, struct text *json)
+{
+    struct render r = {.call = call, .known = known};
+    const struct single expanded = {table, row, expand}, plain = {table, row, NO_TEXT};
+    if (render_into(&r, JSON_SIZE_FIRST, put_single, &expanded, json)) return r.whole;
+    const bool fits = render_into(&r, JSON_SIZE_FIRST, put_single, &plain, json);
+    assert(fits);
+    return !fits;
+}
+
+struct several {
+    enum row_table table;
+    const char *array;
+    size_t count;
+    bool more;
+    struct text url, expand;
+};
+
+static void
+put_several(struct render *r, const void *what)
+{
+    const struct several *several = what;
+    const size_t size = table_find((uint64_t)several->table)->size;
+    const struct text below = render_below(r, several->expand, "data");
+    json_open(&r->w);
+    json_string(&r->w, "object", "list");
+    json_key(&r->w, "data");
+    json_array(&r->w);
+    for (size_t i = 0; i < several->count; i++)
+        render_object(r, several->table, several->array + i * size, below);
+    json_array_end(&r->w);
+    json_flag(&r->w, "has_more", several->more);
+    json_text(&r->w, "url", several->url);
+    json_close(&r->w);
+}
+
+bool
+render_list(struct call *call, enum row_table table, const void *array, size_t count, bool more,
+            struct text url, struct text expand, struct text *json)
+{
+    struct render r = {.call = call};
+    const struct several several = {table, array, count, more, url, expand};
+    return render_into(&r, JSON_SIZE_FIRST * (1 + count / 2), put_several, &several, json) &&
+           r.whole;
+}
+
+struct text
+render_below(struct render *r, struct text expand, const char *segment)
+{
+    if (!expand.size) return NO_TEXT;
+    return expand_below(expand, segment, arena_take(r->call->arena, expand.size));
+}
+
+bool
+render_get(struct render *r, enum row_table table, struct text id, void *row)
+{
+    for (const struct known *k = r->known; k && k->table; k++)
+        if (k->table == table && text_equal(row_id(k->row), id)) {
+            memcpy(row, k->row, table_find((uint64_t)table)->size);
+            return true;
+        }
+    const enum store_verdict verdict =
+        store_get(r->call->store, table, r->call->merchant, id, r->call->arena, row);
+    if (verdict == STORE_UNAVAILABLE) r->whole = false;
+    return verdict == STORE_FOUND;
+}
+
+void
+render_reference(struct render *r, const char *key, enum row_table table, struct text id,
+                 struct text expand)
+{
+    _Alignas(max_align_t) char row[ROW_SIZE_MAX];
+    json_key(&r->w, key);
+    if (!id.at || !table || !expand_has(expand, key) || !render_get(r, table, id, row))
+        json_value_text(&r->w, id);
+    else
+        render_object(r, table, row, render_below(r, expand, key));
+}
+
+void
+render_hash(struct render *r, const char *key, struct text json)
+{
+    json_raw(&r->w, key, json.at ? json : TEXT("{}"));
+}
+
+enum row_table
+table_of_id(struct text id)
+{
+    for (size_t i = 0; i < table_count; i++)
+        if (text_starts(id, tables[i]->prefix) && renderer_of((enum row_table)tables[i]->number))
+            return (enum row_table)tables[i]->number;
+    return ROW_NONE;
+}

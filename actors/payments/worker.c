@@ -1,0 +1,778 @@
+/* Jobs and requests: from the packet of a call to its answer (worker.h). */
+#include "worker.h"
+
+#include "clock.h"
+#include "log.h"
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SCRATCH_BYTES ((size_t)16 << 20)
+#define SWEEP_MS 2000
+#define LEAVE_MS_MAX 5000
+#define STALL_MS 900
+#define TICK_MS 10 /* how exactly time-outs are kept */
+#define EXPAND_LEVELS_MAX 4
+
+/* --- jobs ------------------------------------------------------------------------------------ */
+
+static void
+make_ready(void *state, void *owner)
+{
+    (void)state;
+    job_make_ready(owner);
+}
+
+struct job *
+job_new(struct worker *worker, uint16_t slot)
+{
+    struct job *job = worker->spare;
+    struct arena *arena = NULL;
+    if (job) {
+        worker->spare = job->next;
+        arena = job->call.arena;
+    } else {
+        if (worker->job_count == JOBS_MAX) return NULL;
+        if (!(job = malloc(sizeof *job))) abort();
+        arena = arena_new(JOB_ARENA_BYTES);
+        worker->jobs[worker->job_count++] = job;
+    }
+    memset(job, 0, offsetof(struct job, change));
+    change_clear(&job->change);
+    job->worker = worker;
+    job->step = STEP_READY;
+    job->slot = slot;
+    job->locker.owner = job;
+    job->call.worker = worker;
+    job->call.store = worker->store;
+    job->call.arena = arena;
+    job->call.change = &job->change;
+    worker->jobs_busy++;
+    worker->jobs_in_slot[slot]++;
+    return job;
+}
+
+void
+job_make_ready(struct job *job)
+{
+    struct worker *const worker = job->worker;
+    job->step = STEP_READY;
+    job->next = NULL;
+    if (worker->ready_last)
+        worker->ready_last->next = job;
+    else
+        worker->ready_first = job;
+    worker->ready_last = job;
+}
+
+static struct job *
+take_ready(struct worker *worker)
+{
+    struct job *const job = worker->ready_first;
+    if (!job) return NULL;
+    worker->ready_first = job->next;
+    if (!worker->ready_first) worker->ready_last = NULL;
+    job->next = NULL;
+    return job;
+}
+
+static void
+leave_ready(struct job *job)
+{
+    struct worker *const worker = job->worker;
+    struct job *before = NULL;
+    for (struct job *at = worker->ready_first; at; before = at, at = at->next) {
+        if (at != job) continue;
+        *(before ? &before->next : &worker->ready_first) = job->next;
+        if (worker->ready_last == job) worker->ready_last = before;
+        return;
+    }
+}
+
+static void
+forget_client(struct job *job)
+{
+    if (!job->client) return;
+    job->client = false;
+    assert(job->worker->clients > 0);
+    job->worker->clients--;
+}
+
+void
+job_wait(struct job *job, enum step step, uint64_t correlation, int64_t due_ms)
+{
+    struct worker *const worker = job->worker;
+    assert(job->step != STEP_FREE);
+    names_remove(&worker->by_wait, &job->by_wait);
+    job->step = step;
+    job->wait = correlation;
+    job->due_ms = due_ms;
+    if (correlation)
+        names_add(&worker->by_wait, &job->by_wait,
+                  (struct text){(const char *)&job->wait, sizeof job->wait}, job);
+}
+
+void
+job_end(struct job *job)
+{
+    struct worker *const worker = job->worker;
+    assert(job->step != STEP_FREE);
+    if (job->step == STEP_READY) leave_ready(job);
+    names_remove(&worker->by_wait, &job->by_wait);
+    names_remove(&worker->by_key, &job->by_key);
+    names_remove(&worker->by_attempt, &job->by_attempt);
+    forget_client(job);
+    job->step = STEP_FREE;
+    arena_reset(job->call.arena);
+    job->next = worker->spare;
+    worker->spare = job;
+    worker->jobs_busy--;
+    worker->jobs_in_slot[job->slot]--;
+    locks_release(&worker->locks, &job->locker);
+}
+
+/* --- what the client is told ----------------------------------------------------------------- */
+
+static void
+tell(struct worker *worker, const struct packet *asked, struct msg_api_answer *answer)
+{
+    const struct envelope envelope = {.slot = asked->slot, .correlation = asked->correlation};
+    answer->has |=
+        HAS_api_answer_status | HAS_api_answer_body | HAS_api_answer_retry | HAS_api_answer_stored;
+    if (!answer->body.at) answer->body = TEXT("");
+    if (!link_send(worker->broker, envelope, MSG_api_answer, answer))
+        log_event(LOG_WARNING, "answer.undelivered", "status=%llu",
+                  (unsigned long long)answer->status);
+}
+
+void
+job_tell(struct job *job, int status, struct text body, bool retry, bool stored,
+         struct text original_request)
+{
+    if (!job->client) return;
+    const struct packet asked = {.slot = job->slot, .correlation = job->correlation};
+    struct msg_api_answer answer = {
+        .status = (uint64_t)status,
+        .body = body,
+        .retry = retry,
+        .stored = stored,
+        .original_request = original_request,
+    };
+    if (original_request.at) answer.has |= HAS_api_answer_original_request;
+    tell(job->worker, &asked, &answer);
+    forget_client(job);
+}
+
+void
+job_tell_refusal(struct job *job, const struct api_refusal *refusal)
+{
+    if (!job->client) return;
+    job_tell(job, refusal->status, refusal_json(&job->call, refusal), refusal->retry, false,
+             NO_TEXT);
+}
+
+static void
+refuse_packet(struct worker *worker, const struct packet *packet, const char *code,
+              const char *reason)
+{
+    const struct msg_refused refused = {
+        .has = HAS_refused_code | HAS_refused_reason,
+        .code = text_of(code),
+        .reason = text_of(reason),
+    };
+    const struct envelope envelope = {.slot = packet->slot, .correlation = packet->correlation};
+    if (packet->correlation) (void)link_send(worker->broker, envelope, MSG_refused, &refused);
+}
+
+void
+job_tell_unroutable(struct job *job)
+{
+    if (!job->client) return;
+    const struct packet asked = {.slot = job->slot, .correlation = job->correlation};
+    refuse_packet(job->worker, &asked, "unroutable", "the slot is another worker's by now");
+    forget_client(job);
+}
+
+/* Without a job: what is wrong with a packet at first sight. */
+static void
+tell_at_once(struct worker *worker, const struct packet *packet, const struct api_refusal *refusal)
+{
+    struct call call = {.worker = worker, .arena = worker->scratch};
+    struct msg_api_answer answer = {
+        .status = (uint64_t)refusal->status,
+        .body = refusal_json(&call, refusal),
+        .retry = refusal->retry,
+    };
+    tell(worker, packet, &answer);
+}
+
+/* --- running --------------------------------------------------------------------------------- */
+
+static void
+wait_for_lock(struct job *job)
+{
+    struct worker *const worker = job->worker;
+    if (!job->lock_until_ms) job->lock_until_ms = worker->mono_ms + LOCK_WAIT_MS_MAX;
+    job_wait(job, STEP_LOCK, 0, job->lock_until_ms);
+}
+
+static void
+end_of_refusal(struct job *job)
+{
+    change_clear(&job->change); /* what was staged before is not to be */
+    if (job->keep) {
+        commit_send(job, AIM_ANSWER, 1);
+        return;
+    }
+    job_tell(job, job->status, job->body, job->retry, false, NO_TEXT);
+    job_end(job);
+}
+
+static void
+end_of_answer(struct job *job)
+{
+    const unsigned claim = job->keep ? 1 : 0;
+    if (!claim && change_is_empty(&job->change)) {
+        job_tell(job, job->status, job->body, job->retry, false, NO_TEXT);
+        job_end(job);
+        return;
+    }
+    commit_send(job, AIM_ANSWER, claim);
+}
+
+static void
+end_of_beginning(struct job *job)
+{
+    struct worker *const worker = job->worker;
+    const struct row_attempt *const attempt = job->begun;
+    names_remove(&worker->by_attempt, &job->by_attempt); /* of an earlier run */
+    snprintf(job->attempt, sizeof job->attempt, "%.*s", (int)attempt->id.size, attempt->id.at);
+    names_add(&worker->by_attempt, &job->by_attempt, text_of(job->attempt), job);
+    /* A handler has locked what was there before; what it makes now is locked here. Another call
+     * that has one of them has read it already, and will find it stale. */
+    (void)attempt_lock_objects(job, attempt);
+    commit_send(job, AIM_BEGIN, job->call.key.at ? 1 : 0);
+}
+
+/* A handler has returned: do what it said. */
+static void
+proceed(struct job *job)
+{
+    const struct call *const call = &job->call;
+    switch (job->ending) {
+    case ENDING_WAIT: wait_for_lock(job); return;
+    case ENDING_ANSWER: end_of_answer(job); return;
+    case ENDING_REFUSE: end_of_refusal(job); return;
+    case ENDING_BEGIN: end_of_beginning(job); return;
+    case ENDING_NONE: break;
+    }
+    log_event(LOG_ERROR, "handler.silent", "request=%.*s", (int)call->request.size,
+              call->request.at ? call->request.at : "");
+    job_tell_refusal(job, &refusal_failed);
+    job_end(job);
+}
+
+/* An attempt's end is a commit and nothing else: what stands in its way is tried again. */
+static void
+proceed_finishing(struct job *job)
+{
+    if (job->ending == ENDING_ANSWER) {
+        commit_send(job, AIM_FINISH, job->keep ? 2 : 0);
+        return;
+    }
+    log_event(LOG_WARNING, "attempt.unfinished", "attempt=%s status=%d", job->attempt, job->status);
+    attempt_pause(job);
+}
+
+void
+job_run(struct job *job)
+{
+    struct worker *const worker = job->worker;
+    assert(job->step == STEP_READY && job->handler);
+    if (!job->finishing && !slot_is_held(worker, job->slot)) {
+        job_tell_unroutable(job);
+        job_end(job);
+        return;
+    }
+    change_clear(&job->change);
+    job->ending = ENDING_NONE;
+    job->status = 0;
+    job->call.now_ms = worker->wall_ms;
+    job->call.now_s = worker->wall_ms / 1000;
+    job->handler(&job->call);
+    if (job->step != STEP_READY) return; /* the end of an attempt has seen to itself */
+    if (job->finishing)
+        proceed_finishing(job);
+    else
+        proceed(job);
+}
+
+static void
+run_ready(struct worker *worker)
+{
+    for (struct job *job; (job = take_ready(worker));)
+        job_run(job);
+}
+
+void
+jobs_leave_slots(struct worker *worker, const uint8_t slots[static SLOT_BYTES])
+{
+    for (size_t i = 0; i < worker->job_count; i++) {
+        struct job *const job = worker->jobs[i];
+        if (job->step == STEP_FREE || !slot_in(slots, job->slot)) continue;
+        if (job->step == STEP_COMMIT) continue; /* the ledger will say: fenced, or done in time */
+        job_tell_unroutable(job);
+        job_end(job);
+    }
+}
+
+/* --- requests -------------------------------------------------------------------------------- */
+
+/* The paths of `expand[]`, a space between them. False when one goes too deep: it is `*too_deep`.
+ */
+static bool
+gather_expand(struct call *call, struct text *too_deep)
+{
+    size_t at = 0, inside_at = 0, size = 0;
+    struct param param;
+    while (params_next_in(call->params, "expand", &at, &param))
+        size += param.value.size + 1;
+    if (!size) return true;
+    char *const out = arena_take(call->arena, size);
+    size = 0;
+    while (params_next_in(call->params, "expand", &inside_at, &param)) {
+        int levels = 1;
+        for (size_t i = 0; i < param.value.size; i++)
+            levels += param.value.at[i] == '.';
+        if (levels > EXPAND_LEVELS_MAX) {
+            *too_deep = param.value;
+            return false;
+        }
+        if (size) out[size++] = ' ';
+        if (param.value.size) memcpy(out + size, param.value.at, param.value.size);
+        size += param.value.size;
+    }
+    call->expand = (struct text){out, size};
+    return true;
+}
+
+/* Everything that can be refused before a handler looks. False: it has been answered. */
+static bool
+call_is_good(struct job *job)
+{
+    struct call *const call = &job->call;
+    struct param_error error;
+    struct text too_deep;
+    struct api_refusal refusal = {.status = 400};
+
+    if (call->publishable && call->route->access == ACCESS_SECRET) {
+        refusal = (struct api_refusal){
+            .status = 401,
+            .code = "secret_key_required",
+            .message = TEXT("This API call cannot be made with a publishable API key. Please use a "
+                            "secret API key."),
+        };
+        job_tell_refusal(job, &refusal);
+        return false;
+    }
+    if (!route_check(call->route, call->params, &error)) {
+        refusal = (struct api_refusal){
+            .status = error.status,
+            .code = error.code,
+            .param = error.param[0] ? error.param : NULL,
+            .message = text_of(error.message),
+        };
+        job_tell_refusal(job, &refusal);
+        return false;
+    }
+    if (!gather_expand(call, &too_deep)) {
+        refusal.code = "property_expansion_max_depth";
+        refusal.param = "expand";
+        refusal.message = arena_format(
+            call->arena, "You cannot expand more than 4 levels of a property. Property: %.*s",
+            (int)too_deep.size, too_deep.at);
+        job_tell_refusal(job, &refusal);
+        return false;
+    }
+    if (call->api_version.at) return true;
+
+    struct row_merchant *const merchant = arena_take(call->arena, sizeof *merchant);
+    switch (store_get(job->worker->store, ROW_merchant, call->merchant, call->merchant, call->arena,
+                      merchant)) {
+    case STORE_FOUND: call->api_version = merchant->api_version; return true;
+    case STORE_UNAVAILABLE: job_tell_refusal(job, &refusal_unavailable); return false;
+    case STORE_MISSING: break;
+    }
+    refusal = (struct api_refusal){
+        .status = 401,
+        .message = TEXT("There is no such account."),
+    };
+    job_tell_refusal(job, &refusal);
+    return false;
+}
+
+/* The same key is in flight here: no need to ask the ledger, nor for a job. */
+static bool
+key_is_in_flight(struct worker *worker, const struct packet *packet,
+                 const struct msg_api_request *request, struct text key_name)
+{
+    const struct job *const first = names_find(&worker->by_key, key_name);
+    if (!first) return false;
+    /* A recovered attempt does not know what its request was: the ledger does, once it is over. */
+    const bool other = first->call.request_hash.at &&
+                       (!text_equal(first->call.request_hash, request->request_hash) ||
+                        !text_equal(first->call.path, request->path));
+    const struct api_refusal refusal = other ? refusal_mismatch(worker->scratch, request->key)
+                                             : refusal_in_use(worker->scratch, request->key);
+    tell_at_once(worker, packet, &refusal);
+    return true;
+}
+
+static struct text
+make_key_name(char *out, const struct msg_api_request *request)
+{
+    memcpy(out, request->merchant.at, request->merchant.size);
+    out[request->merchant.size] = '/';
+    memcpy(out + request->merchant.size + 1, request->key.at, request->key.size);
+    return (struct text){out, request->merchant.size + 1 + request->key.size};
+}
+
+static bool
+is_late(const struct worker *worker, const struct packet *packet)
+{
+    return packet->deadline_ms && worker->wall_ms >= packet->deadline_ms;
+}
+
+struct job *
+job_for_client(struct worker *worker, const struct packet *packet, uint16_t slot)
+{
+    const char *code = NULL, *reason = NULL;
+    struct job *job = NULL;
+    if (is_late(worker, packet))
+        code = "expired", reason = "its deadline has passed";
+    else if (slot != packet->slot)
+        code = "malformed", reason = "slot: not that of the merchant";
+    else if (worker->leaving || !slot_is_held(worker, slot))
+        code = "unroutable", reason = "this worker does not hold the slot";
+    else if (worker->clients >= CLIENT_JOBS_MAX || !(job = job_new(worker, slot)))
+        code = "busy", reason = "too many calls are in flight";
+    if (code) {
+        refuse_packet(worker, packet, code, reason);
+        return NULL;
+    }
+    job->client = true;
+    job->correlation = packet->correlation;
+    job->deadline_ms = packet->deadline_ms;
+    worker->clients++;
+    return job;
+}
+
+/* The frame goes with this turn; the job may live longer. */
+bool
+job_own_packet(struct job *job, struct link *from, const struct packet *packet,
+               enum message_number number, void *body)
+{
+    const struct text bytes = {(const char *)packet->body, packet->size};
+    struct packet own = *packet;
+    own.body = (const uint8_t *)arena_copy(job->call.arena, bytes).at;
+    if (packet_decode(from, &own, number, body)) return true;
+    forget_client(job); /* it has been refused */
+    job_end(job);
+    return false;
+}
+
+/* What the request says, for its handler to see. False when its card is not one. */
+static bool
+fill_call(struct job *job, const struct route *route, const struct msg_api_request *request)
+{
+    struct call *const call = &job->call;
+    call->route = route;
+    call->merchant = request->merchant;
+    call->request = request->request;
+    call->request_hash = request->request_hash;
+    call->path = request->path;
+    call->api_version = request->api_version;
+    call->object = request->object;
+    call->params = (struct params){(const uint8_t *)request->params.at, request->params.size};
+    call->publishable = request->publishable == 1;
+    call->livemode = request->livemode == 1;
+    memcpy(job->merchant, request->merchant.at, request->merchant.size);
+    if (request->key.at && route->method == HTTP_POST) call->key = request->key;
+    if (!request->cards.count) return true;
+
+    struct message_list cards = request->cards;
+    struct msg_card *const card = arena_take(call->arena, sizeof *card);
+    enum message_verdict verdict;
+    call->card = card;
+    return message_next(&cards, MSG_card, card, &verdict);
+}
+
+static void
+call_asked(struct worker *worker, struct link *from, const struct packet *packet)
+{
+    struct msg_api_request request;
+    char key_name[MERCHANT_SIZE_MAX + 1 + KEY_SIZE_MAX];
+    if (!packet_decode(from, packet, MSG_api_request, &request)) return;
+
+    const struct route *const route = route_named(request.route);
+    handler_fn *const handler = route ? handler_of((enum route_number)route->number) : NULL;
+    const bool keyed = request.key.at && route && route->method == HTTP_POST;
+    if (!handler) {
+        refuse_packet(worker, packet, "malformed", "route: there is none of that name here");
+        return;
+    }
+    if (!params_valid((struct params){(const uint8_t *)request.params.at, request.params.size})) {
+        refuse_packet(worker, packet, "malformed", "params: not a canonical block");
+        return;
+    }
+    if (keyed && (!request.request_hash.at || !request.path.at)) {
+        refuse_packet(worker, packet, "malformed", "request_hash, path: a key needs both");
+        return;
+    }
+    if (keyed && key_is_in_flight(worker, packet, &request, make_key_name(key_name, &request)))
+        return;
+
+    struct job *const job = job_for_client(worker, packet, slot_of(request.merchant));
+    if (!job || !job_own_packet(job, from, packet, MSG_api_request, &request)) return;
+    job->handler = handler;
+    if (keyed)
+        names_add(&worker->by_key, &job->by_key, make_key_name(job->key_name, &request), job);
+    if (!fill_call(job, route, &request)) {
+        job_tell_refusal(job, &refusal_failed);
+        job_end(job);
+    } else if (call_is_good(job)) {
+        job_run(job);
+    } else {
+        job_end(job);
+    }
+}
+
+static void
+broker_said(void *state, struct link *from, const struct packet *packet)
+{
+    struct worker *const worker = state;
+    worker_tell_time(worker);
+    if (!slots_told(worker, from, packet)) {
+        switch (packet->number) {
+        case MSG_api_request: call_asked(worker, from, packet); break;
+        case MSG_key_find: key_asked(worker, from, packet); break;
+        case MSG_merchant_create: merchant_asked(worker, from, packet); break;
+        case MSG_health: health_asked(worker, from, packet); break;
+        default: break; /* the loop has counted what is not for us */
+        }
+    }
+    run_ready(worker);
+    arena_reset(worker->scratch);
+}
+
+static void
+ledger_packet(void *state, struct link *from, const struct packet *packet)
+{
+    ledger_said(state, from, packet);
+    run_ready(state);
+}
+
+static void
+network_packet(void *state, struct link *from, const struct packet *packet)
+{
+    network_said(state, from, packet);
+    run_ready(state);
+}
+
+/* --- the turn -------------------------------------------------------------------------------- */
+
+/* Who has stood still for as long as the broker waits may have lost its slots without having heard
+ * of it. What it remembers may be old then. (The ledger would refuse what is decided by it; this
+ * saves the detour.) */
+void
+worker_tell_time(struct worker *worker)
+{
+    const int64_t before_ms = worker->mono_ms;
+    worker->mono_ms = clock_mono_ms();
+    worker->wall_ms = clock_wall_ms();
+    if (!before_ms || worker->mono_ms - before_ms < STALL_MS) return;
+    log_event(LOG_WARNING, "worker.stalled", "ms=%lld", (long long)(worker->mono_ms - before_ms));
+    store_forget_slots(worker->store, worker->slots.held);
+}
+
+/* The client's time is over. What is not at the ledger or at the network ends with it. */
+static void
+deadline_came(struct job *job)
+{
+    switch (job->step) {
+    case STEP_READY:
+    case STEP_LOCK:
+        job_tell_refusal(job, &refusal_lock_timeout);
+        job_end(job);
+        return;
+    case STEP_COMMIT:
+    case STEP_NETWORK:
+    case STEP_PAUSE: job_tell_refusal(job, &refusal_late); return;
+    case STEP_FREE: return;
+    }
+}
+
+static void
+due_came(struct job *job)
+{
+    switch (job->step) {
+    case STEP_LOCK:
+        job_tell_refusal(job, &refusal_lock_timeout);
+        job_end(job);
+        return;
+    case STEP_COMMIT: commit_repeat(job); return;
+    case STEP_NETWORK: attempt_timed_out(job); return;
+    case STEP_PAUSE: attempt_resume(job); return;
+    case STEP_READY:
+    case STEP_FREE: return;
+    }
+}
+
+static void
+look_at_times(struct worker *worker)
+{
+    if (worker->mono_ms < worker->tick_ms) return;
+    worker->tick_ms = worker->mono_ms + TICK_MS;
+    for (size_t i = 0; i < worker->job_count; i++) {
+        struct job *const job = worker->jobs[i];
+        if (job->step != STEP_FREE && job->client && job->deadline_ms &&
+            worker->wall_ms >= job->deadline_ms - DEADLINE_MARGIN_MS)
+            deadline_came(job);
+        if (job->step != STEP_FREE && job->due_ms && worker->mono_ms >= job->due_ms) due_came(job);
+    }
+}
+
+static void
+say_how_it_is(struct worker *worker)
+{
+    const bool led = ledger_leading(worker) != NULL, networked = network_is_there(worker);
+    const bool held = slots_held_count(worker) > 0;
+    char detail[160];
+    snprintf(detail, sizeof detail, "%u slots, %zu in flight%s%s%s", slots_held_count(worker),
+             worker->jobs_busy, led ? "" : ", no ledger leads", networked ? "" : ", no network",
+             held ? "" : ", no slots yet");
+    loop_set_state(worker->loop,
+                   worker->leaving            ? "draining"
+                   : led && networked && held ? "serving"
+                                              : "waiting",
+                   detail);
+}
+
+static void
+beat(struct worker *worker)
+{
+    const struct msg_worker_beat beat = {
+        .has = HAS_worker_beat_incarnation,
+        .incarnation = worker->slots.incarnation,
+    };
+    if (!worker->leaving)
+        (void)link_send(worker->broker, (struct envelope){.slot = 0}, MSG_worker_beat, &beat);
+    ledgers_beat(worker);
+    network_beat(worker);
+    say_how_it_is(worker);
+    /* Without a leader, whoever takes over is to be found out soon. */
+    const struct ledger *const ledger = ledger_leading(worker);
+    const bool silent = !ledger || worker->mono_ms - ledger->heard_ms > 2 * BEAT_MS;
+    worker->beat_ms = worker->mono_ms + (silent ? BEAT_MS / 5 : BEAT_MS);
+}
+
+/* Nothing stays open: an attempt that no job looks after gets one. */
+static void
+sweep(struct worker *worker)
+{
+    uint8_t slots[SLOT_BYTES];
+    worker->sweep_ms = worker->mono_ms + SWEEP_MS;
+    if (!slots_held_count(worker)) return;
+    for (size_t i = 0; i < SLOT_BYTES; i++)
+        slots[i] = (uint8_t)(worker->slots.held[i] & ~worker->slots.releasing[i]);
+    if (!attempts_recover(worker, slots))
+        log_event(LOG_WARNING, "sweep.failed", "reason=\"Postgres did not answer\"");
+}
+
+static void
+leave(struct worker *worker)
+{
+    const struct msg_worker_leaving leaving = {0};
+    if (!worker->leaving) {
+        worker->leaving = true;
+        worker->leaving_ms = worker->mono_ms + LEAVE_MS_MAX;
+        log_event(LOG_INFO, "worker.leaving", "in_flight=%zu", worker->clients);
+        (void)link_send(worker->broker, (struct envelope){.slot = 0}, MSG_worker_leaving, &leaving);
+    }
+    if (worker->clients && worker->mono_ms < worker->leaving_ms) return;
+    link_flush(worker->broker);
+    loop_stop(worker->loop);
+}
+
+static int64_t
+turn(void *state, int64_t mono_ms)
+{
+    struct worker *const worker = state;
+    (void)mono_ms;
+    worker_tell_time(worker);
+    if (worker->mono_ms >= worker->beat_ms) beat(worker);
+    slots_turn(worker);
+    if (worker->mono_ms >= worker->sweep_ms) sweep(worker);
+    look_at_times(worker);
+    run_ready(worker);
+    if (loop_stopping(worker->loop)) leave(worker);
+    const int64_t next_ms = worker->beat_ms - worker->mono_ms;
+    return worker->jobs_busy && next_ms > TICK_MS ? TICK_MS : next_ms;
+}
+
+struct worker *
+worker_new(struct loop *loop, const struct settings *settings, const char *home)
+{
+    struct worker *const worker = calloc(1, sizeof *worker);
+    if (!worker) abort();
+    worker->loop = loop;
+    worker->settings = *settings;
+    worker->leader = -1;
+    worker->scratch = arena_new(SCRATCH_BYTES);
+    worker->store = store_new(home);
+    locks_init(&worker->locks, make_ready, worker);
+    names_init(&worker->by_key);
+    names_init(&worker->by_attempt);
+    names_init(&worker->by_wait);
+    if (!loop) return worker; /* in a test: nobody to talk to */
+    worker_tell_time(worker);
+    worker->broker = loop_connect(loop, LINK_broker_back, 1, broker_said, worker);
+    worker->network = loop_connect(loop, LINK_network_requests, 1, network_packet, worker);
+    for (int i = 0; i < LEDGERS; i++)
+        worker->ledgers[i].link =
+            loop_connect(loop, LINK_ledger_commands, i + 1, ledger_packet, worker);
+    loop_set_state(loop, "starting", "");
+    loop_on_turn(loop, turn, worker);
+    slots_begin(worker);
+    return worker;
+}
+
+void
+worker_destroy(struct worker **worker_p)
+{
+    struct worker *const worker = *worker_p;
+    if (!worker) return;
+    for (size_t i = 0; i < worker->job_count; i++)
+        if (worker->jobs[i]->step != STEP_FREE) {
+            worker->jobs[i]->client = false; /* whoever still waits asks again */
+            job_end(worker->jobs[i]);
+        }
+    for (size_t i = 0; i < worker->job_count; i++) {
+        arena_destroy(&worker->jobs[i]->call.arena);
+        free(worker->jobs[i]);
+    }
+    locks_end(&worker->locks);
+    names_end(&worker->by_key);
+    names_end(&worker->by_attempt);
+    names_end(&worker->by_wait);
+    store_destroy(&worker->store);
+    arena_destroy(&worker->scratch);
+    free(worker);
+    *worker_p = NULL;
+}
+
+int64_t
+worker_settlement_delay_s(const struct worker *worker)
+{
+    return worker->settings.settlement_delay_s;
+}

@@ -1,0 +1,13 @@
+/* backoff: when a process that died is started again. The first time at once; if it dies again
+ * soon, after 50 ms, 100 ms, … 2 s; one that has lived for 10 s has earned the first time again. */
+#pragma once
+
+#include <stdint.h>
+
+#define BACKOFF_LEAST_MS 50
+#define BACKOFF_MOST_MS 2000
+#define BACKOFF_FORGIVEN_MS 10000
+
+/* The wait before the next start, from the last wait (below zero: never waited) and how long the
+ * process lived. */
+int64_t backoff_next(int64_t last_ms, int64_t lived_ms);

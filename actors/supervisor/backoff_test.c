@@ -1,0 +1,19 @@
+#include "backoff.h"
+
+#include <criterion/criterion.h>
+
+Test(backoff, the_first_restart_is_at_once_and_then_it_doubles_up_to_its_limit)
+{
+    const int64_t expected[] = {0, 50, 100, 200, 400, 800, 1600, 2000, 2000};
+    int64_t wait = -1;
+    for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
+        wait = backoff_next(wait, 5);
+        cr_assert_eq(wait, expected[i]);
+    }
+}
+
+Test(backoff, one_that_has_lived_is_forgiven)
+{
+    cr_assert_eq(backoff_next(2000, BACKOFF_FORGIVEN_MS - 1), 2000);
+    cr_assert_eq(backoff_next(2000, BACKOFF_FORGIVEN_MS), 0);
+}

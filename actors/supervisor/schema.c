@@ -1,0 +1,209 @@
+#include "schema.h"
+
+#include "files.h"
+#include "home.h"
+#include "log.h"
+#include "pg.h"
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ADMIN "florin_admin"
+#define SQL_BYTES_MAX (1 << 20)
+#define FILES_MAX 4
+
+/* In the order in which they are made: roles.sql knows all roles, and what stands in their way. */
+static const struct {
+    const char *name;
+    const char *files[FILES_MAX];
+} databases[] = {
+    {"florin", {"tables.sql", "schema.sql", "roles.sql"}},
+    {"florin_vault", {"vault.sql"}},
+};
+
+static const char *const roles[] = {"ledger", "payments", "webhooks", "auditor", "vault"};
+
+/* etc/ of an installation beside the program, else of the checkout that it was built in. */
+static struct path
+etc_file(const char *name)
+{
+    char program[PATH_MAX];
+    const ssize_t size = readlink("/proc/self/exe", program, sizeof program - 1);
+    if (size > 0) {
+        program[size] = 0;
+        *strrchr(program, '/') = 0;
+        const struct path installed = path_in(program, "../share/florin/%s", name);
+        if (access(installed.at, R_OK) == 0) return installed;
+    }
+    return path_in(FLORIN_ETC, "%s", name);
+}
+
+static PGconn *
+connect_as_admin(const char *home, const char *database)
+{
+    char dsn[8192];
+    pg_dsn(home, ADMIN, dsn, sizeof dsn);
+    const size_t size = strlen(dsn);
+    snprintf(dsn + size, sizeof dsn - size, " dbname='%s' connect_timeout='10'", database);
+    PGconn *connection = PQconnectdb(dsn);
+    explicit_bzero(dsn, sizeof dsn);
+    /* "already exists, skipping" and its like say nothing here */
+    if (PQstatus(connection) == CONNECTION_OK)
+        PQclear(PQexec(connection, "SET client_min_messages = warning"));
+    return connection;
+}
+
+bool
+schema_reachable(const char *home)
+{
+    char dsn[8192];
+    pg_dsn(home, ADMIN, dsn, sizeof dsn);
+    const size_t size = strlen(dsn);
+    snprintf(dsn + size, sizeof dsn - size, " dbname='postgres' connect_timeout='2'");
+    const PGPing answer = PQping(dsn);
+    explicit_bzero(dsn, sizeof dsn);
+    return answer == PQPING_OK;
+}
+
+/* What went wrong in which step, on one line. */
+static bool
+failed(PGconn *connection, const char *step, char *error, size_t error_size)
+{
+    char reason[512];
+    snprintf(reason, sizeof reason, "%s", PQerrorMessage(connection));
+    reason[strcspn(reason, "\n")] = 0;
+    snprintf(error, error_size, "The database cannot be prepared (%s): %s.", step, reason);
+    return false;
+}
+
+static bool
+run(PGconn *connection, const char *step, const char *sql, char *error, size_t error_size)
+{
+    PGresult *result = PQexec(connection, sql);
+    const ExecStatusType status = PQresultStatus(result);
+    PQclear(result);
+    if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) return true;
+    return failed(connection, step, error, error_size);
+}
+
+/* The one number that a query gives; `otherwise` when it gives no row. */
+static bool
+ask_number(PGconn *connection, const char *sql, long otherwise, long *number, char *error,
+           size_t error_size)
+{
+    PGresult *result = PQexec(connection, sql);
+    if (PQresultStatus(result) != PGRES_TUPLES_OK) {
+        PQclear(result);
+        return failed(connection, sql, error, error_size);
+    }
+    *number = PQntuples(result) ? strtol(PQgetvalue(result, 0, 0), NULL, 10) : otherwise;
+    PQclear(result);
+    return true;
+}
+
+static bool
+run_file(PGconn *connection, const char *name, char *error, size_t error_size)
+{
+    const struct path path = etc_file(name);
+    char *sql = malloc(SQL_BYTES_MAX);
+    if (!sql || file_read(path.at, sql, SQL_BYTES_MAX) < 0) {
+        snprintf(error, error_size, "%s cannot be read: %s.", path.at, strerror(errno));
+        free(sql);
+        return false;
+    }
+    const bool done = run(connection, name, sql, error, error_size);
+    free(sql);
+    return done;
+}
+
+static bool
+make_database(const char *home, const char *name, char *error, size_t error_size)
+{
+    char sql[256];
+    long there = 0;
+    PGconn *connection = connect_as_admin(home, "postgres");
+    bool done = PQstatus(connection) == CONNECTION_OK;
+    if (!done) (void)failed(connection, "connecting", error, error_size);
+    snprintf(sql, sizeof sql, "SELECT 1 FROM pg_database WHERE datname = '%s'", name);
+    done = done && ask_number(connection, sql, 0, &there, error, error_size);
+    if (done && !there) {
+        snprintf(
+            sql, sizeof sql,
+            "CREATE DATABASE %s TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'",
+            name);
+        done = run(connection, "making it", sql, error, error_size);
+    }
+    PQfinish(connection);
+    return done;
+}
+
+/* Reads the version first: a database that is there is left as it is, or refused. */
+static bool
+fill_database(PGconn *connection, size_t database, char *error, size_t error_size)
+{
+    char sql[256];
+    long made = 0, version = 0;
+    if (!ask_number(connection,
+                    "SELECT 1 FROM pg_tables WHERE schemaname = 'florin_meta' AND "
+                    "tablename = 'schema_version'",
+                    0, &made, error, error_size))
+        return false;
+    if (made && !ask_number(connection, "SELECT version FROM florin_meta.schema_version", 0,
+                            &version, error, error_size))
+        return false;
+    if (made && version == SCHEMA_VERSION) return true;
+    if (made) {
+        snprintf(error, error_size,
+                 "The database %s has version %ld of the schema, and this program needs %d.",
+                 databases[database].name, version, SCHEMA_VERSION);
+        return false;
+    }
+
+    if (!run(connection, "beginning", "BEGIN", error, error_size)) return false;
+    for (size_t i = 0; i < FILES_MAX && databases[database].files[i]; i++)
+        if (!run_file(connection, databases[database].files[i], error, error_size)) return false;
+    snprintf(sql, sizeof sql,
+             "CREATE SCHEMA florin_meta;"
+             "CREATE TABLE florin_meta.schema_version (version integer NOT NULL);"
+             "INSERT INTO florin_meta.schema_version VALUES (%d)",
+             SCHEMA_VERSION);
+    if (!run(connection, "its version", sql, error, error_size)) return false;
+    return run(connection, "committing", "COMMIT", error, error_size);
+}
+
+static bool
+set_passwords(const char *home, PGconn *connection, char *error, size_t error_size)
+{
+    for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++) {
+        char name[64], password[256] = "", sql[512];
+        snprintf(name, sizeof name, "postgres_%s", roles[i]);
+        secret_read(home, name, (uint8_t *)password, sizeof password - 1);
+        password[strcspn(password, "\r\n")] = 0;
+        /* Hashed here: the server's log never sees the password. */
+        char *hash = PQencryptPasswordConn(connection, password, roles[i], "scram-sha-256");
+        explicit_bzero(password, sizeof password);
+        if (!hash) return failed(connection, "a password", error, error_size);
+        snprintf(sql, sizeof sql, "ALTER ROLE %s LOGIN PASSWORD '%s'", roles[i], hash);
+        PQfreemem(hash);
+        if (!run(connection, "a role's password", sql, error, error_size)) return false;
+    }
+    return true;
+}
+
+bool
+schema_prepare(const char *home, char *error, size_t error_size)
+{
+    for (size_t i = 0; i < sizeof databases / sizeof databases[0]; i++) {
+        if (!make_database(home, databases[i].name, error, error_size)) return false;
+        PGconn *connection = connect_as_admin(home, databases[i].name);
+        bool done = PQstatus(connection) == CONNECTION_OK;
+        if (!done) (void)failed(connection, "connecting", error, error_size);
+        done = done && fill_database(connection, i, error, error_size);
+        if (done && i == 0) done = set_passwords(home, connection, error, error_size);
+        PQfinish(connection);
+        if (!done) return false;
+    }
+    return true;
+}

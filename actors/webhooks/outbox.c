@@ -1,0 +1,632 @@
+#include "outbox.h"
+
+#include "clock.h"
+#include "log.h"
+#include "matching.h"
+#include "pg.h"
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CONNECT_MS 500
+#define RECONNECT_MS 200
+
+struct outbox {
+    const char *home;
+    char owner[64];  /* NAME/INCARNATION, as in lease_owner */
+    char others[64]; /* pattern of NAME/… */
+    PGconn *connection;
+    int64_t connect_at; /* mono */
+    int64_t cursor;
+    bool reclaim;
+    char scanned[ENDPOINT_ID_MAX + 1]; /* the last scan ended here */
+    char trouble[256];
+};
+
+// clang-format off
+
+/* Every statement, prepared when connecting. Times are Unix milliseconds. */
+#define STATEMENTS(X) \
+X(RECLAIM, "UPDATE delivery SET next_ms = $2::bigint, lease_owner = NULL, lease_until_ms = NULL" \
+    "  WHERE state = 'pending' AND lease_owner LIKE $1::text AND lease_owner <> $3::text") \
+/* Nothing to lock, and so nothing to write, when there is nothing new. */ \
+X(CURSOR, "SELECT sequence FROM dispatch" \
+    "  WHERE EXISTS (SELECT FROM event e WHERE e.sequence > dispatch.sequence)" \
+    "  FOR UPDATE SKIP LOCKED") \
+X(EVENTS, "SELECT sequence, id, merchant, type, created FROM event" \
+    "  WHERE sequence > $1::bigint ORDER BY sequence LIMIT $2::int") \
+X(ENDPOINTS, "SELECT merchant, id, created, enabled_events FROM webhook_endpoint" \
+    "  WHERE merchant = ANY ($1::text[]) AND status = 'enabled' AND NOT deleted ORDER BY merchant") \
+X(INSERT, "INSERT INTO delivery (sequence, endpoint, merchant, event, state, tries, next_ms)" \
+    "  SELECT sequence, endpoint, merchant, event, 'pending', 0, $5::bigint" \
+    "  FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[])" \
+    "       AS new (sequence, endpoint, merchant, event)" \
+    "  ON CONFLICT DO NOTHING") \
+X(ADVANCE, "UPDATE dispatch SET sequence = $1::bigint") \
+/* A walk from endpoint to endpoint along the index, however much is pending for each. */ \
+X(SCAN, "WITH RECURSIVE pending AS (" \
+    "  (SELECT endpoint FROM delivery WHERE state = 'pending' AND endpoint > $1::text" \
+    "   ORDER BY endpoint LIMIT 1)" \
+    "  UNION ALL" \
+    "  SELECT (SELECT d.endpoint FROM delivery d" \
+    "          WHERE d.state = 'pending' AND d.endpoint > pending.endpoint" \
+    "          ORDER BY d.endpoint LIMIT 1)" \
+    "  FROM pending WHERE pending.endpoint IS NOT NULL)" \
+    "  SELECT endpoint, (SELECT d.next_ms FROM delivery d" \
+    "                    WHERE d.state = 'pending' AND d.endpoint = pending.endpoint" \
+    "                    ORDER BY d.next_ms LIMIT 1)" \
+    "  FROM pending WHERE endpoint IS NOT NULL LIMIT $2::int") \
+/* What is leased is not due until its lease ends. */ \
+X(LEASE, "WITH wanted AS (SELECT * FROM unnest($1::text[], $2::int[]) AS wanted (endpoint, count))," \
+    "  due AS (" \
+    "    SELECT first.sequence, first.endpoint FROM wanted CROSS JOIN LATERAL (" \
+    "      SELECT d.sequence, d.endpoint FROM delivery d" \
+    "      WHERE d.endpoint = wanted.endpoint AND d.state = 'pending' AND d.next_ms <= $3::bigint" \
+    "      ORDER BY d.next_ms LIMIT wanted.count FOR UPDATE SKIP LOCKED) AS first)," \
+    "  leased AS (" \
+    "    UPDATE delivery d SET lease_owner = $4::text, lease_until_ms = $5::bigint," \
+    "                          next_ms = $5::bigint" \
+    "    FROM due WHERE d.sequence = due.sequence AND d.endpoint = due.endpoint" \
+    "    RETURNING d.sequence, d.endpoint, d.merchant, d.tries)" \
+    "  SELECT leased.sequence, leased.endpoint, leased.tries, e.id, e.type, e.data, e.previous," \
+    "         e.api_version, e.request, e.key, e.created, w.url, w.secret," \
+    "         w.status = 'enabled' AND NOT w.deleted," \
+    "         (SELECT count(*) FROM delivery d" \
+    "          WHERE d.merchant = leased.merchant AND d.event = e.id AND d.state = 'pending')" \
+    "  FROM leased JOIN event e ON e.sequence = leased.sequence" \
+    "  LEFT JOIN webhook_endpoint w ON w.merchant = leased.merchant AND w.id = leased.endpoint" \
+    "  ORDER BY leased.sequence") \
+X(MARK, "WITH done AS (" \
+    "    SELECT * FROM unnest($2::bigint[], $3::text[], $4::bigint[], $5::text[], $6::int[]," \
+    "                         $7::bigint[], $8::bigint[], $9::int[], $10::int[], $11::text[])" \
+    "      AS done (sequence, endpoint, lease_until_ms, state, number, next_ms, at_ms," \
+    "               duration_ms, status, error))," \
+    "  marked AS (" \
+    "    UPDATE delivery d SET state = done.state, tries = done.number, next_ms = done.next_ms," \
+    "                          last_status = done.status, lease_owner = NULL, lease_until_ms = NULL" \
+    "    FROM done WHERE d.sequence = done.sequence AND d.endpoint = done.endpoint" \
+    "      AND d.state = 'pending' AND d.lease_owner = $1::text" \
+    "      AND d.lease_until_ms = done.lease_until_ms" \
+    "    RETURNING d.sequence, d.endpoint)," \
+    "  tried AS (" \
+    "    INSERT INTO delivery_try (sequence, endpoint, number, at_ms, status, error, duration_ms)" \
+    "    SELECT sequence, endpoint, number, at_ms, status, error, duration_ms" \
+    "    FROM done JOIN marked USING (sequence, endpoint))" \
+    "  SELECT count(*) FROM marked") \
+X(ABANDON, "UPDATE delivery SET state = 'failed', last_status = $2::int, lease_owner = NULL," \
+    "  lease_until_ms = NULL WHERE endpoint = $1::text AND state = 'pending'")
+
+// clang-format on
+
+#define AS_ENUM(name, sql) STATEMENT_##name,
+enum statement { STATEMENTS(AS_ENUM) STATEMENT_COUNT };
+#undef AS_ENUM
+#define AS_PAIR(name, sql) {#name, sql},
+static const struct {
+    const char *name, *sql;
+} statements[STATEMENT_COUNT] = {STATEMENTS(AS_PAIR)};
+#undef AS_PAIR
+
+#define PARAMS_MAX 11
+
+/* --- the connection
+ * -------------------------------------------------------------------------------- */
+
+static void
+give_up(struct outbox *outbox, const char *what)
+{
+    snprintf(outbox->trouble, sizeof outbox->trouble, "%s: %.200s", what,
+             PQerrorMessage(outbox->connection));
+    for (char *at = outbox->trouble; *at; at++)
+        if (*at == '\n') *at = ' ';
+    log_event(LOG_WARNING, "postgres.failed", "reason=%s", outbox->trouble);
+    PQfinish(outbox->connection);
+    outbox->connection = NULL;
+    outbox->connect_at = clock_mono_ms() + RECONNECT_MS;
+}
+
+/* NULL when it failed: there is no connection any more. */
+static PGresult *
+run(struct outbox *outbox, enum statement statement, const char *const *params, int count)
+{
+    PGresult *result = PQexecPrepared(outbox->connection, statements[statement].name, count, params,
+                                      NULL, NULL, 0);
+    const ExecStatusType status = PQresultStatus(result);
+    if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) return result;
+    give_up(outbox, statements[statement].name);
+    PQclear(result);
+    return NULL;
+}
+
+/* BEGIN, COMMIT, ROLLBACK. A COMMIT that had to warn is not known to be one (F51). */
+static bool
+command(struct outbox *outbox, const char *sql)
+{
+    PGresult *result = PQexec(outbox->connection, sql);
+    const bool done =
+        PQresultStatus(result) == PGRES_COMMAND_OK && strcmp(PQcmdStatus(result), sql) == 0;
+    PQclear(result);
+    if (!done) give_up(outbox, sql);
+    return done;
+}
+
+static bool
+prepare(struct outbox *outbox)
+{
+    for (size_t i = 0; i < STATEMENT_COUNT; i++) {
+        PGresult *result =
+            PQprepare(outbox->connection, statements[i].name, statements[i].sql, 0, NULL);
+        const bool done = PQresultStatus(result) == PGRES_COMMAND_OK;
+        PQclear(result);
+        if (done) continue;
+        give_up(outbox, statements[i].name);
+        return false;
+    }
+    return true;
+}
+
+struct outbox *
+outbox_new(const char *home, const char *name, uint64_t incarnation)
+{
+    struct outbox *outbox = calloc(1, sizeof *outbox);
+    if (!outbox) return NULL;
+    outbox->home = home;
+    outbox->reclaim = true;
+    snprintf(outbox->owner, sizeof outbox->owner, "%.31s/%016" PRIx64, name, incarnation);
+    snprintf(outbox->others, sizeof outbox->others, "%.31s/%%", name);
+    return outbox;
+}
+
+void
+outbox_destroy(struct outbox **outbox_p)
+{
+    if (!*outbox_p) return;
+    PQfinish((*outbox_p)->connection);
+    free(*outbox_p);
+    *outbox_p = NULL;
+}
+
+const char *
+outbox_trouble(const struct outbox *outbox)
+{
+    return outbox->trouble;
+}
+
+int64_t
+outbox_cursor(const struct outbox *outbox)
+{
+    return outbox->cursor;
+}
+
+static bool
+reclaim(struct outbox *outbox, struct moment now)
+{
+    char due[24];
+    snprintf(due, sizeof due, "%" PRId64, now.wall_ms);
+    const char *const params[] = {outbox->others, due, outbox->owner};
+    PGresult *result = run(outbox, STATEMENT_RECLAIM, params, 3);
+    if (!result) return false;
+    const char *count = PQcmdTuples(result);
+    if (strcmp(count, "0") != 0) log_event(LOG_INFO, "leases.reclaimed", "count=%s", count);
+    PQclear(result);
+    return true;
+}
+
+bool
+outbox_ready(struct outbox *outbox, struct moment now)
+{
+    if (outbox->connection) return true;
+    if (now.mono_ms < outbox->connect_at) return false;
+    outbox->connection =
+        pg_connect(outbox->home, "webhooks", CONNECT_MS, outbox->trouble, sizeof outbox->trouble);
+    if (!outbox->connection) {
+        outbox->connect_at = clock_mono_ms() + RECONNECT_MS;
+        return false;
+    }
+    if (!prepare(outbox)) return false;
+    if (outbox->reclaim && !reclaim(outbox, now)) return false;
+    outbox->reclaim = false;
+    outbox->trouble[0] = '\0';
+    return true;
+}
+
+/* --- arrays for unnest
+ * ---------------------------------------------------------------------------- */
+
+struct array {
+    FILE *file;
+    char *text;
+    size_t size;
+    bool any;
+};
+
+static bool
+array_open(struct array *array)
+{
+    *array = (struct array){0};
+    array->file = open_memstream(&array->text, &array->size);
+    if (array->file) fputc('{', array->file);
+    return array->file;
+}
+
+static void
+array_add_number(struct array *array, int64_t number)
+{
+    fprintf(array->file, "%s%" PRId64, array->any ? "," : "", number);
+    array->any = true;
+}
+
+static void
+array_add_text(struct array *array, const char *text)
+{
+    fputs(array->any ? ",\"" : "\"", array->file);
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\') fputc('\\', array->file);
+        fputc(*text, array->file);
+    }
+    fputc('"', array->file);
+    array->any = true;
+}
+
+static void
+array_add_null(struct array *array)
+{
+    fputs(array->any ? ",NULL" : "NULL", array->file);
+    array->any = true;
+}
+
+static bool
+arrays_open(struct array *arrays, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        arrays[i] = (struct array){0};
+    for (size_t i = 0; i < count; i++)
+        if (!array_open(&arrays[i])) return false;
+    return true;
+}
+
+/* Ends the arrays and lists their texts in `params`. False when memory ran out. */
+static bool
+arrays_end(struct array *arrays, size_t count, const char **params)
+{
+    bool whole = true;
+    for (size_t i = 0; i < count; i++) {
+        fputc('}', arrays[i].file);
+        whole = !ferror(arrays[i].file) && whole;
+        whole = fclose(arrays[i].file) == 0 && arrays[i].text && whole;
+        arrays[i].file = NULL;
+        params[i] = arrays[i].text;
+    }
+    return whole;
+}
+
+static void
+arrays_free(struct array *arrays, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (arrays[i].file) fclose(arrays[i].file);
+        free(arrays[i].text);
+    }
+}
+
+static int64_t
+number_at(const PGresult *result, int row, int column)
+{
+    return strtoll(PQgetvalue(result, row, column), NULL, 10);
+}
+
+static struct text
+text_at(const PGresult *result, int row, int column)
+{
+    if (PQgetisnull(result, row, column)) return NO_TEXT;
+    return (struct text){PQgetvalue(result, row, column), (size_t)PQgetlength(result, row, column)};
+}
+
+/* --- from events to deliveries
+ * -------------------------------------------------------------------- */
+
+enum { EVENT_SEQUENCE, EVENT_ID, EVENT_MERCHANT, EVENT_TYPE, EVENT_CREATED };
+enum { ENDPOINT_MERCHANT, ENDPOINT_ID, ENDPOINT_CREATED, ENDPOINT_EVENTS };
+
+/* The first endpoint of that merchant: they come in their merchants' order. */
+static int
+first_endpoint(const PGresult *endpoints, const char *merchant)
+{
+    int low = 0, high = PQntuples(endpoints);
+    while (low < high) {
+        const int middle = low + (high - low) / 2;
+        if (strcmp(PQgetvalue(endpoints, middle, ENDPOINT_MERCHANT), merchant) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+struct dispatch {
+    struct array columns[4]; /* sequence, endpoint, merchant, event */
+    int count;
+    int64_t due_ms;
+    outbox_endpoint_fn *on_delivery;
+    void *state;
+};
+
+static void
+match(struct dispatch *dispatch, const PGresult *events, int e, const PGresult *endpoints)
+{
+    const char *merchant = PQgetvalue(events, e, EVENT_MERCHANT);
+    const int64_t created = number_at(events, e, EVENT_CREATED);
+    const struct text type = text_at(events, e, EVENT_TYPE);
+    for (int w = first_endpoint(endpoints, merchant);
+         w < PQntuples(endpoints) &&
+         strcmp(PQgetvalue(endpoints, w, ENDPOINT_MERCHANT), merchant) == 0;
+         w++) {
+        if (!endpoint_wants(text_at(endpoints, w, ENDPOINT_EVENTS),
+                            number_at(endpoints, w, ENDPOINT_CREATED), type, created))
+            continue;
+        array_add_number(&dispatch->columns[0], number_at(events, e, EVENT_SEQUENCE));
+        array_add_text(&dispatch->columns[1], PQgetvalue(endpoints, w, ENDPOINT_ID));
+        array_add_text(&dispatch->columns[2], merchant);
+        array_add_text(&dispatch->columns[3], PQgetvalue(events, e, EVENT_ID));
+        dispatch->count++;
+    }
+}
+
+static PGresult *
+select_endpoints(struct outbox *outbox, const PGresult *events)
+{
+    struct array merchants;
+    const char *param = NULL;
+    PGresult *endpoints = NULL;
+    if (!array_open(&merchants)) return NULL;
+    for (int e = 0; e < PQntuples(events); e++) {
+        const char *merchant = PQgetvalue(events, e, EVENT_MERCHANT);
+        /* Runs of one merchant are common; the rest Postgres may sort out. */
+        if (e && strcmp(merchant, PQgetvalue(events, e - 1, EVENT_MERCHANT)) == 0) continue;
+        array_add_text(&merchants, merchant);
+    }
+    if (arrays_end(&merchants, 1, &param)) endpoints = run(outbox, STATEMENT_ENDPOINTS, &param, 1);
+    arrays_free(&merchants, 1);
+    return endpoints;
+}
+
+static bool
+insert_deliveries(struct outbox *outbox, struct dispatch *dispatch, const PGresult *events)
+{
+    PGresult *endpoints = select_endpoints(outbox, events);
+    if (!endpoints) return false;
+    const char *params[5];
+    char due[24];
+    snprintf(due, sizeof due, "%" PRId64, dispatch->due_ms);
+    params[4] = due;
+
+    bool done = arrays_open(dispatch->columns, 4);
+    for (int e = 0; done && e < PQntuples(events); e++)
+        match(dispatch, events, e, endpoints);
+    done = done && arrays_end(dispatch->columns, 4, params);
+    if (done && dispatch->count) {
+        PGresult *inserted = run(outbox, STATEMENT_INSERT, params, 5);
+        done = inserted;
+        PQclear(inserted);
+        /* Told even if the COMMIT fails: to look in vain does no harm. */
+        for (int w = 0; done && w < PQntuples(endpoints); w++)
+            dispatch->on_delivery(dispatch->state, PQgetvalue(endpoints, w, ENDPOINT_ID),
+                                  dispatch->due_ms);
+    }
+    arrays_free(dispatch->columns, 4);
+    PQclear(endpoints);
+    return done;
+}
+
+/* Inside the transaction, with the cursor locked. */
+static bool
+dispatch_events(struct outbox *outbox, struct dispatch *dispatch, const char *cursor, int *read)
+{
+    char limit[16], last[24];
+    snprintf(limit, sizeof limit, "%d", OUTBOX_DISPATCH_MAX);
+    const char *const params[] = {cursor, limit};
+    PGresult *events = run(outbox, STATEMENT_EVENTS, params, 2);
+    if (!events) return false;
+    *read = PQntuples(events);
+    bool done = true;
+    if (*read) {
+        const int64_t sequence = number_at(events, *read - 1, EVENT_SEQUENCE);
+        snprintf(last, sizeof last, "%" PRId64, sequence);
+        const char *const advance[] = {last};
+        done = insert_deliveries(outbox, dispatch, events);
+        PGresult *advanced = done ? run(outbox, STATEMENT_ADVANCE, advance, 1) : NULL;
+        done = advanced;
+        PQclear(advanced);
+        if (done) outbox->cursor = sequence; /* a hint; a failed COMMIT is found by the next poll */
+    }
+    PQclear(events);
+    return done;
+}
+
+enum dispatch_verdict
+outbox_dispatch(struct outbox *outbox, struct moment now, outbox_endpoint_fn *on_delivery,
+                void *state)
+{
+    struct dispatch dispatch = {.due_ms = now.wall_ms, .on_delivery = on_delivery, .state = state};
+    const int64_t cursor_before = outbox->cursor;
+    int read = 0;
+    if (!command(outbox, "BEGIN")) return DISPATCH_FAILED;
+    PGresult *cursor = run(outbox, STATEMENT_CURSOR, NULL, 0);
+    if (!cursor) return DISPATCH_FAILED;
+    const bool ours = PQntuples(cursor) == 1;
+    const bool done = !ours || dispatch_events(outbox, &dispatch, PQgetvalue(cursor, 0, 0), &read);
+    PQclear(cursor);
+    if (!done || !command(outbox, "COMMIT")) {
+        /* Out of memory leaves a connection in the middle of a transaction. */
+        if (outbox->connection) give_up(outbox, "dispatch");
+        outbox->cursor = cursor_before;
+        return DISPATCH_FAILED;
+    }
+    if (dispatch.count)
+        log_event(LOG_DEBUG, "events.dispatched", "events=%d deliveries=%d cursor=%" PRId64, read,
+                  dispatch.count, outbox->cursor);
+    return read == OUTBOX_DISPATCH_MAX ? DISPATCH_MORE : DISPATCH_DRAINED;
+}
+
+bool
+outbox_scan(struct outbox *outbox, outbox_endpoint_fn *on_pending, void *state)
+{
+    char limit[16];
+    snprintf(limit, sizeof limit, "%d", OUTBOX_SCAN_MAX);
+    const char *const params[] = {outbox->scanned, limit};
+    PGresult *result = run(outbox, STATEMENT_SCAN, params, 2);
+    if (!result) return false;
+    const int rows = PQntuples(result);
+    for (int i = 0; i < rows; i++)
+        if (!PQgetisnull(result, i, 1) && PQgetlength(result, i, 0) <= ENDPOINT_ID_MAX)
+            on_pending(state, PQgetvalue(result, i, 0), number_at(result, i, 1));
+    outbox->scanned[0] = '\0';
+    if (rows == OUTBOX_SCAN_MAX)
+        snprintf(outbox->scanned, sizeof outbox->scanned, "%s", PQgetvalue(result, rows - 1, 0));
+    PQclear(result);
+    return true;
+}
+
+/* --- leasing and marking
+ * --------------------------------------------------------------------------- */
+
+enum {
+    LEASED_SEQUENCE,
+    LEASED_ENDPOINT,
+    LEASED_TRIES,
+    LEASED_ID,
+    LEASED_TYPE,
+    LEASED_DATA,
+    LEASED_PREVIOUS,
+    LEASED_API_VERSION,
+    LEASED_REQUEST,
+    LEASED_KEY,
+    LEASED_CREATED,
+    LEASED_URL,
+    LEASED_SECRET,
+    LEASED_ENABLED,
+    LEASED_PENDING,
+};
+
+static void
+tell_leased(const PGresult *result, int row, int64_t until_ms, outbox_leased_fn *on_leased,
+            void *state)
+{
+    const struct leased leased = {
+        .sequence = number_at(result, row, LEASED_SEQUENCE),
+        .lease_until_ms = until_ms,
+        .tries = number_at(result, row, LEASED_TRIES),
+        .endpoint = PQgetvalue(result, row, LEASED_ENDPOINT),
+        .event = {.id = text_at(result, row, LEASED_ID),
+                  .type = text_at(result, row, LEASED_TYPE),
+                  .data = text_at(result, row, LEASED_DATA),
+                  .previous = text_at(result, row, LEASED_PREVIOUS),
+                  .api_version = text_at(result, row, LEASED_API_VERSION),
+                  .request = text_at(result, row, LEASED_REQUEST),
+                  .key = text_at(result, row, LEASED_KEY),
+                  .created = number_at(result, row, LEASED_CREATED),
+                  .pending_webhooks = number_at(result, row, LEASED_PENDING)},
+        .url = PQgetvalue(result, row, LEASED_URL),
+        .secret = text_at(result, row, LEASED_SECRET),
+        .enabled = text_is(text_at(result, row, LEASED_ENABLED), "t") &&
+                   !PQgetisnull(result, row, LEASED_SECRET),
+    };
+    on_leased(state, &leased);
+}
+
+bool
+outbox_lease(struct outbox *outbox, struct moment now, int64_t lease_ms,
+             const struct endpoint_want *wants, size_t count, int *found,
+             outbox_leased_fn *on_leased, void *state)
+{
+    const int64_t until_ms = now.wall_ms + lease_ms;
+    struct array columns[2]; /* endpoint, count */
+    const char *params[5];
+    char due[24], until[24];
+    snprintf(due, sizeof due, "%" PRId64, now.wall_ms);
+    snprintf(until, sizeof until, "%" PRId64, until_ms);
+    params[2] = due;
+    params[3] = outbox->owner;
+    params[4] = until;
+
+    bool whole = arrays_open(columns, 2);
+    for (size_t i = 0; whole && i < count; i++) {
+        array_add_text(&columns[0], wants[i].endpoint);
+        array_add_number(&columns[1], wants[i].count);
+        found[i] = 0;
+    }
+    whole = whole && arrays_end(columns, 2, params);
+    PGresult *result = whole ? run(outbox, STATEMENT_LEASE, params, 5) : NULL;
+    arrays_free(columns, 2);
+    if (!result) return false;
+    for (int row = 0; row < PQntuples(result); row++) {
+        const char *endpoint = PQgetvalue(result, row, LEASED_ENDPOINT);
+        for (size_t i = 0; i < count; i++)
+            if (strcmp(wants[i].endpoint, endpoint) == 0) found[i]++;
+        tell_leased(result, row, until_ms, on_leased, state);
+    }
+    PQclear(result);
+    return true;
+}
+
+bool
+outbox_mark(struct outbox *outbox, const struct mark *marks, size_t count, size_t *lost)
+{
+    static const char *const states[] = {"pending", "delivered", "failed"};
+    struct array columns[10];
+    const char *params[PARAMS_MAX] = {outbox->owner};
+
+    bool whole = arrays_open(columns, 10);
+    for (size_t i = 0; whole && i < count; i++) {
+        const struct mark *mark = &marks[i];
+        array_add_number(&columns[0], mark->sequence);
+        array_add_text(&columns[1], mark->endpoint);
+        array_add_number(&columns[2], mark->lease_until_ms);
+        array_add_text(&columns[3], states[mark->state]);
+        array_add_number(&columns[4], mark->number);
+        array_add_number(&columns[5], mark->next_ms);
+        array_add_number(&columns[6], mark->at_ms);
+        array_add_number(&columns[7], mark->duration_ms);
+        if (mark->status)
+            array_add_number(&columns[8], mark->status);
+        else
+            array_add_null(&columns[8]);
+        if (mark->error[0])
+            array_add_text(&columns[9], mark->error);
+        else
+            array_add_null(&columns[9]);
+    }
+    whole = whole && arrays_end(columns, 10, params + 1);
+    PGresult *result = whole ? run(outbox, STATEMENT_MARK, params, PARAMS_MAX) : NULL;
+    arrays_free(columns, 10);
+    if (!result) return false;
+    *lost = count - (size_t)number_at(result, 0, 0);
+    PQclear(result);
+    return true;
+}
+
+bool
+outbox_abandon(struct outbox *outbox, const char *endpoint, int status)
+{
+    char text[16];
+    snprintf(text, sizeof text, "%d", status);
+    const char *const params[] = {endpoint, status ? text : NULL};
+    PGresult *result = run(outbox, STATEMENT_ABANDON, params, 2);
+    if (!result) return false;
+    log_event(LOG_INFO, "endpoint.abandoned", "endpoint=%s status=%d deliveries=%s", endpoint,
+              status, PQcmdTuples(result));
+    PQclear(result);
+    return true;
+}
+
+void
+outbox_release(struct outbox *outbox, struct moment now)
+{
+    if (!outbox->connection) return;
+    char due[24];
+    snprintf(due, sizeof due, "%" PRId64, now.wall_ms);
+    const char *const params[] = {outbox->owner, due, ""};
+    PQclear(run(outbox, STATEMENT_RECLAIM, params, 3));
+}

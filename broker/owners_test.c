@@ -1,0 +1,175 @@
+#include "owners.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+static uint8_t all[SLOT_BYTES];
+static struct owners owners;
+
+static void
+start(void)
+{
+    memset(all, 0xff, sizeof all);
+    owners_init(&owners);
+}
+
+TestSuite(owners, .init = start);
+
+static unsigned
+owned_by(uint8_t worker)
+{
+    uint8_t set[SLOT_BYTES];
+    owners_owned(&owners, worker, set);
+    return slot_count(set);
+}
+
+/* Every move that is under way comes to its end. */
+static void
+settle(void)
+{
+    for (uint8_t w = 0; w < WORKERS_MAX; w++) {
+        uint8_t set[SLOT_BYTES];
+        owners_moving(&owners, w, set);
+        owners_let_go(&owners, w, set);
+    }
+    for (uint8_t w = 0; w < WORKERS_MAX; w++)
+        owners_grant(&owners, w, all);
+}
+
+Test(owners, nobody_alive_owns_nothing)
+{
+    const bool alive[WORKERS_MAX] = {false};
+    owners_plan(&owners, alive);
+    for (uint16_t slot = 0; slot < SLOT_COUNT; slot++)
+        cr_assert_eq(owners_route(&owners, slot), NO_WORKER);
+}
+
+Test(owners, an_owner_gets_no_request_before_the_ledger_grants_it)
+{
+    const bool alive[WORKERS_MAX] = {[3] = true};
+    owners_plan(&owners, alive);
+    cr_assert_eq(owned_by(3), SLOT_COUNT);
+    cr_assert_eq(owners_route(&owners, 17), NO_WORKER);
+    owners_grant(&owners, 3, all);
+    cr_assert_eq(owners_route(&owners, 17), 3);
+}
+
+Test(owners, a_grant_to_another_than_the_owner_is_left_alone)
+{
+    const bool alive[WORKERS_MAX] = {[0] = true};
+    owners_plan(&owners, alive);
+    owners_grant(&owners, 1, all);
+    cr_assert_eq(owners_route(&owners, 0), NO_WORKER);
+}
+
+Test(owners, every_plan_is_even_and_moves_as_few_as_it_can)
+{
+    bool alive[WORKERS_MAX] = {false};
+    uint32_t chance = 1;
+    for (int round = 0; round < 400; round++) {
+        uint8_t before[SLOT_COUNT];
+        memcpy(before, owners.owner, sizeof before);
+        chance = chance * 1664525 + 1013904223;
+        const uint8_t changed = (uint8_t)(chance >> 24) % 12;
+        alive[changed] = !alive[changed];
+        if (!alive[changed]) owners_lose(&owners, changed);
+        owners_plan(&owners, alive);
+        settle();
+
+        unsigned living = 0, least = SLOT_COUNT, most = 0, moved = 0;
+        for (uint8_t w = 0; w < WORKERS_MAX; w++) {
+            if (!alive[w]) continue;
+            const unsigned n = owned_by(w);
+            least = n < least ? n : least;
+            most = n > most ? n : most;
+            living++;
+        }
+        if (living == 0) continue;
+        cr_assert_leq(most - least, 1);
+        for (uint16_t slot = 0; slot < SLOT_COUNT; slot++) {
+            cr_assert_neq(owners_route(&owners, slot), NO_WORKER);
+            moved += before[slot] != NO_WORKER && before[slot] != owners.owner[slot];
+        }
+        /* One came or one went: only its share moves. */
+        cr_assert_leq(moved, living == 1
+                                 ? SLOT_COUNT
+                                 : SLOT_COUNT / living + 1 +
+                                       (alive[changed] ? 0 : SLOT_COUNT / (living + 1) + 1));
+        if (alive[changed]) cr_assert_leq(moved, SLOT_COUNT / living + 1);
+    }
+}
+
+Test(owners, a_plan_that_is_even_already_changes_nothing)
+{
+    const bool alive[WORKERS_MAX] = {[1] = true, [4] = true, [9] = true};
+    owners_plan(&owners, alive);
+    settle();
+    const struct owners before = owners;
+    owners_plan(&owners, alive);
+    cr_assert_arr_eq(before.owner, owners.owner, sizeof owners.owner);
+    cr_assert_arr_eq(before.next, owners.next, sizeof owners.next);
+}
+
+Test(owners, a_slot_that_moves_takes_no_request_until_it_has_arrived)
+{
+    bool alive[WORKERS_MAX] = {[0] = true};
+    owners_plan(&owners, alive);
+    owners_grant(&owners, 0, all);
+    alive[1] = true;
+    owners_plan(&owners, alive);
+
+    uint8_t moving[SLOT_BYTES];
+    owners_moving(&owners, 0, moving);
+    cr_assert_eq(slot_count(moving), SLOT_COUNT / 2);
+    uint16_t one = 0;
+    while (!slot_in(moving, one))
+        one++;
+    cr_assert_eq(owners_route(&owners, one), NO_WORKER);
+    owners_let_go(&owners, 0, moving);
+    cr_assert_eq(owners_route(&owners, one), NO_WORKER);
+    owners_grant(&owners, 1, moving);
+    cr_assert_eq(owners_route(&owners, one), 1);
+}
+
+Test(owners, one_who_dies_while_slots_move_to_it_leaves_them_where_they_were)
+{
+    bool alive[WORKERS_MAX] = {[0] = true};
+    owners_plan(&owners, alive);
+    owners_grant(&owners, 0, all);
+    alive[1] = true;
+    owners_plan(&owners, alive);
+    alive[1] = false;
+    owners_lose(&owners, 1);
+    owners_plan(&owners, alive);
+    for (uint16_t slot = 0; slot < SLOT_COUNT; slot++)
+        cr_assert_eq(owners_route(&owners, slot), 0);
+}
+
+Test(owners, one_who_comes_back_keeps_its_slots_but_must_be_granted_them_again)
+{
+    const bool alive[WORKERS_MAX] = {[0] = true, [1] = true};
+    owners_plan(&owners, alive);
+    owners_grant(&owners, 0, all);
+    owners_grant(&owners, 1, all);
+    owners_reborn(&owners, 1);
+    cr_assert_eq(owned_by(1), SLOT_COUNT / 2);
+    cr_assert_not(owners_all_held(&owners, 1));
+    cr_assert(owners_all_held(&owners, 0));
+    owners_grant(&owners, 1, all);
+    cr_assert(owners_all_held(&owners, 1));
+}
+
+Test(owners, what_a_worker_still_holds_is_its_own_after_the_broker_was_restarted)
+{
+    uint8_t half[SLOT_BYTES] = {0};
+    for (uint16_t slot = 0; slot < SLOT_COUNT; slot += 2)
+        slot_add(half, slot);
+    owners_claim(&owners, 5, half);
+    owners_claim(&owners, 6, all); /* what another owns cannot be claimed */
+    cr_assert_eq(owners_route(&owners, 0), 5);
+    cr_assert_eq(owners_route(&owners, 1), 6);
+    const bool alive[WORKERS_MAX] = {[5] = true, [6] = true};
+    owners_plan(&owners, alive);
+    cr_assert_eq(owners_route(&owners, 0), 5, "an even claim is left as it is");
+    cr_assert_eq(owners_route(&owners, 1), 6);
+}

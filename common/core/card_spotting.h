@@ -1,0 +1,10 @@
+/* card_spotting: a card number where none belongs. Merchants put what they should not into
+ * descriptions and metadata; such a text is refused before anything keeps it (H114). */
+#pragma once
+
+#include "text.h"
+#include <stdbool.h>
+
+/* True when the text holds 14 to 19 digits, perhaps with single spaces or dashes between them, that
+ * begin and check like a card of a known brand. Longer runs of digits are not cards. */
+bool card_number_in(struct text text);

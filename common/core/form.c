@@ -1,0 +1,337 @@
+#include "form.h"
+
+#include "utf8.h"
+#include <assert.h>
+
+/* Where the numbers of `[]` begin: after every number that can be written. */
+#define INDEX_DIGITS_MAX 9
+#define INDEX_OPEN UINT32_C(1000000000)
+#define CULPRIT_SIZE 128
+
+/* One parameter on its way: its decoded name lies at the end of the block, its value is still
+ * where it came from. */
+struct pair {
+    struct text name, raw_value;
+    uint32_t hash;                   /* of a name with `[]`, to find its like */
+    uint32_t open_index;             /* the number that its last `[]` stands for */
+    uint8_t depth;                   /* how many segments */
+    uint16_t start[PARAM_DEPTH_MAX]; /* segments: where they are in the name */
+    uint16_t size[PARAM_DEPTH_MAX];
+    uint32_t index[PARAM_DEPTH_MAX]; /* numbers of arrays, as sent, then closed up */
+    bool numbered[PARAM_DEPTH_MAX];
+};
+
+struct work {
+    struct pair pairs[PARAMS_COUNT_MAX];
+    uint16_t order[PARAMS_COUNT_MAX];
+    size_t count;
+    uint8_t *block, *names; /* names grow down from the end of the block */
+    char *culprit;
+};
+
+static int
+hex(char c)
+{
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    return -1;
+}
+
+/* Undoes the escapes; `out` holds at least raw.size bytes. False for a bad one. */
+static bool
+unescape(struct text raw, char *out, size_t *size)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < raw.size; i++) {
+        if (raw.at[i] == '+') {
+            out[n++] = ' ';
+        } else if (raw.at[i] == '%') {
+            if (raw.size - i < 3 || hex(raw.at[i + 1]) < 0 || hex(raw.at[i + 2]) < 0) return false;
+            out[n++] = (char)(hex(raw.at[i + 1]) << 4 | hex(raw.at[i + 2]));
+            i += 2;
+        } else {
+            out[n++] = raw.at[i];
+        }
+    }
+    *size = n;
+    return true;
+}
+
+static enum form_verdict
+blame(char *culprit, struct text name, enum form_verdict verdict)
+{
+    name = utf8_is_clean(name) ? utf8_cut(name, CULPRIT_SIZE) : NO_TEXT;
+    if (name.size) memcpy(culprit, name.at, name.size);
+    culprit[name.size] = '\0';
+    return verdict;
+}
+
+static struct text
+segment(const struct pair *p, size_t depth)
+{
+    return (struct text){p->name.at + p->start[depth], p->size[depth]};
+}
+
+/* A hash whose keys the client chooses is never an array, though its keys may be numbers. */
+static bool
+keys_are_free(const struct pair *p, size_t depth)
+{
+    return depth > 0 && text_is(segment(p, depth - 1), "metadata");
+}
+
+static bool
+read_index(struct text s, uint32_t *index)
+{
+    if (s.size == 0 || s.size > INDEX_DIGITS_MAX) return false;
+    *index = 0;
+    for (size_t i = 0; i < s.size; i++) {
+        if (s.at[i] < '0' || s.at[i] > '9') return false;
+        *index = *index * 10 + (uint32_t)(s.at[i] - '0');
+    }
+    return true;
+}
+
+/* name[a][b][] into its segments. */
+static enum form_verdict
+split(struct pair *p)
+{
+    const struct text name = p->name;
+    size_t i = 0;
+    while (i < name.size && name.at[i] != '[' && name.at[i] != ']')
+        i++;
+    if (i == 0) return FORM_BAD_NAME;
+    p->start[0] = 0;
+    p->size[0] = (uint16_t)i;
+    p->depth = 1;
+    while (i < name.size) {
+        if (name.at[i] != '[') return FORM_BAD_NAME;
+        const size_t start = ++i;
+        while (i < name.size && name.at[i] != '[' && name.at[i] != ']')
+            i++;
+        if (i == name.size || name.at[i] != ']') return FORM_BAD_NAME;
+        if (p->depth == PARAM_DEPTH_MAX) return FORM_TOO_DEEP;
+        p->start[p->depth] = (uint16_t)start;
+        p->size[p->depth] = (uint16_t)(i - start);
+        p->depth++;
+        i++;
+    }
+    return FORM_OK;
+}
+
+/* Numbers the segments that are indices. `a[]` is the first, the second, … of its name: so
+ * a[][b]=1&a[][c]=2&a[][b]=3 are two elements. */
+static enum form_verdict
+number(struct work *w, struct pair *p)
+{
+    size_t last_open = 0;
+    for (size_t d = 1; d < p->depth; d++) {
+        if (keys_are_free(p, d)) {
+            if (p->size[d] == 0) return FORM_BAD_NAME;
+            continue;
+        }
+        p->numbered[d] = p->size[d] == 0 || read_index(segment(p, d), &p->index[d]);
+        if (p->size[d] != 0) continue;
+        p->index[d] = INDEX_OPEN;
+        last_open = d;
+    }
+    if (!last_open) return FORM_OK;
+    p->hash = 2166136261u;
+    for (size_t i = 0; i < p->name.size; i++)
+        p->hash = (p->hash ^ (uint8_t)p->name.at[i]) * 16777619u;
+    for (size_t i = 0; i < w->count; i++) /* FORM_TOO_MANY bounds it */
+        if (w->pairs[i].hash == p->hash && text_equal(w->pairs[i].name, p->name))
+            p->index[last_open]++;
+    return FORM_OK;
+}
+
+static enum form_verdict
+take(struct work *w, struct text raw)
+{
+    struct pair *p = &w->pairs[w->count];
+    const char *equals = memchr(raw.at, '=', raw.size);
+    const size_t name_size = equals ? (size_t)(equals - raw.at) : raw.size;
+    const struct text raw_name = {raw.at, name_size};
+    size_t size;
+
+    if (w->count == PARAMS_COUNT_MAX) return blame(w->culprit, NO_TEXT, FORM_TOO_MANY);
+    memset(p, 0, sizeof *p);
+    if (name_size > 3 * PARAM_NAME_MAX) return blame(w->culprit, raw_name, FORM_TOO_LONG);
+    if ((size_t)(w->names - w->block) < name_size) return FORM_TOO_LONG;
+    char *name = (char *)w->names - name_size;
+    if (!unescape(raw_name, name, &size)) return blame(w->culprit, raw_name, FORM_BAD_ESCAPE);
+    p->name = (struct text){name, size};
+    p->raw_value =
+        equals ? (struct text){equals + 1, raw.size - name_size - 1} : (struct text){"", 0};
+    w->names = (uint8_t *)name;
+
+    if (!utf8_is_clean(p->name)) return blame(w->culprit, NO_TEXT, FORM_BAD_TEXT);
+    if (size > PARAM_NAME_MAX) return blame(w->culprit, p->name, FORM_TOO_LONG);
+    enum form_verdict verdict = split(p);
+    if (verdict == FORM_OK) verdict = number(w, p);
+    if (verdict != FORM_OK) return blame(w->culprit, p->name, verdict);
+    w->count++;
+    return FORM_OK;
+}
+
+/* Segment by segment; numbers by their value and before words, a name before what is inside it. */
+static int
+compare(const struct pair *a, const struct pair *b)
+{
+    for (size_t d = 0; d < a->depth && d < b->depth; d++) {
+        int order;
+        if (a->numbered[d] && b->numbered[d])
+            order = (a->index[d] > b->index[d]) - (a->index[d] < b->index[d]);
+        else if (a->numbered[d] != b->numbered[d])
+            order = a->numbered[d] ? -1 : 1;
+        else
+            order = text_compare(segment(a, d), segment(b, d));
+        if (order) return order;
+    }
+    return (a->depth > b->depth) - (a->depth < b->depth);
+}
+
+/* `]` and `[` stand between segments: byte order of whole names is not that of their segments. */
+static size_t
+write_name(const struct pair *p, char *out)
+{
+    size_t n = p->size[0];
+    memcpy(out, p->name.at, n);
+    for (size_t d = 1; d < p->depth; d++) {
+        out[n++] = '[';
+        if (p->numbered[d]) {
+            char digits[10];
+            size_t count = 0;
+            uint32_t rest = p->index[d];
+            do
+                digits[count++] = (char)('0' + rest % 10);
+            while (rest /= 10);
+            while (count)
+                out[n++] = digits[--count];
+        } else {
+            memcpy(out + n, p->name.at + p->start[d], p->size[d]);
+            n += p->size[d];
+        }
+        out[n++] = ']';
+    }
+    return n;
+}
+
+/* The most that write_name can make of a name of PARAM_NAME_MAX: `[]` becomes `[999]`. */
+#define NAME_WRITTEN_MAX (PARAM_NAME_MAX + 10 * PARAM_DEPTH_MAX)
+
+static int
+compare_written(const struct pair *a, const struct pair *b)
+{
+    char x[NAME_WRITTEN_MAX], y[NAME_WRITTEN_MAX];
+    return text_compare((struct text){x, write_name(a, x)}, (struct text){y, write_name(b, y)});
+}
+
+/* Heap sort: in place, never worse than n log n, whatever the client sends. */
+static void
+sort(struct work *w, int (*order_of)(const struct pair *, const struct pair *))
+{
+    uint16_t *o = w->order;
+    for (size_t end = w->count, start = w->count / 2; end > 1;) {
+        if (start > 0) {
+            start--;
+        } else {
+            const uint16_t top = o[0];
+            o[0] = o[--end];
+            o[end] = top;
+        }
+        for (size_t root = start; root * 2 + 1 < end;) {
+            size_t child = root * 2 + 1;
+            if (child + 1 < end && order_of(&w->pairs[o[child]], &w->pairs[o[child + 1]]) < 0)
+                child++;
+            if (order_of(&w->pairs[o[root]], &w->pairs[o[child]]) >= 0) break;
+            const uint16_t swapped = o[root];
+            o[root] = o[child];
+            o[child] = swapped;
+            root = child;
+        }
+    }
+}
+
+/* Closes up the numbers of arrays and finds what is given twice: both are neighbours now. */
+static enum form_verdict
+settle(struct work *w)
+{
+    const struct pair *before = NULL;
+    uint32_t sent_before[PARAM_DEPTH_MAX] = {0};
+    for (size_t i = 0; i < w->count; i++) {
+        struct pair *p = &w->pairs[w->order[i]];
+        uint32_t sent[PARAM_DEPTH_MAX];
+        size_t d = 0; /* the first segment that differs from the one before */
+        memcpy(sent, p->index, sizeof sent);
+        for (; before && d < p->depth && d < before->depth; d++) {
+            if (p->numbered[d] != before->numbered[d]) break;
+            if (p->numbered[d] ? sent[d] != sent_before[d]
+                               : !text_equal(segment(p, d), segment(before, d)))
+                break;
+            p->index[d] = before->index[d];
+        }
+        if (before && d == before->depth && d == p->depth)
+            return blame(w->culprit, p->name, FORM_GIVEN_TWICE);
+        if (before && d == before->depth) return blame(w->culprit, p->name, FORM_SCALAR_AND_HASH);
+        if (before && d > 0 && p->numbered[d] != before->numbered[d])
+            return blame(w->culprit, p->name, FORM_SCALAR_AND_HASH);
+        if (p->numbered[d])
+            p->index[d] = before && d > 0 && before->numbered[d] ? before->index[d] + 1 : 0;
+        for (size_t deeper = d + 1; deeper < p->depth; deeper++)
+            p->index[deeper] = 0;
+        memcpy(sent_before, sent, sizeof sent);
+        before = p;
+    }
+    return FORM_OK;
+}
+
+enum form_verdict
+form_parse(const char *at, size_t size, uint8_t *block, size_t cap, struct params *params,
+           char culprit[static CULPRIT_SIZE + 1])
+{
+    struct work w; /* 140 kB: cleared pair by pair, as they are taken */
+    w.count = 0;
+    w.block = block;
+    w.names = block + cap;
+    w.culprit = culprit;
+    culprit[0] = '\0';
+    *params = (struct params){block, 0};
+
+    for (size_t from = 0; from < size;) {
+        const char *end = memchr(at + from, '&', size - from);
+        const size_t to = end ? (size_t)(end - at) : size;
+        if (to > from) {
+            const enum form_verdict verdict = take(&w, (struct text){at + from, to - from});
+            if (verdict != FORM_OK) return verdict;
+        }
+        from = to + 1;
+    }
+    for (size_t i = 0; i < w.count; i++)
+        w.order[i] = (uint16_t)i;
+    sort(&w, compare);
+    const enum form_verdict verdict = settle(&w);
+    if (verdict != FORM_OK) return verdict;
+    sort(&w, compare_written);
+
+    for (size_t i = 0; i < w.count; i++) {
+        const struct pair *p = &w.pairs[w.order[i]];
+        char name[NAME_WRITTEN_MAX];
+        const size_t name_size = write_name(p, name);
+        uint8_t *out = block + params->size;
+        size_t value_size;
+        if (name_size > PARAM_NAME_MAX) return blame(culprit, p->name, FORM_TOO_LONG);
+        if ((size_t)(w.names - out) < 6 + name_size + p->raw_value.size)
+            return blame(culprit, p->name, FORM_TOO_LONG);
+        char *value = (char *)out + 6 + name_size;
+        if (!unescape(p->raw_value, value, &value_size))
+            return blame(culprit, p->name, FORM_BAD_ESCAPE);
+        if (!utf8_is_clean((struct text){value, value_size}))
+            return blame(culprit, p->name, FORM_BAD_TEXT);
+        if (!params_put(block, cap, &params->size, (struct text){name, name_size},
+                        (struct text){value, value_size}))
+            return blame(culprit, p->name, FORM_TOO_LONG);
+    }
+    assert(params_valid(*params));
+    return FORM_OK;
+}

@@ -1,0 +1,66 @@
+#include "json_change.h"
+
+#include "json_reader.h"
+
+static bool
+is_object(struct text json)
+{
+    return json.size > 0 && json.at[0] == '{';
+}
+
+/* As json_find, for a key as it is stored. */
+static struct text
+find(struct text object, struct text key)
+{
+    struct json_member member;
+    bool malformed;
+    size_t at = 0;
+    while (json_next_member(object, &at, &member, &malformed))
+        if (text_equal(member.key, key)) return member.value;
+    return NO_TEXT;
+}
+
+static void
+put_key(struct json_writer *out, struct text stored)
+{
+    char key[512];
+    if (stored.size >= sizeof key) { /* no key of ours is: the event does without this member */
+        out->full = true;
+        return;
+    }
+    memcpy(key, stored.at, stored.size);
+    key[stored.size] = 0;
+    json_key(out, key);
+}
+
+static bool
+differs(struct text before, struct text after)
+{
+    return !text_equal(before, after);
+}
+
+bool
+json_change(struct text before, struct text after, struct json_writer *out)
+{
+    struct json_member member;
+    bool malformed, any = false;
+    json_open(out);
+    for (size_t at = 0; json_next_member(before, &at, &member, &malformed);) {
+        const struct text now = find(after, member.key);
+        if (!differs(member.value, now)) continue;
+        any = true;
+        put_key(out, member.key);
+        if (is_object(member.value) && is_object(now))
+            (void)json_change(member.value, now, out);
+        else
+            json_value_raw(out, member.value);
+    }
+    for (size_t at = 0; json_next_member(after, &at, &member, &malformed);) {
+        if (find(before, member.key).at) continue;
+        any = true;
+        put_key(out, member.key);
+        json_value_null(out);
+    }
+    json_close(out);
+    return any;
+}

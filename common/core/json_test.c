@@ -1,0 +1,124 @@
+#include "json_reader.h"
+#include "json_writer.h"
+
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+
+static char *
+written(struct json_writer *w)
+{
+    static char out[512];
+    const struct text t = json_writer_text(w);
+    memcpy(out, t.at, t.size);
+    out[t.size] = 0;
+    return out;
+}
+
+Test(json, what_is_written_is_json)
+{
+    char memory[512];
+    struct json_writer w;
+    json_writer_init(&w, memory, sizeof memory);
+    json_open(&w);
+    json_string(&w, "quote", "a\"b\\c\n\x01ü");
+    json_integer(&w, "least", INT64_MIN + 1);
+    json_integer(&w, "most", INT64_MAX);
+    json_number_or_null(&w, "none", INT64_MIN);
+    json_flag(&w, "flag", true);
+    json_text(&w, "absent", NO_TEXT);
+    json_text(&w, "empty", TEXT(""));
+    json_key(&w, "list");
+    json_array(&w);
+    json_value_integer(&w, 0);
+    json_open(&w);
+    json_close(&w);
+    json_value_raw(&w, TEXT("{\"a\":[]}"));
+    json_array_end(&w);
+    json_close(&w);
+    cr_expect(eq(str, written(&w),
+                 "{\"quote\":\"a\\\"b\\\\c\\n\\u0001ü\",\"least\":-9223372036854775807,"
+                 "\"most\":9223372036854775807,\"none\":null,\"flag\":true,\"absent\":null,"
+                 "\"empty\":\"\",\"list\":[0,{},{\"a\":[]}]}"));
+}
+
+Test(json, a_buffer_that_is_too_small_is_told_whatever_its_size)
+{
+    char memory[128];
+    for (size_t cap = 0; cap < 31; cap++) {
+        struct json_writer w;
+        json_writer_init(&w, memory, cap);
+        json_open(&w);
+        json_string(&w, "name", "some\ttext");
+        json_integer(&w, "n", -12);
+        json_close(&w);
+        cr_expect(eq(int, w.full, cap < 29), "%zu bytes", cap);
+        cr_expect(w.size <= cap);
+    }
+}
+
+Test(json, it_is_laid_out_as_stripe_does)
+{
+    char out[256];
+    const struct text flat = TEXT("{\"a\":1,\"b\":{},\"c\":[],\"d\":[{\"e\":\"x,{:\\\"\"},2]}");
+    const size_t size = json_pretty(flat, out, sizeof out);
+    cr_assert(size < sizeof out);
+    out[size] = 0;
+    cr_expect(eq(str, out,
+                 "{\n  \"a\": 1,\n  \"b\": {},\n  \"c\": [],\n  \"d\": [\n    {\n"
+                 "      \"e\": \"x,{:\\\"\"\n    },\n    2\n  ]\n}"));
+    cr_expect(eq(sz, json_pretty(flat, out, 10), size), "the size is told when it does not fit");
+}
+
+Test(json, members_come_in_their_order_and_strings_lose_their_escapes)
+{
+    const struct text object =
+        TEXT("{\"a\": \"x\\u00fc\\ud83d\\ude00\\n\", \"b\":{\"c\":[1,{}]} , \"d\":-1.5}");
+    struct json_member m;
+    size_t at = 0;
+    bool malformed;
+    char memory[64];
+    cr_assert(json_next_member(object, &at, &m, &malformed));
+    const struct text plain = json_unquote(m.value, memory, sizeof memory);
+    cr_expect(text_is(plain, "xü😀\n"));
+    cr_assert(json_next_member(object, &at, &m, &malformed));
+    cr_expect(text_is(m.key, "b") && text_is(m.value, "{\"c\":[1,{}]}"));
+    cr_assert(json_next_member(object, &at, &m, &malformed));
+    cr_expect(text_is(m.value, "-1.5"));
+    cr_expect(not(json_next_member(object, &at, &m, &malformed)));
+    cr_expect(not(malformed));
+    cr_expect(text_is(json_find(object, "d"), "-1.5"));
+    cr_expect(eq(ptr, (void *)json_find(object, "e").at, NULL));
+}
+
+Test(json, elements_come_in_their_order)
+{
+    const struct text array = TEXT("[\"a\", [1,2], {\"b\":\"]\"} ]");
+    struct text v;
+    size_t at = 0, count = 0;
+    bool malformed;
+    while (json_next_element(array, &at, &v, &malformed))
+        count++;
+    cr_expect(eq(sz, count, 3));
+    cr_expect(not(malformed));
+    at = 0;
+    cr_expect(not(json_next_element(TEXT("[]"), &at, &v, &malformed)));
+    at = 0;
+    cr_expect(not(json_next_element(TEXT("{}"), &at, &v, &malformed)));
+    cr_expect(malformed);
+}
+
+Test(json, a_cut_object_is_never_read_past_its_end)
+{
+    const struct text whole = TEXT("{\"a\":\"b\\\"c\",\"d\":{\"e\":[1,\"f\"]},\"g\":\"\\u00fc\"}");
+    char memory[64];
+    for (size_t cut = 0; cut < whole.size; cut++) {
+        char *exact = malloc(cut ? cut : 1);
+        memcpy(exact, whole.at, cut);
+        struct json_member m;
+        bool malformed;
+        size_t at = 0;
+        while (json_next_member((struct text){exact, cut}, &at, &m, &malformed))
+            (void)json_unquote(m.value, memory, sizeof memory);
+        free(exact);
+    }
+}

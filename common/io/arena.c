@@ -1,0 +1,103 @@
+#include "arena.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { BLOCK_BYTES = 16384, ALIGNMENT = 16 };
+
+struct block {
+    struct block *next;
+    size_t cap, used;
+    _Alignas(ALIGNMENT) char bytes[];
+};
+
+struct arena {
+    struct block *blocks; /* the newest first; the first one taken is kept for ever */
+    size_t total, limit;
+};
+
+static struct block *
+block_new(struct arena *arena, size_t cap)
+{
+    assert(arena->total + cap <= arena->limit); /* whoever asks has bounded its input before */
+    struct block *block = malloc(sizeof *block + cap);
+    assert(block); /* memory is over: the process ends, the supervisor starts another */
+    *block = (struct block){.next = arena->blocks, .cap = cap};
+    arena->blocks = block;
+    arena->total += cap;
+    return block;
+}
+
+struct arena *
+arena_new(size_t limit_bytes)
+{
+    struct arena *arena = calloc(1, sizeof *arena);
+    assert(arena);
+    arena->limit = limit_bytes < BLOCK_BYTES ? BLOCK_BYTES : limit_bytes;
+    block_new(arena, BLOCK_BYTES);
+    return arena;
+}
+
+void
+arena_reset(struct arena *arena)
+{
+    while (arena->blocks->next) {
+        struct block *block = arena->blocks;
+        arena->blocks = block->next;
+        arena->total -= block->cap;
+        free(block);
+    }
+    arena->blocks->used = 0;
+}
+
+void
+arena_destroy(struct arena **arena_p)
+{
+    if (!*arena_p) return;
+    arena_reset(*arena_p);
+    free((*arena_p)->blocks);
+    free(*arena_p);
+    *arena_p = NULL;
+}
+
+/* A piece that does not fit opens a new block; large ones get a block of their size. */
+void *
+arena_take(struct arena *arena, size_t size)
+{
+    const size_t need = (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    struct block *block = arena->blocks;
+    assert(need >= size);
+    if (block->cap - block->used < need)
+        block = block_new(arena, need > BLOCK_BYTES ? need : BLOCK_BYTES);
+    void *piece = block->bytes + block->used;
+    block->used += need;
+    return memset(piece, 0, size);
+}
+
+struct text
+arena_copy(struct arena *arena, struct text text)
+{
+    if (!text.at) return NO_TEXT;
+    char *copy = arena_take(arena, text.size + 1);
+    if (text.size) memcpy(copy, text.at, text.size);
+    return (struct text){copy, text.size};
+}
+
+struct text
+arena_format(struct arena *arena, const char *format, ...)
+{
+    va_list arguments;
+    assert(format);
+    va_start(arguments, format);
+    const int size = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    assert(size >= 0);
+    char *out = arena_take(arena, (size_t)size + 1);
+    va_start(arguments, format);
+    vsnprintf(out, (size_t)size + 1, format, arguments);
+    va_end(arguments);
+    return (struct text){out, (size_t)size};
+}

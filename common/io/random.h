@@ -1,0 +1,12 @@
+/* random: chance, from libsodium. A process that cannot get any does not start (F92). */
+#pragma once
+
+#include "id.h"
+#include <stddef.h>
+#include <stdint.h>
+
+void random_start(void); /* dies when sodium_init fails */
+void random_bytes(void *out, size_t size);
+uint64_t random_below(uint64_t bound);
+/* A new id with the time, counter and chance of this process. */
+struct text id_new(char out[static ID_SIZE_MAX + 1], const char *prefix);

@@ -1,0 +1,396 @@
+-- Made by tabledoc from common/proto/rows.def: do not edit. Run before schema.sql.
+
+-- An account that takes payments.
+CREATE TABLE IF NOT EXISTS merchant (
+    "id" text COLLATE "C" NOT NULL,
+    "merchant" text COLLATE "C" NOT NULL,
+    "version" bigint NOT NULL,
+    "created" bigint NOT NULL,
+    "name" text COLLATE "C",
+    "country" text COLLATE "C",
+    "currency" text COLLATE "C",
+    "api_version" text COLLATE "C",
+    PRIMARY KEY (merchant, id)
+) WITH (fillfactor = 80);
+COMMENT ON TABLE merchant IS 'An account that takes payments.';
+COMMENT ON COLUMN merchant."id" IS 'acct_…';
+COMMENT ON COLUMN merchant."merchant" IS 'itself';
+COMMENT ON COLUMN merchant."version" IS '1, then one more with each write';
+COMMENT ON COLUMN merchant."created" IS 'Unix seconds';
+COMMENT ON COLUMN merchant."name" IS 'as people call it';
+COMMENT ON COLUMN merchant."country" IS 'ISO 3166-1 alpha-2';
+COMMENT ON COLUMN merchant."currency" IS 'default currency, ISO 4217 in lower case';
+COMMENT ON COLUMN merchant."api_version" IS 'pinned shape of answers and events';
+
+-- A key of the API, kept as a keyed hash.
+CREATE TABLE IF NOT EXISTS api_key (
+    "id" text COLLATE "C" NOT NULL,
+    "merchant" text COLLATE "C" NOT NULL,
+    "version" bigint NOT NULL,
+    "created" bigint NOT NULL,
+    "hash" bytea,
+    "publishable" boolean NOT NULL,
+    "livemode" boolean NOT NULL,
+    "last4" text COLLATE "C",
+    "revoked_at" bigint,
+    PRIMARY KEY (merchant, id)
+) WITH (fillfactor = 80);
+CREATE UNIQUE INDEX IF NOT EXISTS api_key_hash ON api_key (hash);
+COMMENT ON TABLE api_key IS 'A key of the API, kept as a keyed hash.';
+COMMENT ON COLUMN api_key."id" IS 'key_…';
+COMMENT ON COLUMN api_key."merchant" IS 'whose';
+COMMENT ON COLUMN api_key."created" IS 'Unix seconds';
+COMMENT ON COLUMN api_key."hash" IS 'BLAKE2b of the key under the pepper, 32 bytes';
+COMMENT ON COLUMN api_key."publishable" IS 'pk_, else sk_';
+COMMENT ON COLUMN api_key."livemode" IS 'live, else test';
+COMMENT ON COLUMN api_key."last4" IS 'to tell keys apart';
+COMMENT ON COLUMN api_key."revoked_at" IS 'Unix seconds';
+
+-- Somebody who pays a merchant.
+CREATE TABLE IF NOT EXISTS customer (
+    "id" text COLLATE "C" NOT NULL,
+    "merchant" text COLLATE "C" NOT NULL,
+    "version" bigint NOT NULL,
+    "created" bigint NOT NULL,
+    "name" text COLLATE "C",
+    "email" text COLLATE "C",
+    "phone" text COLLATE "C",
+    "description" text COLLATE "C",
+    "address" text COMPRESSION lz4 COLLATE "C",
+    "shipping" text COMPRESSION lz4 COLLATE "C",
+    "metadata" text COMPRESSION lz4 COLLATE "C",
+    "balance" bigint NOT NULL,
+    "invoice_prefix" text COLLATE "C",
+    "next_invoice_sequence" bigint NOT NULL,
+    "preferred_locales" text COMPRESSION lz4 COLLATE "C",
+    "tax_exempt" text COLLATE "C",
+    "default_payment_method" text COLLATE "C",
+    "deleted" boolean NOT NULL,
+    PRIMARY KEY (merchant, id)
+) WITH (fillfactor = 80);
+CREATE INDEX IF NOT EXISTS customer_email ON customer (merchant, email, id) WHERE email IS NOT NULL;
+COMMENT ON TABLE customer IS 'Somebody who pays a merchant.';
+COMMENT ON COLUMN customer."id" IS 'cus_…';
+COMMENT ON COLUMN customer."merchant" IS 'whose';
+COMMENT ON COLUMN customer."created" IS 'Unix seconds';
+COMMENT ON COLUMN customer."address" IS 'object';
+COMMENT ON COLUMN customer."shipping" IS 'object';
+COMMENT ON COLUMN customer."metadata" IS 'object of strings';
+COMMENT ON COLUMN customer."balance" IS 'minor units, as Stripe''s customer.balance';
+COMMENT ON COLUMN customer."invoice_prefix" IS '8 characters';
+COMMENT ON COLUMN customer."preferred_locales" IS 'array of strings';
+COMMENT ON COLUMN customer."tax_exempt" IS 'none, exempt or reverse';
+COMMENT ON COLUMN customer."default_payment_method" IS 'invoice_settings.default_payment_method';
+COMMENT ON COLUMN customer."deleted" IS 'deleted: only its id is shown';
+
+-- A card that can be charged, by its token.
+CREATE TABLE IF NOT EXISTS payment_method (
+    "id" text COLLATE "C" NOT NULL,
+    "merchant" text COLLATE "C" NOT NULL,
+    "version" bigint NOT NULL,
+    "created" bigint NOT NULL,
+    "customer" text COLLATE "C",
+    "token" text COLLATE "C",
+    "fingerprint" text COLLATE "C",
+    "brand" text COLLATE "C",
+    "last4" text COLLATE "C",
+    "exp_month" bigint NOT NULL,
+    "exp_year" bigint NOT NULL,
+    "funding" text COLLATE "C",
+    "country" text COLLATE "C",
+    "cvc" text COLLATE "C",
+    "cvc_check" text COLLATE "C",
+    "postal_check" text COLLATE "C",
+    "line1_check" text COLLATE "C",
+    "attach_code" text COLLATE "C",
+    "unsupported" text COLLATE "C",
+    "billing_details" text COMPRESSION lz4 COLLATE "C",
+    "metadata" text COMPRESSION lz4 COLLATE "C",
+    "allow_redisplay" text COLLATE "C",
+    "consumed" boolean NOT NULL,
+    PRIMARY KEY (merchant, id)
+) WITH (fillfactor = 80);
+CREATE INDEX IF NOT EXISTS payment_method_customer ON payment_method (merchant, customer, id) WHERE customer IS NOT NULL;
+COMMENT ON TABLE payment_method IS 'A card that can be charged, by its token.';
+COMMENT ON COLUMN payment_method."id" IS 'pm_…';
+COMMENT ON COLUMN payment_method."merchant" IS 'whose';
+COMMENT ON COLUMN payment_method."created" IS 'Unix seconds';
+COMMENT ON COLUMN payment_method."customer" IS 'attached to';
+COMMENT ON COLUMN payment_method."token" IS 'card_…: the vault''s name for the number';
+COMMENT ON COLUMN payment_method."fingerprint" IS '16 characters';
+COMMENT ON COLUMN payment_method."brand" IS 'visa, mastercard, …';
+COMMENT ON COLUMN payment_method."funding" IS 'credit, debit, prepaid or unknown';
+COMMENT ON COLUMN payment_method."country" IS 'of the issuer';
+COMMENT ON COLUMN payment_method."cvc" IS 'cvc_…: the vault''s one-time name for the code, until used';
+COMMENT ON COLUMN payment_method."attach_code" IS 'row of declines.def that refuses attaching';
+COMMENT ON COLUMN payment_method."unsupported" IS 'a feature this card needs that is not there yet';
+COMMENT ON COLUMN payment_method."billing_details" IS 'object';
+COMMENT ON COLUMN payment_method."metadata" IS 'object of strings';
+COMMENT ON COLUMN payment_method."allow_redisplay" IS 'always, limited or unspecified';
+COMMENT ON COLUMN payment_method."consumed" IS 'used once without a customer: not to be used again';
+
+-- The life of one payment.
+CREATE TABLE IF NOT EXISTS payment_intent (
+    "id" text COLLATE "C" NOT NULL,
+    "merchant" text COLLATE "C" NOT NULL,
+    "version" bigint NOT NULL,
+    "created" bigint NOT NULL,
+    "status" text COLLATE "C",
+    "amount" bigint NOT NULL,
+    "amount_capturable" bigint NOT NULL,
+    "amount_received" bigint NOT NULL,
+    "currency" text COLLATE "C",
+    "capture_method" text COLLATE "C",
+    "confirmation_method" text COLLATE "C",
+    "client_secret" text COLLATE "C",
+    "customer" text COLLATE "C",
+    "payment_method" text COLLATE "C",
+    "latest_charge" text COLLATE "C",
+    "attempt" text COLLATE "C",
+    "description" text COLLATE "C",
+    "receipt_email" text COLLATE "C",
+    "setup_future_usage" text COLLATE "C",
+    "statement_descriptor" text COLLATE "C",
+    "statement_descriptor_suffix" text COLLATE "C",
+    "transfer_group" text COLLATE "C",
+    "cancellation_reason" text COLLATE "C",
+    "canceled_at" bigint,
+    "last_payment_error" text COMPRESSION lz4 COLLATE "C",
+    "last_error_method" text COLLATE "C",
+    "automatic_payment_methods" text COMPRESSION lz4 COLLATE "C",
+    "payment_method_types" text COMPRESSION lz4 COLLATE "C",
+    "payment_method_options" text COMPRESSION lz4 COLLATE "C",
+    "shipping" text COMPRESSION lz4 COLLATE "C",
+    "metadata" text COMPRESSION lz4 COLLATE "C",
+    PRIMARY KEY (merchant, id),
+    CHECK (amount > 0),
+    CHECK (amount_capturable >= 0 AND amount_received >= 0),
+    CHECK (amount_received + amount_capturable <= amount)
+) WITH (fillfactor = 80);
+CREATE INDEX IF NOT EXISTS payment_intent_customer ON payment_intent (merchant, customer, id) WHERE customer IS NOT NULL;
+COMMENT ON TABLE payment_intent IS 'The life of one payment.';
+COMMENT ON COLUMN payment_intent."id" IS 'pi_…';
+COMMENT ON COLUMN payment_intent."merchant" IS 'whose';
+COMMENT ON COLUMN payment_intent."created" IS 'Unix seconds';
+COMMENT ON COLUMN payment_intent."status" IS 'name of the state in payment_intent.h';
+COMMENT ON COLUMN payment_intent."amount" IS 'minor units';
+COMMENT ON COLUMN payment_intent."amount_capturable" IS 'minor units held and not yet taken';
+COMMENT ON COLUMN payment_intent."amount_received" IS 'minor units taken';
+COMMENT ON COLUMN payment_intent."currency" IS 'ISO 4217, lower case';
+COMMENT ON COLUMN payment_intent."capture_method" IS 'automatic, automatic_async or manual';
+COMMENT ON COLUMN payment_intent."confirmation_method" IS 'automatic or manual';
+COMMENT ON COLUMN payment_intent."client_secret" IS 'pi_…_secret_…';
+COMMENT ON COLUMN payment_intent."attempt" IS 'the one that is open, if any';
+COMMENT ON COLUMN payment_intent."setup_future_usage" IS 'on_session or off_session';
+COMMENT ON COLUMN payment_intent."canceled_at" IS 'Unix seconds';
+COMMENT ON COLUMN payment_intent."last_payment_error" IS 'object, without its payment_method';
+COMMENT ON COLUMN payment_intent."last_error_method" IS 'the payment method of last_payment_error';
+COMMENT ON COLUMN payment_intent."automatic_payment_methods" IS 'object';
+COMMENT ON COLUMN payment_intent."payment_method_types" IS 'array';
+COMMENT ON COLUMN payment_intent."payment_method_options" IS 'object';
+COMMENT ON COLUMN payment_intent."shipping" IS 'object';
+COMMENT ON COLUMN payment_intent."metadata" IS 'object of strings';
+
+-- One try to take the money of a payment.
+CREATE TABLE IF NOT EXISTS charge (
+    "id" text COLLATE "C" NOT NULL,
+    "merchant" text COLLATE "C" NOT NULL,
+    "version" bigint NOT NULL,
+    "created" bigint NOT NULL,
+    "status" text COLLATE "C",
+    "amount" bigint NOT NULL,
+    "amount_captured" bigint NOT NULL,
+    "amount_refunded" bigint NOT NULL,
+    "amount_refunding" bigint NOT NULL,
+    "currency" text COLLATE "C",
+    "captured" boolean NOT NULL,
+    "paid" boolean NOT NULL,
+    "refunded" boolean NOT NULL,
+    "payment_intent" text COLLATE "C",
+    "payment_method" text COLLATE "C",
+    "customer" text COLLATE "C",
+    "balance_transaction" text COLLATE "C",
+    "authorization" text COLLATE "C",
+    "description" text COLLATE "C",
+    "failure_code" text COLLATE "C",
+    "failure_message" text COLLATE "C",
+    "receipt_email" text COLLATE "C",
+    "statement_descriptor" text COLLATE "C",
+    "statement_descriptor_suffix" text COLLATE "C",
+    "transfer_group" text COLLATE "C",
+    "outcome" text COMPRESSION lz4 COLLATE "C",
+    "payment_method_details" text COMPRESSION lz4 COLLATE "C",
+    "billing_details" text COMPRESSION lz4 COLLATE "C",
+    "fraud_details" text COMPRESSION lz4 COLLATE "C",
+    "shipping" text COMPRESSION lz4 COLLATE "C",
+    "metadata" text COMPRESSION lz4 COLLATE "C",
+    "bypass_pending" boolean NOT NULL,
+    PRIMARY KEY (merchant, id),
+    CHECK (amount > 0 AND amount_captured BETWEEN 0 AND amount),
+    CHECK (amount_refunded >= 0 AND amount_refunding >= 0),
+    CHECK (amount_refunded + amount_refunding <= amount)
+) WITH (fillfactor = 80);
+CREATE INDEX IF NOT EXISTS charge_payment_intent ON charge (merchant, payment_intent, id);
+CREATE INDEX IF NOT EXISTS charge_customer ON charge (merchant, customer, id) WHERE customer IS NOT NULL;
+COMMENT ON TABLE charge IS 'One try to take the money of a payment.';
+COMMENT ON COLUMN charge."id" IS 'ch_…';
+COMMENT ON COLUMN charge."merchant" IS 'whose';
+COMMENT ON COLUMN charge."created" IS 'Unix seconds';
+COMMENT ON COLUMN charge."status" IS 'succeeded, pending or failed';
+COMMENT ON COLUMN charge."amount" IS 'minor units';
+COMMENT ON COLUMN charge."amount_captured" IS 'minor units';
+COMMENT ON COLUMN charge."amount_refunded" IS 'minor units given back, or released by a capture in part';
+COMMENT ON COLUMN charge."amount_refunding" IS 'minor units of refunds that are under way';
+COMMENT ON COLUMN charge."captured" IS 'the money was taken';
+COMMENT ON COLUMN charge."paid" IS 'succeeded, or held';
+COMMENT ON COLUMN charge."refunded" IS 'all of it was given back';
+COMMENT ON COLUMN charge."authorization" IS 'attempt that authorized it: the network''s reference';
+COMMENT ON COLUMN charge."outcome" IS 'object';
+COMMENT ON COLUMN charge."payment_method_details" IS 'object';
+COMMENT ON COLUMN charge."billing_details" IS 'object';
+COMMENT ON COLUMN charge."fraud_details" IS 'object';
+COMMENT ON COLUMN charge."shipping" IS 'object';
+COMMENT ON COLUMN charge."metadata" IS 'object of strings';
+COMMENT ON COLUMN charge."bypass_pending" IS 'its funds are available at once';
+
+-- Money given back.
+CREATE TABLE IF NOT EXISTS refund (
+    "id" text COLLATE "C" NOT NULL,
+    "merchant" text COLLATE "C" NOT NULL,
+    "version" bigint NOT NULL,
+    "created" bigint NOT NULL,
+    "status" text COLLATE "C",
+    "amount" bigint NOT NULL,
+    "currency" text COLLATE "C",
+    "charge" text COLLATE "C",
+    "payment_intent" text COLLATE "C",
+    "balance_transaction" text COLLATE "C",
+    "failure_balance_transaction" text COLLATE "C",
+    "failure_reason" text COLLATE "C",
+    "reason" text COLLATE "C",
+    "payment_method" text COLLATE "C",
+    "customer" text COLLATE "C",
+    "description" text COLLATE "C",
+    "metadata" text COMPRESSION lz4 COLLATE "C",
+    PRIMARY KEY (merchant, id),
+    CHECK (amount > 0)
+) WITH (fillfactor = 80);
+CREATE INDEX IF NOT EXISTS refund_charge ON refund (merchant, charge, id);
+CREATE INDEX IF NOT EXISTS refund_payment_intent ON refund (merchant, payment_intent, id);
+COMMENT ON TABLE refund IS 'Money given back.';
+COMMENT ON COLUMN refund."id" IS 're_…';
+COMMENT ON COLUMN refund."merchant" IS 'whose';
+COMMENT ON COLUMN refund."created" IS 'Unix seconds';
+COMMENT ON COLUMN refund."status" IS 'pending, succeeded, failed or canceled';
+COMMENT ON COLUMN refund."amount" IS 'minor units';
+COMMENT ON COLUMN refund."reason" IS 'duplicate, fraudulent or requested_by_customer';
+COMMENT ON COLUMN refund."metadata" IS 'object of strings';
+
+-- One movement of a merchant's balance.
+CREATE TABLE IF NOT EXISTS balance_transaction (
+    "id" text COLLATE "C" NOT NULL,
+    "merchant" text COLLATE "C" NOT NULL,
+    "version" bigint NOT NULL,
+    "created" bigint NOT NULL,
+    "type" text COLLATE "C",
+    "amount" bigint NOT NULL,
+    "fee" bigint NOT NULL,
+    "net" bigint NOT NULL,
+    "currency" text COLLATE "C",
+    "source" text COLLATE "C",
+    "reporting_category" text COLLATE "C",
+    "description" text COLLATE "C",
+    "status" text COLLATE "C",
+    "available_on" bigint NOT NULL,
+    PRIMARY KEY (merchant, id),
+    CHECK (net = amount - fee)
+) WITH (fillfactor = 80);
+CREATE INDEX IF NOT EXISTS balance_transaction_source ON balance_transaction (merchant, source);
+CREATE INDEX IF NOT EXISTS balance_transaction_due ON balance_transaction (available_on) WHERE status = 'pending';
+COMMENT ON TABLE balance_transaction IS 'One movement of a merchant''s balance.';
+COMMENT ON COLUMN balance_transaction."id" IS 'txn_…';
+COMMENT ON COLUMN balance_transaction."merchant" IS 'whose';
+COMMENT ON COLUMN balance_transaction."created" IS 'Unix seconds';
+COMMENT ON COLUMN balance_transaction."type" IS 'charge, refund, refund_failure, …';
+COMMENT ON COLUMN balance_transaction."amount" IS 'minor units, below zero when it leaves';
+COMMENT ON COLUMN balance_transaction."fee" IS 'minor units';
+COMMENT ON COLUMN balance_transaction."net" IS 'amount - fee';
+COMMENT ON COLUMN balance_transaction."source" IS 'object that moved it';
+COMMENT ON COLUMN balance_transaction."status" IS 'pending or available';
+COMMENT ON COLUMN balance_transaction."available_on" IS 'Unix seconds';
+
+-- A URL that hears of events.
+CREATE TABLE IF NOT EXISTS webhook_endpoint (
+    "id" text COLLATE "C" NOT NULL,
+    "merchant" text COLLATE "C" NOT NULL,
+    "version" bigint NOT NULL,
+    "created" bigint NOT NULL,
+    "url" text COLLATE "C",
+    "secret" text COLLATE "C",
+    "enabled_events" text COMPRESSION lz4 COLLATE "C",
+    "description" text COLLATE "C",
+    "status" text COLLATE "C",
+    "api_version" text COLLATE "C",
+    "metadata" text COMPRESSION lz4 COLLATE "C",
+    "deleted" boolean NOT NULL,
+    PRIMARY KEY (merchant, id)
+) WITH (fillfactor = 80);
+COMMENT ON TABLE webhook_endpoint IS 'A URL that hears of events.';
+COMMENT ON COLUMN webhook_endpoint."id" IS 'we_…';
+COMMENT ON COLUMN webhook_endpoint."merchant" IS 'whose';
+COMMENT ON COLUMN webhook_endpoint."created" IS 'Unix seconds';
+COMMENT ON COLUMN webhook_endpoint."secret" IS 'whsec_…, the HMAC key';
+COMMENT ON COLUMN webhook_endpoint."enabled_events" IS 'array of types, or of *';
+COMMENT ON COLUMN webhook_endpoint."status" IS 'enabled or disabled';
+COMMENT ON COLUMN webhook_endpoint."metadata" IS 'object of strings';
+
+-- One operation that leaves the house; its id is the network's key.
+CREATE TABLE IF NOT EXISTS attempt (
+    "id" text COLLATE "C" NOT NULL,
+    "merchant" text COLLATE "C" NOT NULL,
+    "version" bigint NOT NULL,
+    "created" bigint NOT NULL,
+    "state" text COLLATE "C",
+    "operation" text COLLATE "C",
+    "slot" bigint NOT NULL,
+    "epoch" bigint NOT NULL,
+    "amount" bigint NOT NULL,
+    "currency" text COLLATE "C",
+    "payment_intent" text COLLATE "C",
+    "charge" text COLLATE "C",
+    "refund" text COLLATE "C",
+    "payment_method" text COLLATE "C",
+    "original" text COLLATE "C",
+    "capture" boolean NOT NULL,
+    "network_id" text COLLATE "C",
+    "code" text COLLATE "C",
+    "key" text COLLATE "C",
+    "request" text COLLATE "C",
+    "api_version" text COLLATE "C",
+    "expand" text COLLATE "C",
+    "params" text COMPRESSION lz4 COLLATE "C",
+    PRIMARY KEY (merchant, id),
+    CHECK (amount > 0)
+) WITH (fillfactor = 80);
+CREATE INDEX IF NOT EXISTS attempt_open ON attempt (slot) WHERE state IN ('sending', 'unknown', 'reversing');
+CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_open ON attempt (merchant, payment_intent) WHERE state IN ('sending', 'unknown', 'reversing') AND operation <> 'refund';
+CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_approved ON attempt (merchant, payment_intent) WHERE operation = 'authorize' AND state = 'approved';
+COMMENT ON TABLE attempt IS 'One operation that leaves the house; its id is the network''s key.';
+COMMENT ON COLUMN attempt."id" IS 'att_…: the reference at the network';
+COMMENT ON COLUMN attempt."merchant" IS 'whose';
+COMMENT ON COLUMN attempt."created" IS 'Unix seconds';
+COMMENT ON COLUMN attempt."state" IS 'name of the state in attempt.h';
+COMMENT ON COLUMN attempt."operation" IS 'authorize, capture, void or refund';
+COMMENT ON COLUMN attempt."slot" IS 'of the merchant';
+COMMENT ON COLUMN attempt."epoch" IS 'of the slot, when it was last written';
+COMMENT ON COLUMN attempt."amount" IS 'minor units';
+COMMENT ON COLUMN attempt."charge" IS 'made when the attempt was';
+COMMENT ON COLUMN attempt."original" IS 'attempt that it captures, voids or refunds';
+COMMENT ON COLUMN attempt."capture" IS 'authorize: take the money at once';
+COMMENT ON COLUMN attempt."network_id" IS 'the network''s transaction id';
+COMMENT ON COLUMN attempt."code" IS 'declined: row of declines.def';
+COMMENT ON COLUMN attempt."key" IS 'Idempotency-Key whose answer it makes';
+COMMENT ON COLUMN attempt."request" IS 'Request-Id';
+COMMENT ON COLUMN attempt."api_version" IS 'shape of the answer';
+COMMENT ON COLUMN attempt."expand" IS 'paths to expand in the answer, a space between them';
+COMMENT ON COLUMN attempt."params" IS 'what else the finishing needs';

@@ -1,0 +1,193 @@
+#include "answer.h"
+
+#include "clock.h"
+#include "json_writer.h"
+#include <assert.h>
+#include <stdio.h>
+#include <time.h>
+
+static const struct {
+    int status;
+    const char *type, *code;
+    enum answer_retry retry;
+    const char *message;
+} refusals[REFUSAL_COUNT] = {
+#define REFUSAL(name, status, type, code, retry, message)                                          \
+    [REFUSAL_##name] = {status, type, code, retry, message},
+#include "refusals.def"
+#undef REFUSAL
+};
+
+static const struct {
+    int status;
+    const char *reason;
+} reasons[] = {
+    {200, "OK"},
+    {400, "Bad Request"},
+    {401, "Unauthorized"},
+    {402, "Payment Required"},
+    {403, "Forbidden"},
+    {404, "Not Found"},
+    {405, "Method Not Allowed"},
+    {408, "Request Timeout"},
+    {409, "Conflict"},
+    {411, "Length Required"},
+    {413, "Content Too Large"},
+    {414, "URI Too Long"},
+    {415, "Unsupported Media Type"},
+    {417, "Expectation Failed"},
+    {429, "Too Many Requests"},
+    {431, "Request Header Fields Too Large"},
+    {500, "Internal Server Error"},
+    {502, "Bad Gateway"},
+    {503, "Service Unavailable"},
+    {504, "Gateway Timeout"},
+    {505, "HTTP Version Not Supported"},
+};
+
+static const char *
+reason_of(int status)
+{
+    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
+        if (reasons[i].status == status) return reasons[i].reason;
+    return "Answer";
+}
+
+/* Bytes appended to a buffer whose size was reckoned before. */
+struct out {
+    char *at;
+    size_t size, cap;
+};
+
+static void
+put(struct out *out, struct text text)
+{
+    assert(out->cap - out->size >= text.size);
+    if (text.size) memcpy(out->at + out->size, text.at, text.size);
+    out->size += text.size;
+}
+
+static void
+put_header(struct out *out, const char *name, struct text value)
+{
+    if (!value.at) return;
+    put(out, text_of(name));
+    put(out, TEXT(": "));
+    put(out, value);
+    put(out, TEXT("\r\n"));
+}
+
+/* "Sun, 22 Nov 2026 21:17:00 GMT", whatever the locale. */
+static struct text
+date(char out[static 40])
+{
+    static const char days[] = "SunMonTueWedThuFriSat";
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    const time_t now = (time_t)(clock_wall_ms() / 1000);
+    struct tm tm;
+    gmtime_r(&now, &tm);
+    const int size = snprintf(out, 40, "%.3s, %02d %.3s %d %02d:%02d:%02d GMT", days + 3 * tm.tm_wday,
+                              tm.tm_mday, months + 3 * tm.tm_mon, tm.tm_year + 1900, tm.tm_hour,
+                              tm.tm_min, tm.tm_sec);
+    return (struct text){out, (size_t)size};
+}
+
+enum { HEAD_BYTES_MAX = 2048 };
+
+void
+answer_write(struct http_exchange *exchange, const struct answer *answer)
+{
+    const size_t body = json_pretty(answer->json, NULL, 0);
+    struct out out = {.cap = HEAD_BYTES_MAX + body + 1};
+    char line[64], when[40];
+    out.at = arena_take(exchange->arena, out.cap);
+
+    put(&out, (struct text){line, (size_t)snprintf(line, sizeof line, "HTTP/1.1 %d ", answer->status)});
+    put(&out, text_of(reason_of(answer->status)));
+    put(&out, TEXT("\r\n"));
+    put_header(&out, "Date", date(when));
+    put_header(&out, "Content-Type", TEXT("application/json"));
+    put_header(&out, "Content-Length",
+               (struct text){line, (size_t)snprintf(line, sizeof line, "%zu", body + 1)});
+    put_header(&out, "Cache-Control", TEXT("no-cache, no-store"));
+    put_header(&out, "Request-Id", answer->request);
+    put_header(&out, "Stripe-Version", answer->version);
+    put_header(&out, "Idempotency-Key", answer->key);
+    if (answer->original_request.at) {
+        put_header(&out, "Idempotent-Replayed", TEXT("true"));
+        put_header(&out, "Original-Request", answer->original_request);
+    }
+    if (answer->retry != SAYS_NOTHING)
+        put_header(&out, "Stripe-Should-Retry",
+                   answer->retry == SAYS_YES ? TEXT("true") : TEXT("false"));
+    if (answer->retry_after_s)
+        put_header(&out, "Retry-After",
+                   (struct text){line, (size_t)snprintf(line, sizeof line, "%lld",
+                                                        (long long)answer->retry_after_s)});
+    if (answer->status == 401) put_header(&out, "WWW-Authenticate", TEXT("Basic realm=\"Florin\""));
+    if (answer->status == 405) put_header(&out, "Allow", TEXT("GET, POST, DELETE"));
+    if (exchange->closes) put_header(&out, "Connection", TEXT("close"));
+    put(&out, TEXT("\r\n"));
+
+    assert(out.cap - out.size > body);
+    const size_t written = json_pretty(answer->json, out.at + out.size, out.cap - out.size);
+    assert(written == body);
+    out.size += written;
+    put(&out, TEXT("\n"));
+    exchange->answer = (struct text){out.at, out.size};
+}
+
+struct text
+answer_error_json(struct arena *arena, const struct answer_error *error)
+{
+    const size_t cap = 1024 + 6 * (error->message.size + error->param.size);
+    char *at = arena_take(arena, cap), url[128];
+    struct json_writer w;
+    json_writer_init(&w, at, cap);
+    json_open(&w);
+    json_key(&w, "error");
+    json_open(&w);
+    if (error->code && *error->code) {
+        json_string(&w, "code", error->code);
+        int size = snprintf(url, sizeof url, "https://stripe.com/docs/error-codes/%s", error->code);
+        for (int i = 0; i < size; i++)
+            if (url[i] == '_') url[i] = '-';
+        json_string(&w, "doc_url", url);
+    }
+    json_text(&w, "message", error->message);
+    if (error->param.size) json_text(&w, "param", error->param);
+    json_string(&w, "type", error->type);
+    json_close(&w);
+    json_close(&w);
+    assert(!w.full);
+    return json_writer_text(&w);
+}
+
+int
+refusal_status(enum refusal refusal)
+{
+    return refusals[refusal].status;
+}
+
+enum answer_retry
+refusal_retry(enum refusal refusal)
+{
+    return refusals[refusal].retry;
+}
+
+struct text
+refusal_json(struct arena *arena, enum refusal refusal, struct text about, struct text param)
+{
+    const char *message = refusals[refusal].message;
+    const char *mark = strchr(message, '%');
+    const struct text whole =
+        mark ? arena_format(arena, "%.*s%.*s%s", (int)(mark - message), message, (int)about.size,
+                            about.at ? about.at : "", mark + 1)
+             : text_of(message);
+    const struct answer_error error = {.status = refusals[refusal].status,
+                                       .type = refusals[refusal].type,
+                                       .code = refusals[refusal].code,
+                                       .message = whole,
+                                       .param = param};
+    return answer_error_json(arena, &error);
+}

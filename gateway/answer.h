@@ -1,0 +1,44 @@
+/* answer: what goes back to the client: one buffer with the head and the body, JSON laid out, every
+ * header that the client libraries look at. */
+#pragma once
+
+#include "http.h"
+#include "text.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+enum answer_retry { SAYS_NOTHING, SAYS_YES, SAYS_NO };
+
+#define REFUSAL(name, status, type, code, retry, message) REFUSAL_##name,
+enum refusal {
+#include "refusals.def"
+    REFUSAL_COUNT
+};
+#undef REFUSAL
+
+/* Absent texts are NO_TEXT, and their headers are left out. */
+struct answer {
+    int status;
+    struct text json; /* without white space */
+    struct text request, version, key, original_request;
+    enum answer_retry retry;
+    int64_t retry_after_s; /* 0: not said */
+};
+
+/* What is wrong, in the API's shape. */
+struct answer_error {
+    int status;
+    const char *type, *code; /* code NULL or "": none */
+    struct text message, param;
+};
+
+/* Fills exchange->answer. */
+void answer_write(struct http_exchange *exchange, const struct answer *answer);
+/* The error's JSON, in the arena, its keys in alphabetic order. */
+struct text answer_error_json(struct arena *arena, const struct answer_error *error);
+
+int refusal_status(enum refusal refusal);
+enum answer_retry refusal_retry(enum refusal refusal);
+/* `about` stands for the % of its message; `param` may be NO_TEXT. */
+struct text refusal_json(struct arena *arena, enum refusal refusal, struct text about,
+                         struct text param);

@@ -1,0 +1,149 @@
+#include "api_key.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { PLACES = 4096, KNOWN_MS = 10000, UNKNOWN_MS = 1000, SHOWN = 5 };
+
+/* Any case, then at least one space. */
+static bool
+scheme_is(struct text *value, const char *scheme)
+{
+    const size_t size = strlen(scheme);
+    if (value->size <= size || value->at[size] != ' ') return false;
+    for (size_t i = 0; i < size; i++)
+        if ((value->at[i] | 0x20) != scheme[i]) return false;
+    for (value->at += size, value->size -= size; value->size && value->at[0] == ' '; value->size--)
+        value->at++;
+    return true;
+}
+
+/* sk, pk or rk; test or live; then letters, digits and underscores. */
+static bool
+looks_like_a_key(const char *key)
+{
+    static const char *const prefixes[] = {"sk_test_", "pk_test_", "rk_test_",
+                                           "sk_live_", "pk_live_", "rk_live_"};
+    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
+        const size_t size = strlen(prefixes[i]);
+        if (strncmp(key, prefixes[i], size) != 0 || !key[size]) continue;
+        return strspn(key + size, "0123456789_abcdefghijklmnopqrstuvwxyz"
+                                  "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == strlen(key + size);
+    }
+    return false;
+}
+
+static enum api_key_verdict
+take(struct text text, char *key)
+{
+    if (text.size == 0) return API_KEY_ABSENT;
+    if (text.size > API_KEY_SIZE_MAX || memchr(text.at, '\0', text.size)) return API_KEY_MALFORMED;
+    memcpy(key, text.at, text.size);
+    key[text.size] = '\0';
+    return looks_like_a_key(key) ? API_KEY_OK : API_KEY_INVALID;
+}
+
+/* The key is the user name; there is no password. */
+static enum api_key_verdict
+take_basic(struct text encoded, char *key)
+{
+    uint8_t plain[2 * API_KEY_SIZE_MAX];
+    size_t size;
+    enum api_key_verdict verdict = API_KEY_MALFORMED;
+    if (sodium_base642bin(plain, sizeof plain, encoded.at, encoded.size, NULL, &size, NULL,
+                          sodium_base64_VARIANT_ORIGINAL) == 0) {
+        const uint8_t *colon = memchr(plain, ':', size);
+        if (colon) verdict = take((struct text){(const char *)plain, (size_t)(colon - plain)}, key);
+    }
+    sodium_memzero(plain, sizeof plain);
+    return verdict;
+}
+
+enum api_key_verdict
+api_key_read(struct text authorization, char key[static API_KEY_SIZE_MAX + 1])
+{
+    key[0] = '\0';
+    if (!authorization.at) return API_KEY_ABSENT;
+    if (scheme_is(&authorization, "bearer")) return take(authorization, key);
+    if (scheme_is(&authorization, "basic")) return take_basic(authorization, key);
+    return API_KEY_MALFORMED;
+}
+
+void
+api_key_mask(const char *key, char *out, size_t cap)
+{
+    const size_t size = strlen(key);
+    const bool has_prefix = looks_like_a_key(key);
+    const size_t shown = size > SHOWN + 8 || has_prefix ? SHOWN : 0;
+    const size_t tail = size < shown ? size : shown;
+    size_t n = (size_t)snprintf(out, cap, "%.*s***", has_prefix ? 8 : 0, key);
+    for (size_t i = size - tail; i < size && n + 1 < cap; i++) /* never what could be no ASCII */
+        if (key[i] > 0x20 && key[i] < 0x7f) out[n++] = key[i];
+    out[n] = '\0';
+}
+
+/* --- remembering ------------------------------------------------------------------------------------ */
+
+struct place {
+    uint8_t hash[API_KEY_HASH_BYTES];
+    int64_t until_ms; /* 0: empty */
+    struct api_key key;
+};
+
+struct api_key_cache {
+    pthread_mutex_t lock;
+    struct place places[PLACES];
+};
+
+struct api_key_cache *
+api_key_cache_new(void)
+{
+    struct api_key_cache *cache = calloc(1, sizeof *cache);
+    assert(cache);
+    pthread_mutex_init(&cache->lock, NULL);
+    return cache;
+}
+
+void
+api_key_cache_destroy(struct api_key_cache **cache_p)
+{
+    if (!*cache_p) return;
+    pthread_mutex_destroy(&(*cache_p)->lock);
+    free(*cache_p);
+    *cache_p = NULL;
+}
+
+/* The hash is keyed, so nobody outside can aim at a place. */
+static struct place *
+place_of(struct api_key_cache *cache, const uint8_t *hash)
+{
+    return &cache->places[((unsigned)hash[2] << 8 | hash[3]) % PLACES];
+}
+
+bool
+api_key_recall(struct api_key_cache *cache, const uint8_t hash[static API_KEY_HASH_BYTES],
+               int64_t mono_ms, struct api_key *key)
+{
+    struct place *place = place_of(cache, hash);
+    pthread_mutex_lock(&cache->lock);
+    const bool found =
+        place->until_ms > mono_ms && memcmp(place->hash, hash, API_KEY_HASH_BYTES) == 0;
+    if (found) *key = place->key;
+    pthread_mutex_unlock(&cache->lock);
+    return found;
+}
+
+void
+api_key_remember(struct api_key_cache *cache, const uint8_t hash[static API_KEY_HASH_BYTES],
+                 int64_t mono_ms, const struct api_key *key)
+{
+    struct place *place = place_of(cache, hash);
+    pthread_mutex_lock(&cache->lock);
+    memcpy(place->hash, hash, API_KEY_HASH_BYTES);
+    place->until_ms = mono_ms + (key->known ? KNOWN_MS : UNKNOWN_MS);
+    place->key = *key;
+    pthread_mutex_unlock(&cache->lock);
+}

@@ -1,0 +1,356 @@
+#include "audit.h"
+#include "home_for_tests.h"
+#include "journal.h"
+#include "message.h"
+#include "postgres_for_test.h"
+
+#include <criterion/criterion.h>
+#include <criterion/hooks.h>
+#include <lmdb.h>
+#include <string.h>
+
+ReportHook(PRE_ALL)(struct criterion_test_set *set)
+{
+    (void)set;
+    postgres_start();
+}
+
+ReportHook(POST_ALL)(struct criterion_global_stats *stats)
+{
+    (void)stats;
+    postgres_stop();
+}
+
+/* --- a small world in which all is well: a payment of 2000 that was refunded in part, a hold, a
+ * declined one; an endpoint that was told of everything --- */
+
+static const char well[] =
+    "INSERT INTO payment_intent (id, merchant, version, created, status, amount,"
+    " amount_capturable, amount_received) VALUES"
+    " ('pi_1', 'acct_1', 2, 100, 'succeeded', 2000, 0, 2000),"
+    " ('pi_2', 'acct_1', 2, 100, 'requires_capture', 700, 700, 0),"
+    " ('pi_3', 'acct_1', 2, 100, 'requires_payment_method', 900, 0, 0);"
+    "INSERT INTO charge (id, merchant, version, created, status, amount, amount_captured,"
+    " amount_refunded, amount_refunding, captured, paid, refunded, payment_intent,"
+    " \"authorization\", bypass_pending) VALUES"
+    " ('ch_1', 'acct_1', 1, 100, 'succeeded', 2000, 2000, 500, 0, true, true, false, 'pi_1',"
+    "  'att_1', false),"
+    " ('ch_2', 'acct_1', 1, 100, 'succeeded', 700, 0, 0, 0, false, true, false, 'pi_2', 'att_2',"
+    "  false);"
+    "INSERT INTO refund (id, merchant, version, created, status, amount, charge, payment_intent)"
+    " VALUES ('re_1', 'acct_1', 2, 100, 'succeeded', 500, 'ch_1', 'pi_1');"
+    "INSERT INTO attempt (id, merchant, version, created, state, operation, slot, epoch, amount,"
+    " currency, payment_intent, charge, refund, original, capture, key) VALUES"
+    " ('att_1', 'acct_1', 2, 100, 'approved', 'authorize', 1, 1, 2000, 'usd', 'pi_1', 'ch_1', NULL,"
+    "  NULL, true, 'k1'),"
+    " ('att_2', 'acct_1', 2, 100, 'approved', 'authorize', 1, 1, 700, 'usd', 'pi_2', 'ch_2', NULL,"
+    "  NULL, false, NULL),"
+    " ('att_3', 'acct_1', 2, 100, 'declined', 'authorize', 1, 1, 900, 'usd', 'pi_3', 'ch_3', NULL,"
+    "  NULL, true, NULL),"
+    " ('att_4', 'acct_1', 2, 100, 'approved', 'refund', 1, 1, 500, 'usd', 'pi_1', 'ch_1', 're_1',"
+    "  'att_1', false, NULL),"
+    " ('att_5', 'acct_1', 2, 100, 'reversed', 'authorize', 1, 1, 900, 'usd', 'pi_3', 'ch_5', NULL,"
+    "  NULL, true, NULL);"
+    "INSERT INTO ledger_transaction VALUES (1, 'acct_1', 'charge', 'ch_1', 100),"
+    " (2, 'acct_1', 'hold', 'ch_2', 100), (3, 'acct_1', 'refund', 're_1', 100),"
+    " (4, 'acct_1', 'settle', 'txn_1', 100);"
+    "INSERT INTO entry VALUES (1, 1, 1, '', 'usd', 2000), (1, 2, 2, 'acct_1', 'usd', -1912),"
+    " (1, 3, 4, '', 'usd', -88), (2, 1, 6, 'acct_1', 'usd', 700), (2, 2, 7, 'acct_1', 'usd', -700),"
+    " (3, 1, 2, 'acct_1', 'usd', 500), (3, 2, 5, '', 'usd', -500),"
+    " (4, 1, 2, 'acct_1', 'usd', 1912), (4, 2, 3, 'acct_1', 'usd', -1912);"
+    "INSERT INTO balance SELECT merchant, account, currency, sum(amount) FROM entry GROUP BY 1, 2, "
+    "3;"
+    "INSERT INTO balance_transaction (id, merchant, version, created, amount, fee, net, currency,"
+    " status, available_on) VALUES"
+    " ('txn_1', 'acct_1', 2, 100, 2000, 88, 1912, 'usd', 'available', 100),"
+    " ('txn_2', 'acct_1', 1, 100, -500, 0, -500, 'usd', 'pending', 200);"
+    "INSERT INTO idempotency VALUES ('acct_1', 'k1', sha256('')::bytea, 'POST /v1/payment_intents',"
+    " '\\x00', 'req_1', 200, "
+    "'{\"id\":\"pi_1\",\"object\":\"payment_intent\",\"status\":\"succeeded\"}', 100);"
+    "INSERT INTO event VALUES"
+    " (1, 'evt_1', 'acct_1', 'payment_intent.succeeded', 'pi_1', '{}', NULL, 100, '', NULL, NULL),"
+    " (2, 'evt_2', 'acct_1', 'charge.refunded', 'ch_1', '{}', NULL, 100, '', NULL, NULL);"
+    "INSERT INTO webhook_endpoint (id, merchant, version, created, url, enabled_events, status,"
+    " deleted) VALUES"
+    " ('we_1', 'acct_1', 1, 50, 'http://one', '[\"*\"]', 'enabled', false),"
+    " ('we_2', 'acct_1', 1, 50, 'http://two', '[\"charge.refunded\"]', 'enabled', false),"
+    " ('we_3', 'acct_2', 1, 50, 'http://three', '[\"*\"]', 'enabled', false);"
+    "INSERT INTO delivery (sequence, endpoint, merchant, event, state, next_ms) VALUES"
+    " (1, 'we_1', 'acct_1', 'evt_1', 'delivered', 0), (2, 'we_1', 'acct_1', 'evt_2', 'pending', 0),"
+    " (2, 'we_2', 'acct_1', 'evt_2', 'failed', 0);"
+    "UPDATE ledger_leader SET event_head = 2, transaction_head = 4;"
+    "UPDATE dispatch SET sequence = 2";
+
+static void
+record(MDB_txn *txn, MDB_dbi table, const struct network_record *r)
+{
+    uint8_t bytes[RECORD_BYTES_MAX];
+    MDB_val key = {strlen(r->reference), (void *)(uintptr_t)r->reference};
+    MDB_val value = {record_encode(r, bytes), bytes};
+    cr_assert_eq(mdb_put(txn, table, &key, &value, 0), 0);
+}
+
+/* What the network knows, and one more thing. */
+static void
+write_journal(const struct network_record *more)
+{
+    static const struct network_record records[] = {
+        {.reference = "att_1",
+         .operation = NETWORK_AUTHORIZE,
+         .state = NETWORK_STATE_APPROVED,
+         .amount = 2000,
+         .currency = "usd",
+         .merchant = "acct_1",
+         .effects = 1,
+         .captured = 2000,
+         .refunded = 500,
+         .capture = 1,
+         .changed_ms = 1},
+        {.reference = "att_2",
+         .operation = NETWORK_AUTHORIZE,
+         .state = NETWORK_STATE_APPROVED,
+         .amount = 700,
+         .currency = "usd",
+         .merchant = "acct_1",
+         .effects = 1,
+         .held = 700,
+         .changed_ms = 1},
+        {.reference = "att_3",
+         .operation = NETWORK_AUTHORIZE,
+         .state = NETWORK_STATE_DECLINED,
+         .amount = 900,
+         .currency = "usd",
+         .merchant = "acct_1",
+         .changed_ms = 1},
+        {.reference = "att_4",
+         .operation = NETWORK_REFUND,
+         .state = NETWORK_STATE_APPROVED,
+         .amount = 500,
+         .currency = "usd",
+         .merchant = "acct_1",
+         .original = "att_1",
+         .effects = 1,
+         .changed_ms = 1},
+        {.reference = "att_5",
+         .state = NETWORK_STATE_REVERSED,
+         .merchant = "acct_1",
+         .changed_ms = 1},
+    };
+    MDB_env *env;
+    MDB_txn *txn;
+    MDB_dbi table;
+    mkdir(in_home("network"), 0700);
+    cr_assert_eq(mdb_env_create(&env), 0);
+    cr_assert_eq(mdb_env_open(env, in_home("network"), 0, 0600), 0);
+    cr_assert_eq(mdb_txn_begin(env, NULL, 0, &txn), 0);
+    cr_assert_eq(mdb_dbi_open(txn, NULL, 0, &table), 0);
+    for (size_t i = 0; i < sizeof records / sizeof records[0]; i++)
+        record(txn, table, &records[i]);
+    if (more) record(txn, table, more);
+    cr_assert_eq(mdb_txn_commit(txn), 0);
+    mdb_env_close(env);
+}
+
+static void
+make_home(void)
+{
+    char settings[256];
+    home_make();
+    postgres_fresh();
+    postgres_value(well);
+    PGconn *conn = postgres_connect("auditor");
+    snprintf(settings, sizeof settings, "postgres_dsn = host=%s dbname=%s\n", PQhost(conn),
+             PQdb(conn));
+    PQfinish(conn);
+    write_in_home("florin.conf", settings, 0600);
+    mkdir(in_home("secrets"), 0700);
+    write_in_home("secrets/postgres_auditor", "none\n", 0600);
+}
+
+/* The ids of what does not hold, a space after each; the exit code in `*code`. */
+static const char *
+audit(int *code)
+{
+    static char failed[256], text[1 << 16];
+    FILE *out = fmemopen(text, sizeof text, "w");
+    *code = audit_run(home, false, 0, out);
+    fclose(out);
+    failed[0] = 0;
+    for (const char *at = text; (at = strstr(at, "FAIL  ")); at += 9)
+        strncat(failed, at + 6, 4);
+    if (*code == 2) cr_log_error("%s", text);
+    return failed;
+}
+
+Test(audit, a_world_in_which_all_is_well_is_clean)
+{
+    int code;
+    make_home();
+    write_journal(NULL);
+    const char *const failed = audit(&code);
+    cr_expect_str_eq(failed, "", "%s", failed);
+    cr_expect_eq(code, 0);
+    home_remove();
+}
+
+/* Each of these is one thing done to a world in which all is well. */
+// clang-format off
+static const struct {
+    const char *failed, *sql;
+} wrongs[] = {
+    {"I01 I02 I03 I11 ",
+     "ALTER TABLE entry DISABLE TRIGGER ALL; UPDATE entry SET amount = 2001 WHERE amount = 2000"},
+    {"I01 I02 I03 ", "ALTER TABLE entry DISABLE TRIGGER ALL; DELETE FROM entry WHERE amount = -88"},
+    {"I03 ", "UPDATE balance SET amount = amount + 1 WHERE account = 4"},
+    {"I03 J01 ", "DELETE FROM balance WHERE account = 3"},
+    {"I04 I06 ", "INSERT INTO ledger_transaction VALUES (9, 'acct_1', 'settle', 'txn_9', 100)"},
+    {"I05 I06 ", "DELETE FROM ledger_transaction WHERE kind = 'settle'"},
+    {"I06 ", "UPDATE ledger_leader SET transaction_head = 5"},
+    {"I07 I23 ", "UPDATE ledger_leader SET event_head = 3"},
+    {"I07 I23 ", "UPDATE event SET sequence = 7 WHERE sequence = 2; DELETE FROM delivery WHERE sequence = 2;"
+                 "UPDATE ledger_leader SET event_head = 7"},
+    {"I08 ", "INSERT INTO attempt (id, merchant, version, created, state, operation, slot, epoch,"
+             " amount, capture) VALUES ('att_9', 'acct_1', 1, 1, 'sending', 'refund', 1, 1, 1, false)"},
+    {"I09 ", "INSERT INTO idempotency VALUES ('acct_1', 'k9', sha256(''), '', '', NULL, NULL, NULL, 1)"},
+    {"I10 I12 ", "DROP INDEX attempt_one_approved; UPDATE attempt SET payment_intent = 'pi_1', capture = false"
+             " WHERE id = 'att_2'; UPDATE payment_intent SET status = 'requires_confirmation' WHERE id = 'pi_2'"},
+    {"I11 I12 ", "UPDATE payment_intent SET status = 'requires_capture', amount_capturable = 0,"
+                 " amount_received = 0 WHERE id = 'pi_3'; UPDATE ledger_transaction SET source = 'ch_9'"
+                 " WHERE kind = 'hold'"},
+    {"I12 I21 ", "UPDATE payment_intent SET status = 'canceled' WHERE id = 'pi_2'"},
+    {"I13 ", "UPDATE charge SET amount_refunded = 400 WHERE id = 'ch_1'"},
+    {"I13 ", "UPDATE payment_intent SET amount_received = 1999 WHERE id = 'pi_1'"},
+    {"I14 ", "UPDATE attempt SET currency = 'eur' WHERE id = 'att_2'"},
+    {"I14 ", "UPDATE attempt SET state = 'approved' WHERE id = 'att_3';"
+             "UPDATE attempt SET operation = 'nothing' WHERE id = 'att_3'"},
+    {"I11 I12 I14 ", "UPDATE attempt SET state = 'declined' WHERE id = 'att_2'"},
+    {"I16 ", "DELETE FROM attempt WHERE id = 'att_3'"},
+    {"I12 I19 ", "UPDATE payment_intent SET status = 'requires_confirmation' WHERE id = 'pi_1'"},
+    {"I20 ", "UPDATE attempt SET key = 'k1' WHERE id = 'att_4'"},
+    {"I20 ", "UPDATE attempt SET key = 'k2' WHERE id = 'att_4'"},
+    {"I21 ", "UPDATE event SET type = 'payment_intent.created' WHERE sequence = 1"},
+    {"I22 ", "INSERT INTO event VALUES (3, 'evt_3', 'acct_1', 'payment_intent.succeeded', 'pi_1', '{}',"
+             " NULL, 10, '', NULL, NULL); UPDATE ledger_leader SET event_head = 3;"
+             "UPDATE dispatch SET sequence = 3"},
+    {"I23 ", "DELETE FROM delivery WHERE endpoint = 'we_2'"},
+    {"I23 ", "UPDATE dispatch SET sequence = 1"},
+    {"I24 ", "UPDATE delivery SET event = 'evt_9' WHERE endpoint = 'we_2'"},
+    {"I25 ", "INSERT INTO delivery VALUES (1, 'we_3', 'acct_1', 'evt_1', 'pending', 0, 0)"},
+    {"J01 ", "UPDATE balance_transaction SET net = net + 1, amount = amount + 1 WHERE id = 'txn_2'"},
+};
+// clang-format on
+
+Test(audit, each_thing_that_is_wrong_is_found)
+{
+    for (size_t i = 0; i < sizeof wrongs / sizeof wrongs[0]; i++) {
+        int code;
+        make_home();
+        write_journal(NULL);
+        postgres_value(wrongs[i].sql);
+        const char *const failed = audit(&code);
+        cr_expect_str_eq(failed, wrongs[i].failed, "%s: %s", wrongs[i].sql, failed);
+        cr_expect_eq(code, 1);
+        home_remove();
+    }
+}
+
+Test(audit, what_the_network_did_and_we_did_not_is_found)
+{
+    static const struct {
+        const char *failed;
+        struct network_record record;
+    } table[] = {
+        {"I16 ",
+         {.reference = "att_0",
+          .operation = NETWORK_AUTHORIZE,
+          .effects = 1,
+          .state = NETWORK_STATE_APPROVED,
+          .amount = 5,
+          .currency = "usd",
+          .merchant = "acct_1"}},
+        {"I16 ",
+         {.reference = "att_9",
+          .operation = NETWORK_AUTHORIZE,
+          .effects = 1,
+          .state = NETWORK_STATE_APPROVED,
+          .amount = 5,
+          .currency = "usd",
+          .merchant = "acct_1"}},
+        {"I14 ",
+         {.reference = "att_3",
+          .operation = NETWORK_AUTHORIZE,
+          .effects = 1,
+          .state = NETWORK_STATE_APPROVED,
+          .amount = 900,
+          .currency = "usd",
+          .merchant = "acct_1"}},
+        {"I14 ",
+         {.reference = "att_2",
+          .operation = NETWORK_AUTHORIZE,
+          .effects = 1,
+          .held = 701,
+          .state = NETWORK_STATE_APPROVED,
+          .amount = 701,
+          .currency = "usd",
+          .merchant = "acct_1"}},
+        {"I14 ",
+         {.reference = "att_1",
+          .operation = NETWORK_AUTHORIZE,
+          .effects = 1,
+          .captured = 2000,
+          .refunded = 501,
+          .capture = 1,
+          .state = NETWORK_STATE_APPROVED,
+          .amount = 2000,
+          .currency = "usd",
+          .merchant = "acct_1"}},
+        {"I15 ",
+         {.reference = "att_2",
+          .operation = NETWORK_AUTHORIZE,
+          .effects = 2,
+          .held = 700,
+          .state = NETWORK_STATE_APPROVED,
+          .amount = 700,
+          .currency = "usd",
+          .merchant = "acct_1"}},
+        /* After our snapshot: not ours to judge yet. */
+        {"",
+         {.reference = "att_9",
+          .operation = NETWORK_AUTHORIZE,
+          .effects = 1,
+          .state = NETWORK_STATE_APPROVED,
+          .amount = 5,
+          .currency = "usd",
+          .merchant = "acct_1",
+          .changed_ms = INT64_C(4000000000000)}},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        int code;
+        make_home();
+        write_journal(&table[i].record);
+        const char *const failed = audit(&code);
+        cr_expect_str_eq(failed, table[i].failed, "row %zu: %s", i, failed);
+        home_remove();
+    }
+}
+
+Test(audit, a_network_that_forgot_everything_is_found)
+{
+    int code;
+    make_home();
+    const char *const failed = audit(&code);
+    cr_expect_str_eq(failed, "I14 ", "%s", failed);
+    home_remove();
+}
+
+Test(audit, a_database_that_is_away_is_said_to_be)
+{
+    int code;
+    home_make();
+    write_in_home("florin.conf", "postgres_dsn = host=/nowhere dbname=none\n", 0600);
+    mkdir(in_home("secrets"), 0700);
+    write_in_home("secrets/postgres_auditor", "none\n", 0600);
+    audit(&code);
+    cr_expect_eq(code, 2);
+    home_remove();
+}

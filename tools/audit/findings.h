@@ -1,0 +1,42 @@
+/* findings: what was found to be wrong, counted per invariant, with the first few named. */
+#pragma once
+
+#include "text.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Every invariant that is checked. Those of checks.def by SQL, the network's in network_check.c.
+ *
+ * I17 and I18 compare what a client was told and are the load generator's to check; I26 (the audit
+ * chain) is not there yet. */
+#define NETWORK_CHECKS(X)                                                       \
+    X(I14, "the network did what we booked, with the same amount and currency") \
+    X(I15, "the network did no operation twice")                                \
+    X(I16, "the network knows of no operation that we do not")
+
+enum check {
+#define CHECK(id, title, sql) CHECK_##id,
+#include "checks.def"
+#undef CHECK
+    SQL_CHECK_COUNT,
+    CHECK_NETWORK_FIRST = SQL_CHECK_COUNT - 1,
+#define AS_ENUM(id, title) CHECK_##id,
+    NETWORK_CHECKS(AS_ENUM)
+#undef AS_ENUM
+        CHECK_COUNT
+};
+
+#define FINDINGS_NAMED 3
+#define FINDING_MAX 200
+
+struct finding {
+    int64_t count;
+    char named[FINDINGS_NAMED][FINDING_MAX];
+};
+
+struct findings {
+    struct finding of[CHECK_COUNT];
+};
+
+void finding_add(struct findings *findings, enum check check, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
