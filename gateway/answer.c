@@ -12,7 +12,7 @@ static const struct {
     enum answer_retry retry;
     const char *message;
 } refusals[REFUSAL_COUNT] = {
-#define REFUSAL(name, status, type, code, retry, message)                                          \
+#define REFUSAL(name, status, type, code, retry, message) \
     [REFUSAL_##name] = {status, type, code, retry, message},
 #include "refusals.def"
 #undef REFUSAL
@@ -86,9 +86,9 @@ date(char out[static 40])
     const time_t now = (time_t)(clock_wall_ms() / 1000);
     struct tm tm;
     gmtime_r(&now, &tm);
-    const int size = snprintf(out, 40, "%.3s, %02d %.3s %d %02d:%02d:%02d GMT", days + 3 * tm.tm_wday,
-                              tm.tm_mday, months + 3 * tm.tm_mon, tm.tm_year + 1900, tm.tm_hour,
-                              tm.tm_min, tm.tm_sec);
+    const int size = snprintf(out, 40, "%.3s, %02d %.3s %d %02d:%02d:%02d GMT",
+                              days + 3 * tm.tm_wday, tm.tm_mday, months + 3 * tm.tm_mon,
+                              tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
     return (struct text){out, (size_t)size};
 }
 
@@ -102,7 +102,8 @@ answer_write(struct http_exchange *exchange, const struct answer *answer)
     char line[64], when[40];
     out.at = arena_take(exchange->arena, out.cap);
 
-    put(&out, (struct text){line, (size_t)snprintf(line, sizeof line, "HTTP/1.1 %d ", answer->status)});
+    put(&out,
+        (struct text){line, (size_t)snprintf(line, sizeof line, "HTTP/1.1 %d ", answer->status)});
     put(&out, text_of(reason_of(answer->status)));
     put(&out, TEXT("\r\n"));
     put_header(&out, "Date", date(when));

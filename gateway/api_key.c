@@ -85,7 +85,8 @@ api_key_mask(const char *key, char *out, size_t cap)
     out[n] = '\0';
 }
 
-/* --- remembering ------------------------------------------------------------------------------------ */
+/* --- remembering
+ * ------------------------------------------------------------------------------------ */
 
 struct place {
     uint8_t hash[API_KEY_HASH_BYTES];

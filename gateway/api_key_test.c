@@ -30,7 +30,8 @@ Test(api_key, keys_come_as_bearer_or_as_the_user_of_basic)
 {
     char key[API_KEY_SIZE_MAX + 1];
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        cr_expect(eq(int, api_key_read(text_of(rows[i].value), key), rows[i].verdict), "%s", rows[i].row);
+        cr_expect(eq(int, api_key_read(text_of(rows[i].value), key), rows[i].verdict), "%s",
+                  rows[i].row);
         cr_expect(eq(str, key, (char *)rows[i].key), "%s", rows[i].row);
     }
     cr_expect(eq(int, api_key_read(NO_TEXT, key), API_KEY_ABSENT));

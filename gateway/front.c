@@ -28,10 +28,11 @@ static _Thread_local struct {
  * and close the connection when we are done with it. */
 static const char instead[] = "GET / HTTP/1.0\r\n\r\n";
 
-/* civetweb tells nobody which socket a connection has, and looks at its bytes before it asks anybody.
- * But it reads by recv(), and a function of the program stands before the C library's of the same
- * name. So its first read of a connection tells us the socket, and reads `instead`. All other reads
- * of the process (libzmq, hiredis) go on as ever: recvfrom without an address is what recv is. */
+/* civetweb tells nobody which socket a connection has, and looks at its bytes before it asks
+ * anybody. But it reads by recv(), and a function of the program stands before the C library's of
+ * the same name. So its first read of a connection tells us the socket, and reads `instead`. All
+ * other reads of the process (libzmq, hiredis) go on as ever: recvfrom without an address is what
+ * recv is. */
 ssize_t
 recv(int fd, void *buffer, size_t size, int flags)
 {
@@ -53,8 +54,8 @@ on_connection(const struct mg_connection *mg, void **data)
     return 0;
 }
 
-/* Called once a connection, when civetweb has read `instead`. Had it read anything else, there would
- * be no socket here, and nothing would be served: it fails closed. */
+/* Called once a connection, when civetweb has read `instead`. Had it read anything else, there
+ * would be no socket here, and nothing would be served: it fails closed. */
 static int
 on_request(struct mg_connection *mg)
 {
@@ -115,10 +116,21 @@ front_start(const char *address, int port, int threads, front_serve_fn *serve, v
             char *error, size_t error_size)
 {
     char ports[96], count[16];
-    const char *const options[] = {"listening_ports",    ports,   "num_threads",   count,
-                                   "request_timeout_ms", "10000", "tcp_nodelay",   "1",
-                                   "enable_keep_alive",  "no",    "listen_backlog", "1024",
-                                   "decode_url",         "no",    NULL};
+    const char *const options[] = {"listening_ports",
+                                   ports,
+                                   "num_threads",
+                                   count,
+                                   "request_timeout_ms",
+                                   "10000",
+                                   "tcp_nodelay",
+                                   "1",
+                                   "enable_keep_alive",
+                                   "no",
+                                   "listen_backlog",
+                                   "1024",
+                                   "decode_url",
+                                   "no",
+                                   NULL};
     const struct mg_callbacks callbacks = {.init_connection = on_connection,
                                            .begin_request = on_request,
                                            .connection_close = on_close,

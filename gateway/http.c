@@ -61,9 +61,11 @@ http_busy(void)
     return atomic_load(&busy);
 }
 
-/* --- bytes in and out ---------------------------------------------------------------------------- */
+/* --- bytes in and out ----------------------------------------------------------------------------
+ */
 
-/* True when the socket is ready before the deadline. `idle`: nobody waits for us, so a drain ends it. */
+/* True when the socket is ready before the deadline. `idle`: nobody waits for us, so a drain ends
+ * it. */
 static bool
 wait_for(int fd, short events, int64_t deadline_ms, bool idle)
 {
@@ -79,7 +81,8 @@ wait_for(int fd, short events, int64_t deadline_ms, bool idle)
 
 enum received { RECEIVED_SOME, RECEIVED_END, RECEIVED_LATE };
 
-/* More bytes, at most up to `limit` in all. Memory grows with what came, never with what was said. */
+/* More bytes, at most up to `limit` in all. Memory grows with what came, never with what was said.
+ */
 static enum received
 receive(struct connection *c, size_t limit, int64_t deadline_ms, bool idle)
 {
@@ -131,7 +134,8 @@ say_farewell(struct connection *c)
         if (recvfrom(c->fd, waste, sizeof waste, 0, NULL, NULL) <= 0) return;
 }
 
-/* --- one request --------------------------------------------------------------------------------- */
+/* --- one request ---------------------------------------------------------------------------------
+ */
 
 static void
 refuse(struct connection *c, struct http_exchange *x, int status, const char *message)
@@ -217,8 +221,8 @@ serve_one(struct connection *c, struct arena *arena)
         .arena = arena, .began_ms = now_ms, .deadline_ms = now_ms + c->server->timeout_ms};
     size_t used = 0;
     if (read_head(c, &x, &used) && read_body(c, &x, used)) {
-        x.closes = x.head.closes || http_draining() ||
-                   atomic_load(&connections) > connections_kept_max;
+        x.closes =
+            x.head.closes || http_draining() || atomic_load(&connections) > connections_kept_max;
         c->server->handle(c->server->state, &x);
         if (!x.closes) {
             const bool sent = send_all(c, x.answer);

@@ -50,6 +50,7 @@ next_line(const char *at, size_t size, size_t limit, struct text *line)
     const size_t seen = size < limit + 2 ? size : limit + 2;
     for (size_t i = 0; i < seen; i++) {
         if (at[i] == '\n') return HTTP_BAD_LINE_END;
+        if (i > limit) return HTTP_LINE_TOO_LONG;
         if (at[i] == '\r') {
             if (i + 1 == size) return HTTP_INCOMPLETE;
             if (at[i + 1] != '\n') return HTTP_BAD_LINE_END;

@@ -88,7 +88,8 @@ kept_unpack(const uint8_t secret[static KEPT_SECRET_BYTES], struct text bytes, s
         return false;
     if (!take(&r, WIRE_UINT, &it) || it.number < 100 || it.number > 599) return false;
     kept->status = (int64_t)it.number;
-    if (!take_text(&r, WIRE_TEXT, &kept->body) || !take_text(&r, WIRE_TEXT, &kept->original_request))
+    if (!take_text(&r, WIRE_TEXT, &kept->body) ||
+        !take_text(&r, WIRE_TEXT, &kept->original_request))
         return false;
     return r.at == r.end && text_equal(kept->merchant, merchant) && text_equal(kept->key, key);
 }

@@ -1,5 +1,5 @@
-/* kept: a finished answer, as it lies in Redis. Redis is not trusted: what comes back counts only when
- * its keyed MAC is ours and it says itself that it is for this merchant and this key. */
+/* kept: a finished answer, as it lies in Redis. Redis is not trusted: what comes back counts only
+ * when its keyed MAC is ours and it says itself that it is for this merchant and this key. */
 #pragma once
 
 #include "arena.h"
@@ -18,8 +18,8 @@ struct kept {
 };
 
 /* The key under which Redis keeps it: tells nothing of the merchant or of the key. */
-void kept_name(const uint8_t secret[static KEPT_SECRET_BYTES], struct text merchant, struct text key,
-               char name[static KEPT_NAME_SIZE]);
+void kept_name(const uint8_t secret[static KEPT_SECRET_BYTES], struct text merchant,
+               struct text key, char name[static KEPT_NAME_SIZE]);
 /* In the arena. */
 struct text kept_pack(const uint8_t secret[static KEPT_SECRET_BYTES], const struct kept *kept,
                       struct arena *arena);

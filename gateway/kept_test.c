@@ -7,8 +7,12 @@
 static const uint8_t secret[KEPT_SECRET_BYTES] = "a secret of thirty-two bytes ...";
 static const uint8_t other[KEPT_SECRET_BYTES] = "another one of thirty-two bytes";
 
-static const struct kept kept = {TEXT("acct_1"),           TEXT("key"), TEXT("hash"), TEXT("POST /v1/x"), 200,
-                                 TEXT("{\"id\":\"pi_1\"}"), TEXT("req_1")};
+#define T(literal)                   \
+    {                                \
+        literal, sizeof(literal) - 1 \
+    }
+static const struct kept kept = {
+    T("acct_1"), T("key"), T("hash"), T("POST /v1/x"), 200, T("{\"id\":\"pi_1\"}"), T("req_1")};
 
 Test(kept, what_was_kept_comes_back)
 {
@@ -36,8 +40,10 @@ Test(kept, what_another_wrote_or_another_asks_for_is_nothing)
         char *bent = malloc(bytes.size);
         memcpy(bent, bytes.at, bytes.size);
         bent[i] ^= 1;
-        cr_expect(not(kept_unpack(secret, (struct text){bent, bytes.size}, kept.merchant, kept.key, &back)));
-        cr_expect(not(kept_unpack(secret, (struct text){bytes.at, i}, kept.merchant, kept.key, &back)));
+        cr_expect(not(
+            kept_unpack(secret, (struct text){bent, bytes.size}, kept.merchant, kept.key, &back)));
+        cr_expect(
+            not(kept_unpack(secret, (struct text){bytes.at, i}, kept.merchant, kept.key, &back)));
         free(bent);
     }
     arena_destroy(&arena);

@@ -46,7 +46,8 @@ struct mux {
     int64_t next_deadline_ms; /* no call's is earlier */
 };
 
-/* --- waking ---------------------------------------------------------------------------------------- */
+/* --- waking
+ * ---------------------------------------------------------------------------------------- */
 
 /* After the store the call may be gone; waking an address where nobody waits is harmless. */
 static void
@@ -64,7 +65,8 @@ wait_until_done(struct mux_call *call)
         syscall(SYS_futex, &call->done, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
 }
 
-/* --- the life of a call, on the loop's thread ------------------------------------------------------ */
+/* --- the life of a call, on the loop's thread
+ * ------------------------------------------------------ */
 
 static void
 end_call(struct mux *mux, struct mux_call *call, enum mux_outcome outcome)
@@ -168,7 +170,8 @@ on_packet(void *state, struct link *from, const struct packet *packet)
     end_call(mux, call, MUX_ANSWERED);
 }
 
-/* --- the queue ------------------------------------------------------------------------------------- */
+/* --- the queue
+ * ------------------------------------------------------------------------------------- */
 
 static void
 on_bell(void *state, int fd, short events)
@@ -257,7 +260,8 @@ mux_keep(struct mux *mux, const char *redis_key, struct text value, int64_t seco
         free(keep);
 }
 
-/* --- time ------------------------------------------------------------------------------------------ */
+/* --- time
+ * ------------------------------------------------------------------------------------------ */
 
 static void
 end_what_is_late(struct mux *mux, int64_t mono_ms)
@@ -266,7 +270,8 @@ end_what_is_late(struct mux *mux, int64_t mono_ms)
     for (size_t i = 0; i < mux->calls_max; i++) {
         struct mux_call *call = mux->calls[i];
         if (call && call->asks_redis && call->redis_deadline_ms <= mono_ms) {
-            call->asks_redis = false; /* first: what is late may end the connection, and call back */
+            call->asks_redis =
+                false; /* first: what is late may end the connection, and call back */
             redis_was_late(mux->redis, mono_ms);
             send_call(mux, call);
             call = mux->calls[i];
@@ -276,9 +281,9 @@ end_what_is_late(struct mux *mux, int64_t mono_ms)
             call = NULL;
         }
         if (!call) continue;
-        const int64_t deadline_ms =
-            call->asks_redis && call->redis_deadline_ms < call->deadline_ms ? call->redis_deadline_ms
-                                                                            : call->deadline_ms;
+        const int64_t deadline_ms = call->asks_redis && call->redis_deadline_ms < call->deadline_ms
+                                        ? call->redis_deadline_ms
+                                        : call->deadline_ms;
         if (deadline_ms < mux->next_deadline_ms) mux->next_deadline_ms = deadline_ms;
     }
 }
@@ -292,7 +297,8 @@ mux_turn(struct mux *mux, int64_t mono_ms)
     return left_ms < 0 ? 0 : left_ms < TURN_MS_MAX ? left_ms : TURN_MS_MAX;
 }
 
-/* --- the whole -------------------------------------------------------------------------------------- */
+/* --- the whole
+ * -------------------------------------------------------------------------------------- */
 
 struct mux *
 mux_new(struct loop *loop, unsigned calls_max, int64_t redis_timeout_ms)

@@ -1,8 +1,8 @@
 /* mux: one thread that owns every link and Redis, and speaks for all HTTP threads.
  *
- * An HTTP thread leaves its call in a queue, rings an eventfd and waits; the loop's thread sends what
- * is queued, and wakes the thread when the answer is there or its time is over. So each link leaves
- * the process once, and what many ask in one turn goes in one frame. */
+ * An HTTP thread leaves its call in a queue, rings an eventfd and waits; the loop's thread sends
+ * what is queued, and wakes the thread when the answer is there or its time is over. So each link
+ * leaves the process once, and what many ask in one turn goes in one frame. */
 #pragma once
 
 #include "loop.h"
@@ -26,7 +26,7 @@ struct mux_call {
     uint16_t slot, number; /* of the message; then of the answer */
     const uint8_t *body;   /* packed already */
     size_t size;
-    int64_t deadline_ms;  /* of the monotonic clock */
+    int64_t deadline_ms;   /* of the monotonic clock */
     const char *redis_key; /* asked first; NULL: do not ask Redis */
 
     enum mux_outcome outcome;

@@ -22,14 +22,16 @@ struct redis {
     bool complained;
 };
 
-/* --- hiredis on our loop --------------------------------------------------------------------------- */
+/* --- hiredis on our loop
+ * --------------------------------------------------------------------------- */
 
 static void
 on_ready(void *state, int fd, short events)
 {
     struct redis *redis = state;
     (void)fd;
-    if (redis->context && events & (POLLIN | POLLERR | POLLHUP)) redisAsyncHandleRead(redis->context);
+    if (redis->context && events & (POLLIN | POLLERR | POLLHUP))
+        redisAsyncHandleRead(redis->context);
     if (redis->context && events & POLLOUT) redisAsyncHandleWrite(redis->context);
 }
 
@@ -131,7 +133,8 @@ try_to_connect(struct redis *redis)
     redisAsyncSetDisconnectCallback(context, on_disconnect);
 }
 
-/* --- what others see ------------------------------------------------------------------------------ */
+/* --- what others see
+ * ------------------------------------------------------------------------------ */
 
 struct redis *
 redis_new(struct loop *loop, const char *path, redis_answer_fn *on_answer, void *state)

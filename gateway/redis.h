@@ -1,5 +1,5 @@
-/* redis: answers that were given before, kept for some minutes. A help and never a need: whatever is
- * wrong with it, the answer is "nothing kept", and after some failures it is left alone for a
+/* redis: answers that were given before, kept for some minutes. A help and never a need: whatever
+ * is wrong with it, the answer is "nothing kept", and after some failures it is left alone for a
  * while. */
 #pragma once
 
@@ -11,7 +11,8 @@ struct redis;
 /* `value` is NO_TEXT when nothing is kept, or nothing could be learnt. */
 typedef void redis_answer_fn(void *state, uint64_t correlation, struct text value);
 
-struct redis *redis_new(struct loop *loop, const char *path, redis_answer_fn *on_answer, void *state);
+struct redis *redis_new(struct loop *loop, const char *path, redis_answer_fn *on_answer,
+                        void *state);
 void redis_destroy(struct redis **redis_p);
 
 /* False, and no answer will come, when Redis is not there. */

@@ -12,7 +12,7 @@
 static void
 warn(const char *what)
 {
-    log_event(LOG_WARNING, "seclude.refused", "what=%s reason=\"%s\"", what, strerror(errno));
+    log_event(LOG_WARNING, "seclude.refused", "what=%s reason=%s", what, strerror(errno));
 }
 
 static void

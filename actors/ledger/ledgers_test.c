@@ -143,24 +143,45 @@ world_end(void)
 /* --- what a worker does
  * ----------------------------------------------------------------------------------- */
 
+static void
+ask_both(void)
+{
+    const struct msg_ledger_beat beat = {0};
+    for (int i = 0; i < 2; i++)
+        (void)link_send(world.ledgers[i].link, (struct envelope){.to = NULL}, MSG_ledger_beat,
+                        &beat);
+    loop_once(world.loop, 20);
+}
+
+static void
+wait_to_hear_of(int ledger)
+{
+    world.ledgers[ledger].heard = false;
+    while (!world.ledgers[ledger].heard)
+        ask_both();
+}
+
 /* Until one leads whose epoch is above that; its index. */
 static int
 wait_for_leader(uint64_t above, int64_t *took_ms)
 {
     const int64_t start_ms = now_ms();
-    for (;;) {
+    for (;; ask_both()) {
         *took_ms = now_ms() - start_ms;
         cr_assert_lt(*took_ms, 30000, "nobody leads");
-        for (int i = 0; i < 2; i++) {
-            const struct msg_ledger_beat beat = {0};
-            if (world.ledgers[i].heard && world.ledgers[i].leading &&
-                world.ledgers[i].epoch > above)
-                return i;
-            (void)link_send(world.ledgers[i].link, (struct envelope){.to = NULL}, MSG_ledger_beat,
-                            &beat);
-        }
-        loop_once(world.loop, 20);
+        for (int i = 0; i < 2; i++)
+            if (world.ledgers[i].leading && world.ledgers[i].epoch > above) return i;
     }
+}
+
+/* The other one is ready too: it waits for the lock. */
+static void
+wait_for_standby(void)
+{
+    while (strcmp(postgres_value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = "
+                                 "'advisory' AND datname = current_database()"),
+                  "1") != 0)
+        loop_once(world.loop, 10);
 }
 
 static void
@@ -226,12 +247,7 @@ Test(ledgers, one_leads_and_the_other_says_that_it_does_not, .timeout = 60)
     const int leader = wait_for_leader(0, &took_ms);
     take_all_slots(leader);
     cr_expect_eq(commit(leader, 'a', 0), COMMIT_DONE);
-    while (!world.ledgers[!leader].heard) {
-        const struct msg_ledger_beat beat = {0};
-        (void)link_send(world.ledgers[!leader].link, (struct envelope){.to = NULL}, MSG_ledger_beat,
-                        &beat);
-        loop_once(world.loop, 20);
-    }
+    wait_to_hear_of(!leader);
     cr_expect(!world.ledgers[!leader].leading);
     commit(!leader, 'b', 0);
     cr_expect_str_eq(world.refusal, "unroutable");
@@ -245,11 +261,7 @@ Test(ledgers, when_the_leader_is_killed_the_other_goes_on_at_once, .timeout = 60
     const int leader = wait_for_leader(0, &took_ms);
     take_all_slots(leader);
     cr_expect_eq(commit(leader, 'a', 0), COMMIT_DONE);
-    /* Both are ready: the standby waits for the lock. */
-    while (strcmp(postgres_value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = "
-                                 "'advisory' AND datname = current_database()"),
-                  "1") != 0)
-        loop_once(world.loop, 10);
+    wait_for_standby();
     end_ledger(leader, SIGKILL);
     cr_expect_eq(wait_for_leader(world.ledgers[leader].epoch, &took_ms), !leader);
     cr_expect_lt(took_ms, 1000, "it took %lld ms", (long long)took_ms);
@@ -257,10 +269,9 @@ Test(ledgers, when_the_leader_is_killed_the_other_goes_on_at_once, .timeout = 60
     cr_expect_eq(commit(!leader, 'b', 0), COMMIT_DONE);
     cr_expect_str_eq(postgres_value("SELECT count(*) FROM idempotency"), "2");
     /* and whoever comes back stands by */
-    world.ledgers[leader].heard = false;
     start_ledger(leader);
-    while (!world.ledgers[leader].heard)
-        wait_for_leader(0, &took_ms), loop_once(world.loop, 20);
+    wait_to_hear_of(leader);
+    cr_expect(!world.ledgers[leader].leading);
     world_end();
 }
 
@@ -271,10 +282,7 @@ Test(ledgers, a_leader_that_stands_still_is_replaced_and_ends_when_it_wakes, .ti
     world_begin();
     const int leader = wait_for_leader(0, &took_ms);
     take_all_slots(leader);
-    while (strcmp(postgres_value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = "
-                                 "'advisory' AND datname = current_database()"),
-                  "1") != 0)
-        loop_once(world.loop, 10);
+    wait_for_standby();
     kill(world.ledgers[leader].pid, SIGSTOP);
     cr_expect_eq(wait_for_leader(world.ledgers[leader].epoch, &took_ms), !leader);
     cr_expect_lt(took_ms, 4000, "it took %lld ms", (long long)took_ms);
@@ -320,6 +328,23 @@ Test(ledgers, what_is_malformed_is_refused_and_others_are_served, .timeout = 60)
     wait_for_answer();
     cr_expect_str_eq(world.refusal, "malformed");
     cr_expect_eq(commit(leader, 'a', 0), COMMIT_DONE);
+    world_end();
+}
+
+Test(ledgers, funds_become_available_by_themselves, .timeout = 60)
+{
+    int64_t took_ms;
+    world_begin();
+    wait_for_leader(0, &took_ms);
+    postgres_value("INSERT INTO balance_transaction (id, merchant, version, created, amount, fee,"
+                   " net, currency, status, available_on) SELECT 'txn_' || i, '" TEST_MERCHANT "',"
+                   " 1, 1, i, 0, i, 'usd', 'pending', 1 FROM generate_series(1, 700) i");
+    while (strcmp(postgres_value("SELECT count(*) FROM balance_transaction WHERE status ="
+                                 " 'pending'"),
+                  "0") != 0)
+        loop_once(world.loop, 50);
+    cr_expect_str_eq(postgres_value("SELECT amount FROM balance WHERE account = 3"), "-245350");
+    cr_expect_str_eq(postgres_value("SELECT count(*) FROM ledger_transaction"), "700");
     world_end();
 }
 

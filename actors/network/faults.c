@@ -86,7 +86,7 @@ faults_refresh(struct faults_file *file, struct faults *faults)
     file->changed = now.st_mtim;
     const ssize_t size = there ? file_read(file->path, text, sizeof text) : 0;
     if (size < 0 || !faults_parse((struct text){text, (size_t)size}, faults, error, sizeof error)) {
-        log_event(LOG_WARNING, "faults.refused", "file=%s reason=\"%s\"", file->path, error);
+        log_event(LOG_WARNING, "faults.refused", "file=%s reason=%s", file->path, error);
         return;
     }
     char words[256] = "";

@@ -25,8 +25,8 @@ main(int argc, char **argv)
     log_event(LOG_INFO, "process.started", "home=%s", options.home);
     loop_run(loop);
     log_event(LOG_INFO, "process.stopped", "home=%s", options.home);
-    loop_destroy(&loop);
     network_destroy(&network);
+    loop_destroy(&loop);
     node_stop(&node);
     return 0;
 }

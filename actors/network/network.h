@@ -7,4 +7,5 @@
 struct network;
 
 struct network *network_new(struct loop *loop);
+/* Before the loop. */
 void network_destroy(struct network **network_p);

@@ -127,8 +127,8 @@ start_simulator(void)
 static void
 stop_simulator(void)
 {
-    loop_destroy(&simulator.loop);
     network_destroy(&simulator.network);
+    loop_destroy(&simulator.loop);
     node_stop(&simulator.node);
 }
 
@@ -411,7 +411,7 @@ Test(network, what_is_lost_has_no_answer_and_one_effect_at_most)
 
 Test(network, delayed_it_finds_the_tombstone_of_a_reversal_that_was_faster)
 {
-    set_faults("delay_ms=300\n");
+    set_faults("delay_ms=2000\n");
     const uint64_t authorization = send_authorize("att_a", 1000);
     wait_until_taken();
     set_faults("");

@@ -40,8 +40,7 @@ struct finish {
     struct row_payment_method *method;
 };
 
-/* --- money
- * ------------------------------------------------------------------------------------------- */
+/* --- money ----------------------------------------------------------------------------------- */
 
 /* One posting without its empty lines: a fee may eat the whole amount. */
 static void
@@ -101,10 +100,12 @@ book_charge(struct finish *f, int64_t amount)
     post(f->call, "charge", charge->id, charge->currency, lines, 3);
 
     struct row_balance_transaction *txn = movement(f, "charge", charge->id, amount, fee);
+    /* Where the fee eats it all, there is nothing to be settled later. */
+    const bool at_once = charge->bypass_pending || txn->net == 0;
     txn->description = charge->description;
-    txn->status = charge->bypass_pending ? TEXT("available") : TEXT("pending");
+    txn->status = at_once ? TEXT("available") : TEXT("pending");
     txn->available_on = f->call->now_s;
-    if (!charge->bypass_pending) txn->available_on += worker_settlement_delay_s(f->call->worker);
+    if (!at_once) txn->available_on += worker_settlement_delay_s(f->call->worker);
     charge->captured = true;
     charge->amount_captured = amount;
     charge->amount_refunded = charge->amount - amount; /* the rest of a capture in part */
@@ -137,8 +138,7 @@ book_refund(struct finish *f, const struct row_refund *refund,
     return txn;
 }
 
-/* --- the charge
- * ---------------------------------------------------------------------------------------- */
+/* --- the charge ------------------------------------------------------------------------------ */
 
 static struct text
 approved_outcome(struct finish *f)
@@ -197,7 +197,8 @@ method_details(struct finish *f)
 {
     const struct row_payment_method *method = f->method;
     const struct msg_network_answer *answer = f->answer;
-    struct json_writer w = call_writer(f->call, 2048);
+    /* Room for the longest texts that the network may send, each byte escaped. */
+    struct json_writer w = call_writer(f->call, 4096);
     json_open(&w);
     json_key(&w, "card");
     json_open(&w);
@@ -270,8 +271,7 @@ charge_of_attempt(struct finish *f)
     return charge;
 }
 
-/* --- answers
- * ------------------------------------------------------------------------------------------- */
+/* --- answers --------------------------------------------------------------------------------- */
 
 /* The money has moved: what the client is shown must not stand in its way. What cannot be expanded
  * now is an id. */
@@ -303,8 +303,7 @@ step(struct row_payment_intent *pi, enum pi_event event, int64_t amount, uint32_
     pi->attempt = NO_TEXT;
 }
 
-/* --- authorize
- * ----------------------------------------------------------------------------------------- */
+/* --- authorize ------------------------------------------------------------------------------- */
 
 /* What the issuer said of code and address; whether the method may be kept. True when it changed.
  */
@@ -399,8 +398,7 @@ not_authorized(struct finish *f)
     call_answer(f->call, 402, refusal_json(f->call, &refusal));
 }
 
-/* --- capture and void
- * ------------------------------------------------------------------------------------ */
+/* --- capture and void ------------------------------------------------------------------------ */
 
 static void
 captured(struct finish *f)
@@ -472,8 +470,7 @@ not_changed(struct finish *f)
     call_answer(f->call, 402, refusal_json(f->call, &refusal));
 }
 
-/* --- refund
- * ---------------------------------------------------------------------------------------------- */
+/* --- refund ---------------------------------------------------------------------------------- */
 
 static void
 refunded(struct finish *f, struct row_refund *refund,
@@ -511,8 +508,7 @@ not_refunded(struct finish *f, struct row_refund *refund)
     show(f, ROW_refund, refund, KNOWN({ROW_refund, refund}, {ROW_charge, charge}));
 }
 
-/* --- the attempt itself
- * ---------------------------------------------------------------------------------- */
+/* --- the attempt itself ---------------------------------------------------------------------- */
 
 static enum attempt_event
 event_of(uint64_t outcome)

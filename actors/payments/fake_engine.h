@@ -268,8 +268,7 @@ store_events(struct store *store, struct text merchant, const struct store_event
     return STORE_FOUND;
 }
 
-/* --- call.h
- * ---------------------------------------------------------------------------------------- */
+/* --- call.h ---------------------------------------------------------------------------------- */
 
 int64_t
 worker_settlement_delay_s(const struct worker *worker)
@@ -439,8 +438,7 @@ call_begin_attempt(struct call *call, struct row_attempt *attempt,
     fake.begun = attempt;
 }
 
-/* --- cards and the network
- * -------------------------------------------------------------------------- */
+/* --- cards and the network ------------------------------------------------------------------- */
 
 static const struct {
     const char *name;
@@ -504,8 +502,7 @@ fake_network(const struct row_attempt *attempt)
     return answer;
 }
 
-/* --- a request from its form to its answer
- * ------------------------------------------------------------- */
+/* --- a request from its form to its answer --------------------------------------------------- */
 
 static struct call
 fake_call(struct arena *arena)
@@ -613,8 +610,7 @@ request(const char *route, struct text object, const char *form)
     return fake.status;
 }
 
-/* --- looking at the answer
- * --------------------------------------------------------------------------------- */
+/* --- looking at the answer ------------------------------------------------------------------- */
 
 /* Raw JSON at a path of members and numbers of elements: "data.0.id". */
 static struct text
@@ -641,7 +637,7 @@ json_at(struct text json, const char *path)
 }
 
 /* The text, number or null at a path of the last answer, as C. */
-static const char *
+static inline const char *
 got(const char *path)
 {
     struct text value = json_at(fake.body, path);
@@ -653,7 +649,7 @@ got(const char *path)
     return arena_format(fake.durable, "%.*s", (int)value.size, value.at).at;
 }
 
-static struct text
+static inline struct text
 got_id(const char *path)
 {
     return text_of(got(path));
@@ -663,7 +659,7 @@ got_id(const char *path)
     cr_expect(eq(str, (char *)got(path), (char *)(expected)), "%s", path)
 
 /* The types of all events since the last look, a space between them. */
-static const char *
+static inline const char *
 told(void)
 {
     static size_t seen;
@@ -678,7 +674,7 @@ told(void)
 
 #define EXPECT_TOLD(expected) cr_expect(eq(str, (char *)told(), (char *)(expected)))
 
-static const struct store_event *
+static inline const struct store_event *
 last_event(void)
 {
     return &fake.events[fake.event_count - 1];

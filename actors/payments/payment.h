@@ -6,8 +6,7 @@
 #include "must_use.h"
 #include "payment_intent.h"
 
-/* --- payment methods (payment_methods.c)
- * ---------------------------------------------------------- */
+/* --- payment methods (payment_methods.c) ----------------------------------------------------- */
 
 /* A payment method as a request names it. */
 struct method_use {
@@ -28,8 +27,7 @@ MUST_USE bool method_may_pay(struct call *call, const struct row_payment_method 
 MUST_USE bool method_attach_to(struct call *call, struct row_payment_method *method,
                                struct text customer);
 
-/* --- payments (payment_intents.c, payment_steps.c)
- * ------------------------------------------------ */
+/* --- payments (payment_intents.c, payment_steps.c) ------------------------------------------- */
 
 /* The row's status and amounts as the state machine wants them, and back. */
 struct payment_intent payment_standing(const struct row_payment_intent *pi);
@@ -59,8 +57,7 @@ void payment_confirm(struct call *call, struct row_payment_intent *pi, bool stor
 void payment_capture(struct call *call, struct row_payment_intent *pi, struct row_charge *charge,
                      int64_t amount, const char *param);
 
-/* --- attempts
- * ------------------------------------------------------------------------------------- */
+/* --- attempts -------------------------------------------------------------------------------- */
 
 /* A new attempt for this call: everything but the operation's own fields is filled in. `notes` is
  * kept for its end. */

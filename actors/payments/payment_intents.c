@@ -22,8 +22,7 @@ version_is_since(const struct call *call, const char *day)
     return !call->api_version.at || text_compare(call->api_version, text_of(day)) >= 0;
 }
 
-/* --- standing
- * --------------------------------------------------------------------------------------- */
+/* --- standing -------------------------------------------------------------------------------- */
 
 struct payment_intent
 payment_standing(const struct row_payment_intent *pi)
@@ -52,8 +51,7 @@ payment_step(struct row_payment_intent *pi, enum pi_event event, int64_t amount,
     return verdict;
 }
 
-/* --- what a request may say
- * -------------------------------------------------------------------------- */
+/* --- what a request may say ------------------------------------------------------------------ */
 
 /* One option of cards, as it was stored: "capture_method". */
 static struct text
@@ -202,8 +200,7 @@ combination_is_possible(struct call *call)
     return true;
 }
 
-/* --- the handlers
- * ------------------------------------------------------------------------------------ */
+/* --- the handlers ---------------------------------------------------------------------------- */
 
 /* A currency is stored in lower case, whatever it came in. */
 static struct text

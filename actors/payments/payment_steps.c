@@ -37,8 +37,7 @@ attempt_new(struct call *call, const char *operation, const struct attempt_notes
     return attempt;
 }
 
-/* --- confirm
- * ------------------------------------------------------------------------------------------ */
+/* --- confirm --------------------------------------------------------------------------------- */
 
 static void
 refuse_confirm(struct call *call, const struct row_payment_intent *pi, bool stored)
@@ -180,8 +179,7 @@ payment_intent_confirm(struct call *call)
     payment_confirm(call, pi, true, &use);
 }
 
-/* --- capture
- * ------------------------------------------------------------------------------------------ */
+/* --- capture --------------------------------------------------------------------------------- */
 
 void
 payment_capture(struct call *call, struct row_payment_intent *pi, struct row_charge *charge,
@@ -244,8 +242,7 @@ payment_intent_capture(struct call *call)
                     "amount_to_capture");
 }
 
-/* --- cancel
- * ------------------------------------------------------------------------------------------- */
+/* --- cancel ---------------------------------------------------------------------------------- */
 
 void
 payment_intent_cancel(struct call *call)

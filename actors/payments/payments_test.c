@@ -482,8 +482,20 @@ Test(payments, funds_of_a_bypassing_card_are_available_at_once)
     EXPECT_GOT("pending.0.amount", "0");
 }
 
-/* --- refunds
- * ------------------------------------------------------------------------------------------- */
+Test(payments, a_capture_that_the_fee_eats_leaves_nothing_to_be_settled)
+{
+    const struct text id = held();
+    cr_assert(eq(int,
+                 request("payment_intent_capture", id,
+                         "amount_to_capture=20&expand[]=latest_charge.balance_transaction"),
+                 200));
+    EXPECT_GOT("latest_charge.balance_transaction.net", "0");
+    EXPECT_GOT("latest_charge.balance_transaction.status", "available");
+    cr_expect(eq(i64, fake.accounts[FEES_EARNED], -20));
+    cr_expect(zero(i64, fake.accounts[MERCHANT_PENDING]));
+}
+
+/* --- refunds --------------------------------------------------------------------------------- */
 
 static int
 refund(struct text pi, const char *more)

@@ -28,8 +28,7 @@ MUST_USE bool render_list(struct call *call, enum row_table table, const void *a
 struct text render_new_webhook_endpoint(struct call *call,
                                         const struct row_webhook_endpoint *endpoint);
 
-/* --- for the renderers themselves
- * ----------------------------------------------------------------- */
+/* --- for the renderers themselves ------------------------------------------------------------ */
 
 struct render {
     struct call *call;

@@ -20,7 +20,7 @@
 
 #define CACHE_BYTES_MAX ((size_t)64 << 20)
 #define QUERY_MS_MAX 500
-#define CONNECT_MS_MAX 300
+#define CONNECT_MS_MAX 500
 #define CONNECT_PAUSE_MS_MIN 50
 #define CONNECT_PAUSE_MS_MAX 1000
 #define SQL_MAX 4096
@@ -291,13 +291,14 @@ store_wrote(struct store *store, enum row_table table, const void *row)
 void
 store_forget(struct store *store, enum row_table table, struct text merchant, struct text id)
 {
-    cache_drop(store->cache, table, merchant, id);
+    if (store->home)
+        cache_drop(store->cache, table, merchant, id); /* else memory is all there is */
 }
 
 void
 store_forget_slots(struct store *store, const uint8_t slots[static SLOT_BYTES])
 {
-    cache_drop_slots(store->cache, slots);
+    if (store->home) cache_drop_slots(store->cache, slots);
 }
 
 enum store_verdict

@@ -121,12 +121,12 @@ struct worker {
     bool leaving;
 };
 
-/* worker.c: jobs and requests. */
+/* worker.c: requests and turns. */
 struct worker *worker_new(struct loop *loop, const struct settings *settings, const char *home);
 void worker_destroy(struct worker **worker_p);
 void worker_tell_time(struct worker *worker);
 
-/* NULL when all are taken. The job is in no list and waits for nothing. */
+/* jobs.c. NULL when all are taken. The job is in no list and waits for nothing. */
 struct job *job_new(struct worker *worker, uint16_t slot);
 /* A job for whoever sent the packet. NULL: it has been refused (late, not our slot, too many). */
 struct job *job_for_client(struct worker *worker, const struct packet *packet, uint16_t slot);
@@ -138,12 +138,21 @@ void job_end(struct job *job);
 void job_make_ready(struct job *job);
 /* Waits for the answer that will bear this correlation. */
 void job_wait(struct job *job, enum step step, uint64_t correlation, int64_t due_ms);
+/* All that have become ready, until none is. */
+void jobs_run_ready(struct worker *worker);
 /* Runs the handler, or attempt_finished, and does what it asked for. */
 void job_run(struct job *job);
 /* Says it to the client, if there still is one. */
 void job_tell(struct job *job, int status, struct text body, bool retry, bool stored,
               struct text original_request);
 void job_tell_refusal(struct job *job, const struct api_refusal *refusal);
+/* Nobody waits any more. */
+void job_forget_client(struct job *job);
+/* Without a job: what is wrong with a packet at first sight. */
+void packet_refuse(struct worker *worker, const struct packet *packet, const char *code,
+                   const char *reason);
+void packet_tell_refusal(struct worker *worker, const struct packet *packet,
+                         const struct api_refusal *refusal);
 /* `refused` instead of an answer: the broker's words. */
 void job_tell_unroutable(struct job *job);
 /* The slot is no longer ours: what is not at the ledger ends here. */

@@ -330,10 +330,22 @@ turn(void)
     } while (0)
 
 static void
-serve(void)
+open_shop(void)
 {
     TURN_UNTIL(world.held && network_is_there(world.worker));
     world.count = 0;
+}
+
+static void
+serve(void)
+{
+    struct row_merchant merchant;
+    row_clear(ROW_merchant, &merchant);
+    merchant.id = merchant.merchant = TEXT(MERCHANT);
+    merchant.version = 1;
+    merchant.api_version = TEXT("2026-10-28.endive");
+    store_wrote(world.worker->store, ROW_merchant, &merchant);
+    open_shop();
 }
 
 /* A request as the broker forwards it. */
@@ -562,6 +574,15 @@ Test(worker, a_full_ledger_is_told_as_such)
     TURN_UNTIL(world.answers == 1);
     cr_expect_eq(world.last_answer.status, 503);
     cr_expect_eq(world.last_answer.retry, 1);
+}
+
+Test(worker, a_request_for_an_account_that_is_not_there_is_refused)
+{
+    open_shop();
+    ask(7, "customer_create", "k1", HASH);
+    TURN_UNTIL(world.answers == 1);
+    cr_expect_eq(world.last_answer.status, 401);
+    cr_expect_eq(world.worker->jobs_busy, 0);
 }
 
 Test(worker, a_request_for_a_slot_of_another_is_refused)

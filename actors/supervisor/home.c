@@ -55,7 +55,10 @@ home_open(const char *given)
             die("The folder %s cannot be made: %s.", path.at, strerror(errno));
     }
     /* Others may pass through it, for Postgres as its own user does, but not look around. */
+    struct stat status;
     folder_make(given, 0711);
+    if (stat(given, &status) == 0 && status.st_uid == geteuid() && (status.st_mode & 0777) == 0700)
+        (void)chmod(given, 0711);
     if (!realpath(given, path.at)) die("The folder %s cannot be used: %s.", given, strerror(errno));
     return path;
 }

@@ -299,17 +299,18 @@ start_asker(struct supervisor *s)
 
 /* What a newcomer needs next, read from first_merchant. */
 static void
-print_welcome(const struct path *home, const struct settings *settings)
+print_welcome(const struct supervisor *s)
 {
     char text[4096], key[128] = "";
-    if (file_read(path_in(home->at, "first_merchant").at, text, sizeof text) <= 0) return;
+    const char *url = s->processes.url;
+    if (file_read(path_in(s->home.at, "first_merchant").at, text, sizeof text) <= 0) return;
     const char *at = strstr(text, "FLORIN_SECRET_KEY=");
     if (at) sscanf(at, "FLORIN_SECRET_KEY=%127[0-9A-Za-z_]", key);
-    printf("\nFlorin is running at http://%s:%d\n\n%s\nTry it:\n\n"
-           "  curl http://%s:%d/v1/payment_intents -u %s: \\\n"
+    printf("\nFlorin is running at %s\n\n%s\nTry it:\n\n"
+           "  curl %s/v1/payment_intents -u %s: \\\n"
            "    -d amount=2000 -d currency=usd -d payment_method=pm_card_visa \\\n"
            "    -d \"payment_method_types[]=card\" -d confirm=true\n\n",
-           settings->listen, (int)settings->port, text, settings->listen, (int)settings->port, key);
+           url, text, url, key);
     fflush(stdout);
 }
 
@@ -319,7 +320,7 @@ become_ready(struct supervisor *s)
     s->ready = true;
     say(s, "ready: a payment can be made");
     if (s->ready_fd < 0) {
-        if (!s->detached) print_welcome(&s->home, &s->settings);
+        if (!s->detached) print_welcome(s);
         return;
     }
     (void)!write(s->ready_fd, "R", 1);
@@ -425,7 +426,8 @@ detach(struct supervisor *s)
                 continue;
             _exit(1);
         }
-        print_welcome(&s->home, &s->settings);
+        processes_list(&s->processes, &s->settings); /* of which it wants the URL */
+        print_welcome(s);
         _exit(0);
     }
     close(ends[0]);

@@ -44,10 +44,22 @@ instances(const char *role, const struct settings *settings)
     return 1;
 }
 
+/* How one on this machine gets to the gateway. */
+static void
+name_url(char url[static 128], const struct settings *settings)
+{
+    const char *listen = settings->listen;
+    const bool any = strcmp(listen, "0.0.0.0") == 0 || strcmp(listen, "::") == 0;
+    const bool v6 = strchr(listen, ':') != NULL && !any;
+    snprintf(url, 128, "http://%s%s%s:%d", v6 ? "[" : "", any ? "127.0.0.1" : listen, v6 ? "]" : "",
+             (int)settings->port);
+}
+
 void
 processes_list(struct processes *p, const struct settings *settings)
 {
     p->count = 0;
+    name_url(p->url, settings);
     for (size_t stage = 0; stage < sizeof stages / sizeof stages[0]; stage++) {
         if (stages[stage].kind == PROCESS_POSTGRES && *settings->postgres_dsn) continue;
         const int64_t count = instances(stages[stage].role, settings);
@@ -294,6 +306,7 @@ status_write(const struct processes *p)
     json_writer_init(&w, text, sizeof text);
     json_open(&w);
     json_integer(&w, "supervisor", getpid());
+    json_string(&w, "url", p->url);
     json_key(&w, "processes");
     json_array(&w);
     for (unsigned i = 0; i < p->count; i++) {

@@ -38,6 +38,7 @@ struct processes {
     const char *home;
     const char *programs; /* folder of the binaries */
     struct storage *storage;
+    char url[128]; /* of the gateway */
     struct process list[PROCESSES_MAX];
     unsigned count;
 };

@@ -1,5 +1,6 @@
 #include "storage.h"
 
+#include "clock.h"
 #include "files.h"
 #include "home.h"
 #include "log.h"
@@ -110,6 +111,20 @@ give_to(const struct user *user, const char *path)
         die("%s cannot be given to the user %s: %s.", path, user->name, strerror(errno));
 }
 
+/* A home of this name was there before and is gone, without the folder that it had elsewhere. Its
+ * passwords are gone with it, so it is of no use to the new one; but it is not ours to delete. */
+static void
+set_aside(const char *folder)
+{
+    struct stat status;
+    if (lstat(folder, &status) != 0) return;
+    const struct path aside =
+        path_in(folder, "../before-%lld-%s", (long long)clock_wall_ms(), strrchr(folder, '/') + 1);
+    if (rename(folder, aside.at) != 0)
+        die("%s is of an earlier instance, and cannot be set aside: %s.", folder, strerror(errno));
+    log_event(LOG_WARNING, "storage.set_aside", "was=%s is=%s", folder, aside.at);
+}
+
 /* HOME/NAME, or a link there to where the user can reach it. */
 static struct path
 place(struct storage *s, const struct user *user, const char *home, const char *name)
@@ -132,7 +147,10 @@ place(struct storage *s, const struct user *user, const char *home, const char *
         const struct path folder = path_in("/var/lib/florin", "%s", hash);
         folder_make("/var/lib/florin", 0711);
         folder_make(folder.at, 0711);
+        /* for whoever finds it there and wonders */
+        (void)file_write(path_in(folder.at, "home").at, home, strlen(home), 0600);
         real = path_in(folder.at, "%s", name);
+        set_aside(real.at);
         if (symlink(real.at, wanted.at) != 0)
             die("The link %s cannot be made: %s.", wanted.at, strerror(errno));
         s->elsewhere = true;

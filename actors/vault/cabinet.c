@@ -166,8 +166,7 @@ static void
 complain(struct cabinet *cabinet, const char *reason)
 {
     if (!cabinet->complained)
-        log_event(LOG_WARNING, "postgres.lost", "reason=\"%.*s\"", (int)strcspn(reason, "\n"),
-                  reason);
+        log_event(LOG_WARNING, "postgres.lost", "reason=%.*s", (int)strcspn(reason, "\n"), reason);
     cabinet->complained = true;
 }
 
@@ -375,7 +374,7 @@ take_result(struct cabinet *cabinet, const PGresult *result)
     case PGRES_PIPELINE_ABORTED: break;
     default:
         cabinet->batch_failed = true;
-        log_event(LOG_ERROR, "cabinet.refused", "reason=\"%.*s\"",
+        log_event(LOG_ERROR, "cabinet.refused", "reason=%.*s",
                   (int)strcspn(PQresultErrorMessage(result), "\n"), PQresultErrorMessage(result));
     }
 }

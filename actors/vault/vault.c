@@ -71,6 +71,7 @@ struct vault {
 
     int64_t reveals_second; /* which second is being counted */
     int reveals;
+    int64_t codes_full_ms; /* when it was last said */
 };
 
 /* --- answering -----------------------------------------------------------------------------------
@@ -199,6 +200,18 @@ take_test_card(struct vault *vault, const struct test_card *test)
     return card_check(text_of(test->number), 12, now.year + 1, code, now, vault->card);
 }
 
+/* The code of vault->card. */
+static void
+keep_code(struct vault *vault, const uint8_t identity[static IDENTITY_BYTES],
+          char handle[static CODE_HANDLE_SIZE + 1])
+{
+    const int64_t mono_ms = clock_mono_ms();
+    const bool full = codes_keep(vault->codes, identity, vault->card->code, mono_ms, handle);
+    if (!full || mono_ms - vault->codes_full_ms < 1000) return;
+    vault->codes_full_ms = mono_ms;
+    log_event(LOG_WARNING, "codes.full", "kept=%u", codes_count(vault->codes));
+}
+
 /* All that is told of vault->card. */
 static struct token_answer
 token_answer_of(struct vault *vault, struct text merchant,
@@ -219,8 +232,7 @@ token_answer_of(struct vault *vault, struct text merchant,
     };
     keyring_fingerprint(vault->keyring, merchant, card, known.fingerprint);
     memcpy(known.last4, digits.at + digits.size - 4, 5);
-    if (card->code[0] && codes_keep(vault->codes, identity, card->code, clock_mono_ms(), known.cvc))
-        log_event(LOG_WARNING, "codes.full", "kept=%u", codes_count(vault->codes));
+    if (card->code[0]) keep_code(vault, identity, known.cvc);
     return known;
 }
 

@@ -8,4 +8,5 @@ struct vault;
 
 /* Binds both links. Dies with a sentence when a secret is missing. */
 struct vault *vault_new(struct loop *loop);
+/* Before the loop. */
 void vault_destroy(struct vault **vault_p);

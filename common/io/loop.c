@@ -251,6 +251,10 @@ take_turn(struct loop *loop, int64_t wait_ms)
     unsigned frames = 0;
     loop->turn++;
     forget_unwatched(loop);
+    /* What was said between two turns leaves now; before draining, because to send can use up the
+     * sign that something has come. */
+    for (size_t i = 0; i < loop->link_count; i++)
+        link_flush(loop->links[i]);
     for (size_t i = 0; i < loop->link_count; i++)
         frames += link_drain(loop->links[i]);
 

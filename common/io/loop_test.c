@@ -191,6 +191,22 @@ Test(loop, many_packets_share_a_frame_and_keep_their_order)
     stop_two_at_once(&broker, &gateway);
 }
 
+Test(loop, what_is_said_between_two_turns_does_not_wait)
+{
+    struct side broker, gateway;
+    start_bound(&broker, "broker-1", LINK_broker_front);
+    start_connected(&gateway, "gateway-1", LINK_broker_front);
+    TURN_UNTIL(&broker, &gateway, say_refused(gateway.link, NULL, 1));
+    TURN_UNTIL(&broker, &gateway, broker.count == 1);
+    cr_assert(say_refused(gateway.link, NULL, 2));
+    const int64_t begin_ms = clock_mono_ms();
+    loop_once(gateway.loop, 500); /* waits for something to come: nothing does */
+    cr_assert(clock_mono_ms() - begin_ms >= 490);
+    loop_once(broker.loop, 0); /* so it left before that */
+    cr_assert_eq(broker.count, 2);
+    stop_two_at_once(&broker, &gateway);
+}
+
 Test(loop, bodies_of_a_mebibyte_and_more_pass)
 {
     struct side broker, gateway;

@@ -4,12 +4,11 @@
 #include "ctl.h"
 #include "files.h"
 #include "florin_client.h"
+#include "gateway.h"
 #include "id.h"
 #include "log.h"
 #include "random.h"
-#include "settings.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
@@ -126,17 +125,6 @@ ctl_merchant(const struct ctl *ctl)
     return 0;
 }
 
-static void
-url_of(const char *home, char *out, size_t cap)
-{
-    struct settings settings;
-    settings_load(home, &settings);
-    const bool any = strcmp(settings.listen, "0.0.0.0") == 0 || strcmp(settings.listen, "::") == 0;
-    const char *host = any ? "127.0.0.1" : settings.listen;
-    const bool v6 = strchr(host, ':') != NULL;
-    snprintf(out, cap, "http://%s%s%s:%d", v6 ? "[" : "", host, v6 ? "]" : "", (int)settings.port);
-}
-
 int
 ctl_env(const struct ctl *ctl)
 {
@@ -144,7 +132,7 @@ ctl_env(const struct ctl *ctl)
     snprintf(path, sizeof path, "%s/first_merchant", ctl->home);
     if (file_read(path, text, sizeof text) <= 0)
         die("There is no merchant in %s yet: ./florin up makes one.", ctl->home);
-    url_of(ctl->home, url, sizeof url);
+    gateway_url(ctl->home, url, sizeof url);
     printf("FLORIN_URL=%s\n%s", url, text);
     return 0;
 }
@@ -152,54 +140,15 @@ ctl_env(const struct ctl *ctl)
 /* --- the first one ------------------------------------------------------------------------------
  */
 
-struct told {
-    char text[256];
-    size_t size;
-};
-
-static size_t
-take(char *bytes, size_t one, size_t size, void *state)
-{
-    struct told *told = state;
-    for (size_t i = 0; i < size && told->size < sizeof told->text - 1; i++)
-        if (bytes[i] >= ' ') told->text[told->size++] = bytes[i];
-    told->text[told->size] = 0;
-    return one * size;
-}
-
-/* True when the gateway says that a payment could be made; else `told` has what it said. */
-static bool
-serves(const char *url, struct told *told)
-{
-    long status = 0;
-    *told = (struct told){.size = 0};
-    CURL *curl = curl_easy_init();
-    if (!curl) return false;
-    curl_easy_setopt(curl, CURLOPT_URL, url);
-    curl_easy_setopt(curl, CURLOPT_PROXY, "");
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)ASK_MS);
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, told);
-    const CURLcode code = curl_easy_perform(curl);
-    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-    curl_easy_cleanup(curl);
-    if (code != CURLE_OK) snprintf(told->text, sizeof told->text, "%s", curl_easy_strerror(code));
-    return code == CURLE_OK && status == 200;
-}
-
 int
 ctl_first_merchant(const struct ctl *ctl)
 {
-    char url[128], health[160], path[PATH_MAX + 32], text[512];
+    char path[PATH_MAX + 32], text[512];
     const char *wait = option_value(ctl, "--wait");
     const int64_t until_ms = clock_mono_ms() + (wait ? strtoll(wait, NULL, 10) : 0) * 1000;
-    struct told told;
-    url_of(ctl->home, url, sizeof url);
-    snprintf(health, sizeof health, "%s/health", url);
-    while (!serves(health, &told)) {
-        if (clock_mono_ms() >= until_ms)
-            die("Florin is not serving: %s says %s.", health, told.text);
+    struct gateway_words words;
+    while (!gateway_serves(ctl->home, &words)) {
+        if (clock_mono_ms() >= until_ms) die("Florin is not serving: %s.", words.text);
         (void)poll(NULL, 0, ASK_AGAIN_MS);
     }
 

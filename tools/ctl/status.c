@@ -3,6 +3,7 @@
 #include "ctl.h"
 #include "files.h"
 #include "florin_client.h"
+#include "gateway.h"
 #include "json_reader.h"
 #include "log.h"
 
@@ -49,9 +50,23 @@ text_in(struct text object, const char *key, char *out, size_t cap)
     snprintf(out, cap, "%.*s", (int)text.size, text.at ? text.at : "");
 }
 
+/* Serving means the same for it as for its clients. */
 static void
-ask(struct florin_client *client, struct row *row)
+ask_gateway(const char *home, struct row *row)
 {
+    struct gateway_words words;
+    const bool serving = gateway_serves(home, &words);
+    snprintf(row->state, sizeof row->state, "%s", serving ? "serving" : "waiting");
+    snprintf(row->detail, sizeof row->detail, "%s", serving ? "" : words.text);
+}
+
+static void
+ask(const char *home, struct florin_client *client, struct row *row)
+{
+    if (strncmp(row->name, "gateway-", 8) == 0) {
+        ask_gateway(home, row);
+        return;
+    }
     const char *hyphen = strrchr(row->name, '-');
     const struct msg_ping ping = {0};
     struct florin_answer answer;
@@ -120,7 +135,7 @@ ctl_status(const struct ctl *ctl)
             snprintf(row.state, sizeof row.state, "dead");
         if (strcmp(row.state, "running") == 0) {
             row.uptime_s = (long)(clock_wall_ms() / 1000) - number_of(object, "started_at");
-            ask(client, &row);
+            ask(ctl->home, client, &row);
         }
         print_row(&row, json, first);
         first = false;

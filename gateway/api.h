@@ -1,0 +1,17 @@
+/* api: what becomes of one HTTP request, from its path to its answer. */
+#pragma once
+
+#include "http.h"
+#include "mux.h"
+#include "node.h"
+#include "settings.h"
+
+struct api;
+
+/* Reads its secrets; dies with a sentence when they are not there. */
+struct api *api_new(struct node *node, const struct settings *settings, struct mux *mux);
+void api_destroy(struct api **api_p);
+
+/* As of struct http_server. Safe from all threads. */
+void api_handle(void *api, struct http_exchange *exchange);
+void api_refuse(void *api, struct http_exchange *exchange, int status, const char *message);
