@@ -51,7 +51,8 @@ struct call {
     struct api_key who;
     struct text merchant, version, key;
     struct params params;
-    struct text card; /* packed; NO_TEXT: none */
+    struct text card;        /* packed; NO_TEXT: none */
+    struct text fingerprint; /* of a card that was typed in: stands for it in the hash */
     uint8_t request_hash[SECRET_BYTES];
 };
 
@@ -518,7 +519,8 @@ resolve_card(struct call *c)
     case CARD_TYPED:
         c->x->has_secrets = true;
         if (!tokenize(c, &wish, &card)) return false;
-        c->params = cards_redact(c->params, wish.prefix, card.fingerprint, c->arena);
+        c->params = cards_redact(c->params, wish.prefix, c->arena);
+        c->fingerprint = card.fingerprint;
         return true;
     }
     return false;
@@ -535,6 +537,8 @@ hash_request(struct call *c)
     crypto_generichash_update(&state, (const uint8_t *)c->path.at, c->path.size);
     crypto_generichash_update(&state, (const uint8_t *)"", 1);
     crypto_generichash_update(&state, c->params.at, c->params.size);
+    if (c->fingerprint.at)
+        crypto_generichash_update(&state, (const uint8_t *)c->fingerprint.at, c->fingerprint.size);
     crypto_generichash_final(&state, c->request_hash, sizeof c->request_hash);
 }
 

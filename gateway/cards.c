@@ -135,23 +135,15 @@ is_secret(struct text name, const char *prefix)
 }
 
 struct params
-cards_redact(struct params params, const char *prefix, struct text fingerprint, struct arena *arena)
+cards_redact(struct params params, const char *prefix, struct arena *arena)
 {
-    const struct text name = arena_format(arena, "%s[fingerprint]", prefix);
-    const size_t cap = params.size + 6 + name.size + fingerprint.size;
-    uint8_t *block = arena_take(arena, cap);
-    bool placed = false, fits = true;
+    uint8_t *block = arena_take(arena, params.size);
+    bool fits = true;
     size_t size = 0;
     struct param p;
-    for (size_t at = 0; params_next(params, &at, &p);) {
-        if (is_secret(p.name, prefix)) continue;
-        if (!placed && text_compare(name, p.name) < 0) {
-            fits &= params_put(block, cap, &size, name, fingerprint);
-            placed = true;
-        }
-        fits &= params_put(block, cap, &size, p.name, p.value);
-    }
-    if (!placed) fits &= params_put(block, cap, &size, name, fingerprint);
+    for (size_t at = 0; params_next(params, &at, &p);)
+        if (!is_secret(p.name, prefix))
+            fits &= params_put(block, params.size, &size, p.name, p.value);
     assert(fits);
     sodium_memzero((uint8_t *)(uintptr_t)params.at, params.size);
     const struct params redacted = {block, size};

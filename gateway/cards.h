@@ -38,10 +38,9 @@ struct card_wish cards_find(const struct route *route, struct text object, struc
 bool cards_seal(const struct card_wish *wish, const uint8_t vault_key[static 32],
                 uint8_t sealed[static CARD_SEALED_MAX], size_t *size);
 
-/* The parameters as all others may see them: without number, expiry and code, with a fingerprint in
- * their place. In the arena; the old block is wiped. */
-struct params cards_redact(struct params params, const char *prefix, struct text fingerprint,
-                           struct arena *arena);
+/* The parameters as all others may see them: without number, expiry and code. In the arena; the old
+ * block is wiped. */
+struct params cards_redact(struct params params, const char *prefix, struct arena *arena);
 
 /* --- what test names stand for
  * --------------------------------------------------------------------- */

@@ -71,8 +71,7 @@ struct batch {
     struct batch_counts counts;
 };
 
-/* --- small things
- * ---------------------------------------------------------------------------------- */
+/* --- small things ----------------------------------------------------------------------------- */
 
 static void *
 at_least(void *memory, size_t *cap, size_t count, size_t size)
@@ -188,8 +187,7 @@ get_text(const PGresult *r, int row, int column)
     return (struct text){PQgetvalue(r, row, column), (size_t)PQgetlength(r, row, column)};
 }
 
-/* --- the pipeline
- * ------------------------------------------------------------------------------------ */
+/* --- the pipeline ----------------------------------------------------------------------------- */
 
 static void
 pipeline_begin(struct batch *b, enum phase phase)
@@ -245,8 +243,7 @@ pipeline_end(struct batch *b)
     if (!PQpipelineSync(b->conn) || PQflush(b->conn) < 0) b->lost = true;
 }
 
-/* --- look
- * ---------------------------------------------------------------------------------------------- */
+/* --- look ------------------------------------------------------------------------------------- */
 
 static struct range
 current(const struct batch *b)
@@ -363,8 +360,7 @@ learn_versions(struct batch *b, const struct step_of *step, const PGresult *r)
     }
 }
 
-/* --- write
- * --------------------------------------------------------------------------------------------- */
+/* --- write ------------------------------------------------------------------------------------ */
 
 /* Every command of the range that has not been told is to be written. */
 #define EACH_COMMAND(b, c)                                                  \
@@ -639,8 +635,7 @@ write_take(struct batch *b)
     pipeline_end(b);
 }
 
-/* --- decide, tell
- * -------------------------------------------------------------------------------------- */
+/* --- decide, tell ----------------------------------------------------------------------------- */
 
 static void
 decide(struct batch *b)
@@ -743,8 +738,7 @@ batch_committed(struct batch *b)
         commands_committed(b);
 }
 
-/* --- what goes wrong
- * ------------------------------------------------------------------------------------ */
+/* --- what goes wrong -------------------------------------------------------------------------- */
 
 /* Errors of Postgres that say nothing about the commands: the same batch may well pass later. */
 static bool
@@ -848,8 +842,7 @@ on_notice(void *state, const PGresult *r)
     if (code && strcmp(code, "01000") == 0 && b->phase == PHASE_WRITE) b->doubtful = true;
 }
 
-/* --- stepping
- * ------------------------------------------------------------------------------------------- */
+/* --- stepping --------------------------------------------------------------------------------- */
 
 static void
 take_result(struct batch *b, PGresult *r)
@@ -958,8 +951,7 @@ batch_step(struct batch *batch, int64_t mono_ms)
     return state_of(b);
 }
 
-/* --- beginning
- * ------------------------------------------------------------------------------------------ */
+/* --- beginning -------------------------------------------------------------------------------- */
 
 void
 batch_write(struct batch *batch, struct command **commands, size_t count, int64_t now_s)
@@ -1002,8 +994,7 @@ batch_find_due(struct batch *batch, int64_t now_s)
     pipeline_end(batch);
 }
 
-/* --- leading
- * -------------------------------------------------------------------------------------------- */
+/* --- leading ---------------------------------------------------------------------------------- */
 
 static bool
 read_slots(struct books *books, PGconn *conn)

@@ -24,8 +24,7 @@ ReportHook(POST_ALL)(struct criterion_global_stats *stats)
     postgres_stop();
 }
 
-/* --- an engine and what it told
- * ------------------------------------------------------------------------- */
+/* --- an engine and what it told --------------------------------------------------------------- */
 
 struct told {
     enum commit_verdict verdicts[256]; /* by the first byte of the id */
@@ -185,9 +184,7 @@ write_one(struct bench *b, const struct wish *wish)
         cr_expect_str_eq(value_, wanted, "%s: %s", sql, value_); \
     } while (0)
 
-/* --- keys
- * --------------------------------------------------------------------------------------------------
- */
+/* --- keys ------------------------------------------------------------------------------------- */
 
 Test(batch, a_key_is_claimed_once_and_its_answer_is_kept)
 {
@@ -232,9 +229,7 @@ Test(batch, an_answer_is_never_changed)
     batch_destroy(&b.batch);
 }
 
-/* --- rows
- * --------------------------------------------------------------------------------------------------
- */
+/* --- rows ------------------------------------------------------------------------------------- */
 
 Test(batch, a_row_is_replaced_only_at_its_version)
 {
@@ -336,9 +331,7 @@ Test(batch, taking_again_what_one_holds_changes_nothing)
     batch_destroy(&b.batch);
 }
 
-/* --- books
- * --------------------------------------------------------------------------------------------------
- */
+/* --- books ------------------------------------------------------------------------------------ */
 
 Test(batch, what_is_posted_is_in_the_balances)
 {
@@ -454,9 +447,7 @@ Test(schema, no_role_can_do_more_than_it_needs)
     }
 }
 
-/* --- poison
- * --------------------------------------------------------------------------------------------------
- */
+/* --- poison ----------------------------------------------------------------------------------- */
 
 Test(batch, one_poisonous_command_fails_and_the_others_are_written)
 {
@@ -500,9 +491,7 @@ Test(batch, a_batch_of_nothing_but_poison_is_rejected_one_by_one)
     batch_destroy(&b.batch);
 }
 
-/* --- numbers
- * --------------------------------------------------------------------------------------------------
- */
+/* --- numbers ---------------------------------------------------------------------------------- */
 
 Test(batch, numbers_have_no_gaps_over_batches_and_leaders)
 {
@@ -519,9 +508,7 @@ Test(batch, numbers_have_no_gaps_over_batches_and_leaders)
     batch_destroy(&next.batch);
 }
 
-/* --- leaders
- * --------------------------------------------------------------------------------------------------
- */
+/* --- leaders ---------------------------------------------------------------------------------- */
 
 Test(batch, a_leader_whose_epoch_was_raised_writes_nothing_more)
 {
@@ -701,9 +688,7 @@ Test(batch, an_error_that_may_pass_is_tried_again_and_only_what_is_not_urgent_is
     batch_destroy(&b.batch);
 }
 
-/* --- funds
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- funds ------------------------------------------------------------------------------------ */
 
 Test(batch, funds_become_available_once)
 {
@@ -748,9 +733,7 @@ Test(batch, funds_become_available_once)
     batch_destroy(&b.batch);
 }
 
-/* --- all tables
- * ------------------------------------------------------------------------------------------------
- */
+/* --- all tables ------------------------------------------------------------------------------- */
 
 Test(batch, every_table_is_inserted_updated_and_found)
 {

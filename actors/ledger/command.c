@@ -14,8 +14,7 @@ static const enum account_owner account_owners[256] = {
 };
 #undef ACCOUNT
 
-/* --- memory: measured first, then taken at once
- * ---------------------------------------------------- */
+/* --- memory: measured first, then taken at once ----------------------------------------------- */
 
 struct pool {
     char *at, *end;
@@ -55,8 +54,7 @@ measure(const struct msg_commit *m, size_t *bytes, const char **culprit)
     return v == MESSAGE_OK;
 }
 
-/* --- what is in a commit
- * -------------------------------------------------------------------------- */
+/* --- what is in a commit ---------------------------------------------------------------------- */
 
 /* The claim and what must come with it: NULL when all is there. */
 static const char *
@@ -145,8 +143,7 @@ read_events(struct command *c, struct pool *pool)
     return v == MESSAGE_OK ? NULL : "events";
 }
 
-/* --- well-formed, and wrong
- * ------------------------------------------------------------------------ */
+/* --- well-formed, and wrong ------------------------------------------------------------------- */
 
 static bool
 balances(const struct command_posting *p)
@@ -181,8 +178,7 @@ what_is_wrong(const struct command *c)
     return NULL;
 }
 
-/* --- in and out
- * ------------------------------------------------------------------------------------ */
+/* --- in and out ------------------------------------------------------------------------------- */
 
 static const char *
 read_all(struct command *c, struct pool *pool)

@@ -33,8 +33,7 @@ struct leadership {
     char error[256];     /* the last one that was logged */
 };
 
-/* --- the other ledger
- * --------------------------------------------------------------------------------- */
+/* --- the other ledger ------------------------------------------------------------------------- */
 
 static void
 on_peer(void *state, struct link *from, const struct packet *packet)
@@ -84,8 +83,7 @@ watch_peer(struct leadership *l, int64_t mono_ms)
     l->heard_ms = l->turn_ms = clock_mono_ms();
 }
 
-/* --- the connection
- * ------------------------------------------------------------------------------------ */
+/* --- the connection --------------------------------------------------------------------------- */
 
 /* Each reason once, not once per try. */
 static void
@@ -155,8 +153,7 @@ try_to_connect(struct leadership *l)
     wait_for_lock(l);
 }
 
-/* --- taking the lead
- * ------------------------------------------------------------------------------------ */
+/* --- taking the lead -------------------------------------------------------------------------- */
 
 /* A database that belongs to another instance of Florin is not written to: its name for itself is
  * kept beside our keys from the first time on. */
@@ -213,8 +210,7 @@ look_at_lock(struct leadership *l)
         drop(l);
 }
 
-/* --- from outside
- * ---------------------------------------------------------------------------------------- */
+/* --- from outside ----------------------------------------------------------------------------- */
 
 struct leadership *
 leadership_new(struct loop *loop, struct batch *batch)

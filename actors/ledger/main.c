@@ -46,8 +46,7 @@ leads(const struct ledger *ledger)
     return leadership_state(ledger->leadership) == LEADERSHIP_LEADING;
 }
 
-/* --- answers
- * --------------------------------------------------------------------------------------------- */
+/* --- answers ---------------------------------------------------------------------------------- */
 
 static struct reply_to
 reply_of(const struct packet *packet)
@@ -99,8 +98,7 @@ answer_verdict(struct ledger *ledger, const struct command *c)
     answer(ledger, &c->reply, c->slot, MSG_committed, &m);
 }
 
-/* --- what the engine tells
- * ----------------------------------------------------------------------------- */
+/* --- what the engine tells -------------------------------------------------------------------- */
 
 static void
 on_verdict(void *state, struct command **command_p)
@@ -174,8 +172,7 @@ on_due(void *state, const PGresult *rows)
     }
 }
 
-/* --- what comes in
- * -------------------------------------------------------------------------------------- */
+/* --- what comes in ---------------------------------------------------------------------------- */
 
 static void
 on_beat(struct ledger *ledger, const struct packet *packet)
@@ -253,8 +250,7 @@ on_packet(void *state, struct link *from, const struct packet *packet)
     }
 }
 
-/* --- a turn
- * ---------------------------------------------------------------------------------------------- */
+/* --- a turn ----------------------------------------------------------------------------------- */
 
 /* Gives the idle engine its next thing; false when there is none. Slots first: whoever takes them
  * over has payments to finish. */
@@ -358,9 +354,7 @@ on_turn(void *state, int64_t mono_ms)
     return again_ms < 0 ? 0 : again_ms;
 }
 
-/* --- start
- * ------------------------------------------------------------------------------------------------
- */
+/* --- start ------------------------------------------------------------------------------------ */
 
 static const char help[] =
     "florin-ledger: the only writer of Florin's books; two run, one leads and one stands by.\n"

@@ -66,8 +66,7 @@ queue_put(struct queue *queue, struct command **command_p)
     list->count++;
 }
 
-/* --- what a command touches
- * ------------------------------------------------------------------------ */
+/* --- what a command touches ------------------------------------------------------------------- */
 
 static uint64_t
 mixed(uint64_t hash, struct text text)

@@ -1,23 +1,24 @@
 /* call: one request of the API on its way through a worker, and what its handler may do about it.
  *
- * A handler looks at the call, reads rows from the store, stages what is to be written and says what
- * the answer is. It never blocks on another actor, never sends, never speaks SQL. Nothing that it
- * stages is true, and nothing that it answers is said, before the ledger has committed it.
+ * A handler looks at the call, reads rows from the store, stages what is to be written and says
+ * what the answer is. It never blocks on another actor, never sends, never speaks SQL. Nothing that
+ * it stages is true, and nothing that it answers is said, before the ledger has committed it.
  *
  *     void
  *     customer_update(struct call *call)
  *     {
  *         struct row_customer *customer = call_new_row(call, ROW_customer);
- *         if (!call_lock(call, call->object)) return;                  // called again when it is free
- *         if (!call_get(call, ROW_customer, call->object, customer)) return;  // 404 has been said
+ *         if (!call_lock(call, call->object)) return;                  // called again when it is
+ * free if (!call_get(call, ROW_customer, call->object, customer)) return;  // 404 has been said
  *         ...change *customer...
  *         call_update(call, ROW_customer, customer);
  *         call_event(call, "customer.updated", customer->id, json, previous);
  *         call_answer(call, 200, json);
  *     }
  *
- * A handler may be run more than once for one call: when it waited for a lock, and when a row turned
- * out to be older than the ledger's (STALE). So everything before call_answer is without effect. */
+ * A handler may be run more than once for one call: when it waited for a lock, and when a row
+ * turned out to be older than the ledger's (STALE). So everything before call_answer is without
+ * effect. */
 #pragma once
 
 #include "arena.h"
@@ -34,9 +35,9 @@ struct change; /* what is staged: the commit in the making */
 
 struct call {
     struct worker *worker;
-    struct store *store; /* for lists, balances and events; single rows by call_get */
-    struct arena *arena; /* all memory of the call; gone with it */
-    const struct route *route;  /* NULL when an attempt is finished by recovery */
+    struct store *store;       /* for lists, balances and events; single rows by call_get */
+    struct arena *arena;       /* all memory of the call; gone with it */
+    const struct route *route; /* NULL when an attempt is finished by recovery */
     struct text merchant, request, key, request_hash, path, api_version;
     struct text object; /* the id in the path */
     struct params params;
@@ -70,7 +71,8 @@ MUST_USE bool call_get(struct call *call, enum row_table table, struct text id, 
 MUST_USE bool call_get_param(struct call *call, enum row_table table, struct text id,
                              const char *param, void *row);
 
-/* --- staging ------------------------------------------------------------------------------------ */
+/* --- staging ------------------------------------------------------------------------------------
+ */
 
 /* The row as it shall be. call_update takes it with the version that was read; both leave the
  * version that it will have in row->version (and an attempt's epoch set). The row's texts are
@@ -89,7 +91,8 @@ void call_post(struct call *call, const char *kind, struct text source, struct t
 void call_event(struct call *call, const char *type, struct text object_id, struct text data,
                 struct text previous);
 
-/* --- ending -------------------------------------------------------------------------------------- */
+/* --- ending --------------------------------------------------------------------------------------
+ */
 
 /* Commits what is staged, keeps the answer under the idempotency key if there is one (POST only),
  * then answers. With nothing staged and no key: answers at once. */
@@ -102,17 +105,17 @@ struct api_refusal {
     const char *type; /* NULL: invalid_request_error */
     const char *code, *decline_code, *param;
     struct text message;
-    struct text charge;          /* id */
-    struct text payment_intent;  /* JSON object */
-    struct text payment_method;  /* JSON object */
+    struct text charge;         /* id */
+    struct text payment_intent; /* JSON object */
+    struct text payment_method; /* JSON object */
     const char *payment_method_type;
     const char *advice_code, *network_decline_code;
     bool retry; /* Stripe-Should-Retry: true */
 };
 void call_refuse(struct call *call, const struct api_refusal *refusal, bool began);
 /* The common one: 400 invalid_request_error, began. */
-void call_refuse_400(struct call *call, const char *code, const char *param, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+void call_refuse_400(struct call *call, const char *code, const char *param, const char *format,
+                     ...) __attribute__((format(printf, 4, 5)));
 /* The error's JSON alone, in the arena (keys in alphabetic order, doc_url made from the code). */
 struct text refusal_json(struct call *call, const struct api_refusal *refusal);
 
@@ -126,7 +129,8 @@ void call_begin_attempt(struct call *call, struct row_attempt *attempt,
 /* Seconds until a payment's funds are available (settings.def). */
 int64_t worker_settlement_delay_s(const struct worker *worker);
 
-/* --- written by the resources, called by the engine ---------------------------------------------- */
+/* --- written by the resources, called by the engine ----------------------------------------------
+ */
 
 /* handlers.c: the table from routes to handlers; NULL when a route is not here yet. */
 typedef void handler_fn(struct call *call);

@@ -32,8 +32,8 @@ struct store_page {
     struct text after;  /* ids below it: starting_after */
     struct text before; /* ids above it: ending_before; the page nearest to it, newest first */
     struct text id_least, id_below; /* range of ids, from `created` bounds; NO_TEXT: none */
-    const char *without; /* a FLAG column that must be false (deleted), or NULL */
-    int limit;           /* 1..100 */
+    const char *without;            /* a FLAG column that must be false (deleted), or NULL */
+    int limit;                      /* 1..100 */
 };
 /* Sets *rows to an array of `*count` row structs (at most limit) in the arena, *more to whether
  * there are others beyond. */
@@ -41,7 +41,8 @@ MUST_USE enum store_verdict store_list(struct store *store, enum row_table table
                                        struct text merchant, const struct store_page *page,
                                        struct arena *arena, void **rows, size_t *count, bool *more);
 
-/* The balance accounts of a merchant: amounts as the merchant sees them (what we owe is above 0). */
+/* The balance accounts of a merchant: amounts as the merchant sees them (what we owe is above 0).
+ */
 struct store_balance {
     struct text currency;
     int64_t pending, available;
@@ -54,13 +55,14 @@ MUST_USE enum store_verdict store_balances(struct store *store, struct text merc
 struct store_event {
     struct text id, merchant, type, object, data, previous, api_version, request, key;
     int64_t created, sequence;
-    int64_t pending_webhooks; /* deliveries that have not succeeded yet, or endpoints still to be told */
+    int64_t pending_webhooks; /* deliveries that have not succeeded yet, or endpoints still to be
+                                 told */
 };
 struct store_event_page {
     struct text after, before, id_least, id_below;
     struct text types[20]; /* any of them; a trailing * is a prefix */
     size_t type_count;
-    struct text object; /* NO_TEXT: any */
+    struct text object;   /* NO_TEXT: any */
     int delivery_success; /* -1 any, 0 failed or pending somewhere, 1 delivered to all */
     int limit;
 };

@@ -74,7 +74,7 @@ X(LEASE, "WITH wanted AS (SELECT * FROM unnest($1::text[], $2::int[]) AS wanted 
     "         e.api_version, e.request, e.key, e.created, w.url, w.secret," \
     "         w.status = 'enabled' AND NOT w.deleted," \
     "         (SELECT count(*) FROM delivery d" \
-    "          WHERE d.merchant = leased.merchant AND d.event = e.id AND d.state = 'pending')" \
+    "          WHERE d.merchant = leased.merchant AND d.event = e.id AND d.state <> 'delivered')" \
     "  FROM leased JOIN event e ON e.sequence = leased.sequence" \
     "  LEFT JOIN webhook_endpoint w ON w.merchant = leased.merchant AND w.id = leased.endpoint" \
     "  ORDER BY leased.sequence") \

@@ -9,6 +9,8 @@ const without = (name) => {
     return stripe.paymentIntents.create(params);
 };
 
+const exactly = (text) => new RegExp(`^${text.replace(/[[\]]/g, '\\$&')}$`);
+
 // what is asked, code, param, a piece of the message
 const rows = [
     ['an unknown parameter', () => intent({foo: 'bar'}), 'parameter_unknown', 'foo', 'Received unknown parameter: foo'],
@@ -32,7 +34,7 @@ const rows = [
     ['a word that is none of several', () => intent({capture_method: 'later'}), null, 'capture_method',
         'Invalid capture_method: must be one of'],
     ['a text where a hash should be', () => intent({shipping: 'here'}), null, 'shipping', null],
-    ['a hash where a text should be', () => intent({description: {a: 'b'}}), null, 'description', null],
+    ['a hash where a text should be', () => intent({description: {a: 'b'}}), null, /^description(\[a\])?$/, null],
     ['a text that is too long', () => stripe.customers.create({description: 'x'.repeat(5001)}), null, 'description', null],
     ['a customer that is not there', () => intent({customer: 'cus_missing'}), 'resource_missing', 'customer',
         "No such customer: 'cus_missing'"],
@@ -48,7 +50,7 @@ for (const [what, ask, code, param, piece] of rows) {
         assert.equal(error.rawType, 'invalid_request_error');
         assert.equal(error.statusCode, 400, error.message);
         if (code) assert.equal(error.code, code, error.message);
-        assert.equal(error.param, param, error.message);
+        assert.match(error.param, param instanceof RegExp ? param : exactly(param), error.message);
         if (piece) assert.ok(error.message.includes(piece), error.message);
         assert.match(error.requestId, /^req_/);
     });
@@ -79,7 +81,7 @@ test('a request without a key, and one with a wrong key, are 401', async () => {
     assert.equal(none.json.error.type, 'invalid_request_error');
     const wrong = await refused(client('sk_test_wrongwrongwrongwrongfoobar').balance.retrieve());
     assert.ok(wrong instanceof Stripe.errors.StripeAuthenticationError);
-    assert.match(wrong.message, /Invalid API Key provided: sk_test_\*+obar/);
+    assert.match(wrong.message, /Invalid API Key provided: sk_test_\*+o?obar/);
     assert.ok(!wrong.message.includes('wrongwrong'));
 });
 

@@ -25,7 +25,7 @@ function record(line) {
 }
 
 // The library's own HTTP client, listened to.
-function listeningClient() {
+function listeningClient(key) {
     const client = Stripe.createNodeHttpClient();
     const makeRequest = client.makeRequest.bind(client);
     client.makeRequest = async (host, port, path, method, ...rest) => {
@@ -33,7 +33,8 @@ function listeningClient() {
         const toJSON = response.toJSON.bind(response);
         response.toJSON = async () => {
             const body = await toJSON();
-            record({operation: `${method} ${path.split('?')[0]}`, status: response.getStatusCode(), body});
+            record({operation: `${method} ${path.split('?')[0]}`, status: response.getStatusCode(), body,
+                publishable: key === publishableKey});
             return body;
         };
         return response;
@@ -48,7 +49,7 @@ export function client(key = secretKey, options = {}) {
         protocol: url.protocol.replace(':', ''),
         maxNetworkRetries: 3,
         telemetry: false,
-        httpClient: listeningClient(),
+        httpClient: listeningClient(key),
         ...options,
     });
 }
@@ -82,9 +83,9 @@ export function pay(amount = 2000, more = {}, options = {}) {
         {amount, currency: 'usd', confirm: true, payment_method: 'pm_card_visa', ...card, ...more}, options);
 }
 
-// 2.9 % and 30 minor units, halves up, in integers.
+// 2.9 % and 30 minor units, halves up, in integers; never more than the payment.
 export function fee(amount) {
-    return Math.floor((amount * 29 + 500) / 1000) + 30;
+    return Math.min(amount, Math.floor((amount * 29 + 500) / 1000) + 30);
 }
 
 export async function refused(promise) {

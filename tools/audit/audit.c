@@ -37,9 +37,7 @@ finding_add(struct findings *findings, enum check check, const char *format, ...
     f->count++;
 }
 
-/* --- looking
- * ------------------------------------------------------------------------------------------------
- */
+/* --- looking ---------------------------------------------------------------------------------- */
 
 static bool
 command(PGconn *conn, const char *sql, char *error, size_t error_size)
@@ -97,9 +95,7 @@ wrong_count(const struct findings *findings)
     return wrong;
 }
 
-/* --- telling
- * -------------------------------------------------------------------------------------------------
- */
+/* --- telling ---------------------------------------------------------------------------------- */
 
 static int
 named_count(const struct finding *f)

@@ -21,7 +21,7 @@ ReportHook(POST_ALL)(struct criterion_global_stats *stats)
     postgres_stop();
 }
 
-/* --- a small world in which all is well: a payment of 2000 that was refunded in part, a hold, a
+/* --- a small world in which all is well: a payment of 2000 that was refunded in part, a hold, a  */
  * declined one; an endpoint that was told of everything --- */
 
 static const char well[] =

@@ -69,9 +69,7 @@ is_open(const char *state)
            strcmp(state, "reversing") == 0;
 }
 
-/* --- pairs
- * ------------------------------------------------------------------------------------------------
- */
+/* --- pairs ------------------------------------------------------------------------------------ */
 
 static void
 check_unknown_to_network(const struct ours *a, struct findings *findings)
@@ -131,8 +129,7 @@ check_effects(const struct network_record *n, struct findings *findings)
                     (long long)n->effects, (long long)n->undone);
 }
 
-/* --- both lists at once
- * ------------------------------------------------------------------------------------ */
+/* --- both lists at once ----------------------------------------------------------------------- */
 
 /* True when the two are at the same reference, or one of them is at its end. */
 static int

@@ -1,0 +1,154 @@
+/* What is not in rows.def: balances, which the ledger reckons, and events, which are the outbox. */
+#include "store_inside.h"
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* --- balances -------------------------------------------------------------------------------- */
+
+#define ACCOUNT(NAME, number, name, owner, kind, doc) ACCOUNT_##NAME = (number),
+enum account_number {
+#include "accounts.def"
+};
+#undef ACCOUNT
+
+enum store_verdict
+store_balances(struct store *store, struct text merchant, struct arena *arena,
+               struct store_balance **balances, size_t *count)
+{
+    struct question *const q = question_new(arena);
+    /* What we owe is a credit, below zero in the books and above it here. */
+    say(q,
+        "SELECT currency, coalesce(-sum(amount) FILTER (WHERE account = %d), 0)::bigint,"
+        " coalesce(-sum(amount) FILTER (WHERE account = %d), 0)::bigint FROM balance"
+        " WHERE merchant = $1 AND account IN (%d, %d) GROUP BY currency ORDER BY currency",
+        ACCOUNT_MERCHANT_PENDING, ACCOUNT_MERCHANT_AVAILABLE, ACCOUNT_MERCHANT_PENDING,
+        ACCOUNT_MERCHANT_AVAILABLE);
+    with(q, merchant);
+    PGresult *const result = ask(store->database, q);
+    if (!result) return STORE_UNAVAILABLE;
+    const int found = PQntuples(result);
+    *balances = arena_take(arena, sizeof **balances * (size_t)(found ? found : 1));
+    *count = (size_t)found;
+    for (int i = 0; i < found; i++)
+        (*balances)[i] = (struct store_balance){
+            arena_copy(arena, text_of(PQgetvalue(result, i, 0))),
+            number_at(result, i, 1),
+            number_at(result, i, 2),
+        };
+    PQclear(result);
+    return STORE_FOUND;
+}
+
+/* --- events ---------------------------------------------------------------------------------- */
+
+/* Once the dispatcher's cursor is past an event, its deliveries tell; before, the endpoints that
+ * will hear of it do. */
+#define EVENT_COLUMNS                                                                            \
+    "e.id, e.merchant, e.type, e.object, e.data, e.previous, e.api_version, e.request, e.key,"   \
+    " e.created, e.sequence,"                                                                    \
+    " CASE WHEN e.sequence <= (SELECT coalesce(max(sequence), 0) FROM dispatch)"                 \
+    " THEN (SELECT count(*) FROM delivery d WHERE d.sequence = e.sequence"                       \
+    " AND d.state <> 'delivered')"                                                               \
+    " ELSE (SELECT count(*) FROM webhook_endpoint w WHERE w.merchant = e.merchant"               \
+    " AND NOT w.deleted AND w.status = 'enabled' AND (position('\"*\"' IN w.enabled_events) > 0" \
+    " OR position('\"' || e.type || '\"' IN w.enabled_events) > 0)) END AS pending"
+
+static struct text
+text_at(struct arena *arena, const PGresult *result, int row, int column)
+{
+    if (PQgetisnull(result, row, column)) return NO_TEXT;
+    return arena_copy(arena, (struct text){PQgetvalue(result, row, column),
+                                           (size_t)PQgetlength(result, row, column)});
+}
+
+static void
+event_at(struct arena *arena, const PGresult *result, int row, struct store_event *event)
+{
+    struct text *const texts[] = {&event->id,          &event->merchant, &event->type,
+                                  &event->object,      &event->data,     &event->previous,
+                                  &event->api_version, &event->request,  &event->key};
+    int column = 0;
+    for (; column < (int)(sizeof texts / sizeof texts[0]); column++)
+        *texts[column] = text_at(arena, result, row, column);
+    event->created = number_at(result, row, column++);
+    event->sequence = number_at(result, row, column++);
+    event->pending_webhooks = number_at(result, row, column++);
+}
+
+enum store_verdict
+store_event(struct store *store, struct text merchant, struct text id, struct arena *arena,
+            struct store_event *event)
+{
+    if (!id_is(id, "evt_")) return STORE_MISSING;
+    struct question *const q = question_new(arena);
+    say(q, "SELECT " EVENT_COLUMNS " FROM event e WHERE e.merchant = $%d AND e.id = $%d",
+        with(q, merchant), with(q, id));
+    PGresult *const result = ask(store->database, q);
+    if (!result) return STORE_UNAVAILABLE;
+    const bool found = PQntuples(result) == 1;
+    if (found) event_at(arena, result, 0, event);
+    PQclear(result);
+    return found ? STORE_FOUND : STORE_MISSING;
+}
+
+/* `payment_intent.*` and exact types, as one array of patterns of LIKE. */
+static struct text
+type_patterns(struct arena *arena, const struct store_event_page *page)
+{
+    size_t size = 2;
+    for (size_t i = 0; i < page->type_count; i++)
+        size += page->types[i].size * 3 + 3;
+    char *const at = arena_take(arena, size);
+    size_t used = 0;
+    at[used++] = '{';
+    for (size_t i = 0; i < page->type_count; i++) {
+        if (i) at[used++] = ',';
+        at[used++] = '"';
+        for (size_t c = 0; c < page->types[i].size; c++) {
+            const char byte = page->types[i].at[c];
+            const bool last = c + 1 == page->types[i].size;
+            if (byte == '*' && last) {
+                at[used++] = '%';
+                continue;
+            }
+            if (byte == '"' || byte == '\\' || byte == '%') continue; /* in no type's name */
+            if (byte == '_') used += (size_t)sprintf(at + used, "\\\\");
+            at[used++] = byte;
+        }
+        at[used++] = '"';
+    }
+    at[used++] = '}';
+    return (struct text){at, used};
+}
+
+enum store_verdict
+store_events(struct store *store, struct text merchant, const struct store_event_page *page,
+             struct arena *arena, struct store_event **events, size_t *count, bool *more)
+{
+    assert(page->limit >= 1 && page->limit <= 100);
+    assert(page->type_count <= sizeof page->types / sizeof page->types[0]);
+    static const char *const delivered[] = {" AND pending > 0", " AND pending = 0"};
+
+    struct question *const q = question_new(arena);
+    say(q, "SELECT * FROM (SELECT " EVENT_COLUMNS " FROM event e WHERE e.merchant = $%d",
+        with(q, merchant));
+    if (page->object.at) say(q, " AND e.object = $%d", with(q, page->object));
+    if (page->type_count)
+        say(q, " AND e.type LIKE ANY ($%d::text[])", with(q, type_patterns(arena, page)));
+    say(q, ") AS seen WHERE true");
+    if (page->delivery_success >= 0) say(q, "%s", delivered[page->delivery_success != 0]);
+    say_range(q, page->after, page->before, page->id_least, page->id_below, page->limit);
+
+    PGresult *const result = ask(store->database, q);
+    if (!result) return STORE_UNAVAILABLE;
+    const int found = PQntuples(result);
+    const int given = found < page->limit ? found : page->limit;
+    *events = arena_take(arena, sizeof **events * (size_t)(given ? given : 1));
+    for (int i = 0; i < given; i++)
+        event_at(arena, result, nth_of_page(page->before.at, given, i), &(*events)[i]);
+    PQclear(result);
+    *count = (size_t)given;
+    *more = found > page->limit;
+    return STORE_FOUND;
+}
