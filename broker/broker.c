@@ -22,6 +22,10 @@
 #define EXPIRE_MS 100        /* how often deadlines are looked at */
 #define DEADLINE_MS 30000    /* of a request that names none */
 #define DRAIN_MS 5000        /* at the end, so long for what is under way */
+/* Requests that one worker may have at once. Fewer than the frames that its pipe holds, so that one
+ * that is slow is noticed here and its callers are told, and nothing is dropped in silence (F39).
+ */
+#define WORKER_REQUESTS_MAX 8192
 
 static_assert(BEAT_MS < SILENCE_GONE_MS && SILENCE_GONE_MS < SILENCE_MS,
               "one lost beat is no death");
@@ -38,6 +42,7 @@ struct worker {
     int64_t told_ms;
     uint8_t asked[SLOT_BYTES]; /* the last slots_release */
     int64_t asked_ms;
+    unsigned requests; /* tickets that it has */
 };
 
 struct broker {
@@ -69,6 +74,14 @@ refuse(struct broker *b, const struct peer *asker, uint16_t slot, uint64_t corre
     (void)link_send(b->front, (struct envelope){asker, slot, correlation, 0}, MSG_refused, &body);
 }
 
+static void
+close_ticket(struct broker *b, struct ticket *ticket)
+{
+    assert(b->workers[ticket->worker].requests > 0);
+    b->workers[ticket->worker].requests--;
+    ticket_close(b->tickets, ticket);
+}
+
 /* Everything that this worker has of us will not be answered by it. */
 static void
 refuse_tickets_of(struct broker *b, uint8_t worker)
@@ -79,7 +92,7 @@ refuse_tickets_of(struct broker *b, uint8_t worker)
         if (ticket->worker != worker) continue;
         refuse(b, &ticket->asker, ticket->slot, ticket->correlation, "unroutable",
                "The worker that had this request is gone.");
-        ticket_close(b->tickets, ticket);
+        close_ticket(b, ticket);
     }
 }
 
@@ -90,7 +103,8 @@ refuse_tickets_of(struct broker *b, uint8_t worker)
 static void
 pass_on(struct broker *b, uint8_t worker, const struct packet *packet)
 {
-    struct ticket *ticket = ticket_issue(b->tickets);
+    const bool room = b->workers[worker].requests < WORKER_REQUESTS_MAX;
+    struct ticket *ticket = room ? ticket_issue(b->tickets) : NULL;
     if (!ticket) {
         refuse(b, &packet->peer, packet->slot, packet->correlation, "busy",
                "Too many requests are under way.");
@@ -100,11 +114,12 @@ pass_on(struct broker *b, uint8_t worker, const struct packet *packet)
     ticket->asker = packet->peer;
     ticket->slot = packet->slot;
     ticket->worker = worker;
+    b->workers[worker].requests++;
     ticket->deadline_ms = packet->deadline_ms ? packet->deadline_ms : clock_wall_ms() + DEADLINE_MS;
     const struct envelope envelope = {&b->workers[worker].peer, packet->slot, ticket->number,
                                       ticket->deadline_ms};
     if (link_forward(b->back, envelope, packet->number, packet->body, packet->size)) return;
-    ticket_close(b->tickets, ticket);
+    close_ticket(b, ticket);
     refuse(b, &packet->peer, packet->slot, packet->correlation, "busy",
            "The worker takes no more at the moment.");
 }
@@ -182,7 +197,7 @@ on_answer(struct broker *b, uint8_t worker, const struct packet *packet)
     if (!ticket || ticket->worker != worker) return; /* too late: it was refused meanwhile */
     const struct envelope envelope = {&ticket->asker, packet->slot, ticket->correlation, 0};
     (void)link_forward(b->front, envelope, packet->number, packet->body, packet->size);
-    ticket_close(b->tickets, ticket);
+    close_ticket(b, ticket);
 }
 
 static void
@@ -195,7 +210,7 @@ expire_tickets(struct broker *b)
         if (ticket->deadline_ms > wall_ms) continue;
         refuse(b, &ticket->asker, ticket->slot, ticket->correlation, "expired",
                "The deadline passed before the worker answered.");
-        ticket_close(b->tickets, ticket);
+        close_ticket(b, ticket);
     }
 }
 

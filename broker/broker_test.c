@@ -322,6 +322,23 @@ Test(broker, a_worker_that_comes_back_at_once_keeps_its_slots_and_loses_what_it_
     wait_until(gateway.heard_answer == 1);
 }
 
+Test(broker, a_worker_that_is_slow_gets_no_more_than_it_may_have_and_the_rest_is_told)
+{
+    two_workers_at_work();
+    workers[0].answers = false;
+    const uint16_t slot = slot_of_worker(&workers[0]);
+    const uint64_t asked = 9000; /* above WORKER_REQUESTS_MAX */
+    for (uint64_t i = 1; i <= asked; i++) {
+        ask(slot, i, 0);
+        if (i % 100 == 0) turn_all();
+    }
+    wait_until(workers[0].heard_request + gateway.heard_refused == asked);
+    cr_assert_eq(workers[0].heard_request, 8192);
+    cr_assert_str_eq(gateway.refused_code, "busy");
+    ask(slot_of_worker(&workers[1]), 1, 0);
+    wait_until(gateway.heard_answer == 1);
+}
+
 Test(broker, slots_move_from_a_live_worker_only_after_it_has_let_go)
 {
     join_worker(&workers[0], "payments-1", 11);

@@ -135,6 +135,19 @@ is_secret(struct text name, const char *prefix)
 }
 
 struct params
+cards_without(struct params params, const char *name, struct arena *arena)
+{
+    uint8_t *block = arena_take(arena, params.size);
+    bool fits = true;
+    size_t size = 0;
+    struct param p;
+    for (size_t at = 0; params_next(params, &at, &p);)
+        if (!text_is(p.name, name)) fits &= params_put(block, params.size, &size, p.name, p.value);
+    assert(fits);
+    return (struct params){block, size};
+}
+
+struct params
 cards_redact(struct params params, const char *prefix, struct arena *arena)
 {
     uint8_t *block = arena_take(arena, params.size);

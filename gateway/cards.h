@@ -38,6 +38,9 @@ struct card_wish cards_find(const struct route *route, struct text object, struc
 bool cards_seal(const struct card_wish *wish, const uint8_t vault_key[static 32],
                 uint8_t sealed[static CARD_SEALED_MAX], size_t *size);
 
+/* The parameters without one of them. In the arena. */
+struct params cards_without(struct params params, const char *name, struct arena *arena);
+
 /* The parameters as all others may see them: without number, expiry and code. In the arena; the old
  * block is wiped. */
 struct params cards_redact(struct params params, const char *prefix, struct arena *arena);

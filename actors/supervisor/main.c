@@ -471,6 +471,7 @@ take_down(struct supervisor *s)
         s->settings.workers = s->settings.webhook_workers = INSTANCES_MAX;
         s->settings.postgres_dsn[0] = 0;
         s->narration_fd = log_open(s->home.at, "supervisor-1");
+        s->detached = true;
         find_processes(s);
         stop_all(s);
     }

@@ -19,22 +19,45 @@ is_card(struct text digits)
            card_luhn_holds(digits);
 }
 
-/* Tries every end of a group of digits, from the group that begins at `from` on. */
+/* How cards are written: in one piece, or in these groups with one and the same separator. */
+static const int groupings[][5] = {
+    {4, 4, 4, 4, 0}, {4, 4, 4, 4, 3}, {4, 6, 5, 0, 0}, {4, 6, 4, 0, 0}};
+
+static bool
+is_grouping(const int *groups, size_t count)
+{
+    for (size_t g = 0; g < sizeof groupings / sizeof groupings[0]; g++) {
+        size_t size = 0;
+        while (size < 5 && groupings[g][size])
+            size++;
+        if (size == count && memcmp(groups, groupings[g], size * sizeof *groups) == 0) return true;
+    }
+    return count == 1;
+}
+
+/* Collects the groups of digits from the one that begins at `from` on, and tries after each. A UUID
+ * has groups of digits too, by chance, but not these. */
 static bool
 card_begins_at(struct text text, size_t from)
 {
     char digits[CARD_DIGITS_MAX];
-    size_t count = 0;
+    int groups[5] = {0};
+    size_t count = 0, group = 0;
+    char separator = 0;
     for (size_t i = from; i < text.size; i++) {
         const char c = text.at[i];
         const bool more = i + 1 < text.size && is_digit(text.at[i + 1]);
         if (!is_digit(c)) {
-            if ((c != ' ' && c != '-') || !more) return false;
+            if ((c != ' ' && c != '-') || !more || (separator && c != separator)) return false;
+            separator = c;
+            if (++group == sizeof groups / sizeof groups[0]) return false;
             continue;
         }
         if (count == CARD_DIGITS_MAX) return false;
         digits[count++] = c;
-        if (!more && is_card((struct text){digits, count})) return true;
+        groups[group]++;
+        if (!more && is_grouping(groups, group + 1) && is_card((struct text){digits, count}))
+            return true;
     }
     return false;
 }

@@ -5,6 +5,7 @@
 #include "text.h"
 #include <stdbool.h>
 
-/* True when the text holds 14 to 19 digits, perhaps with single spaces or dashes between them, that
- * begin and check like a card of a known brand. Longer runs of digits are not cards. */
+/* True when the text holds 14 to 19 digits that begin and check like a card of a known brand, in
+ * one piece or in the groups that cards are printed in, with spaces or dashes between them. Longer
+ * runs of digits are not cards, nor are the groups of a UUID. */
 bool card_number_in(struct text text);

@@ -14,8 +14,9 @@
 //   1. every payment ends in one definite state;
 //   2. the same key asked again answers the same status and body, byte for byte;
 //   3. what was told to have succeeded has one charge, and nothing else has been charged;
-//   4. `florin audit` finds nothing;
-//   5. a payment begun after a kill succeeds within 2 s of it (Postgres: 5 s).
+//   4. a webhook endpoint has heard of every payment that succeeded;
+//   5. `florin audit` finds nothing;
+//   6. a payment begun after a kill succeeds within 2 s of it (Postgres: 5 s).
 import {execFileSync} from 'node:child_process';
 import {randomUUID} from 'node:crypto';
 import fs from 'node:fs';
@@ -58,6 +59,7 @@ async function freePort() {
 async function start() {
     if (!options.running) {
         folder = fs.mkdtempSync(path.join(os.tmpdir(), 'florin-chaos.'));
+        fs.chmodSync(folder, 0o711); // Postgres runs as a user of its own, and must get to its cluster
         process.env.FLORIN_HOME = path.join(folder, 'home');
         process.env.FLORIN_PORT = String(await freePort());
         florin('up', '--detach');
@@ -217,6 +219,29 @@ async function killInTurn(load) {
     return table;
 }
 
+// --- a merchant's server --------------------------------------------------------------------------------
+
+const heard = new Map(); // payment intent → how often it was told that it succeeded
+
+async function listen() {
+    const server = http.createServer((request, response) => {
+        const chunks = [];
+        request.on('data', (chunk) => chunks.push(chunk));
+        request.on('end', () => {
+            const {id} = JSON.parse(Buffer.concat(chunks)).data.object;
+            heard.set(id, (heard.get(id) ?? 0) + 1);
+            response.end();
+        });
+    });
+    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+    server.unref();
+    const answer = await ask('POST', '/v1/webhook_endpoints', {timeout: 20000,
+        body: `url=http://127.0.0.1:${server.address().port}/&enabled_events[]=payment_intent.succeeded`});
+    if (answer.status !== 200) throw new Error(`no endpoint: ${answer.error ?? answer.body}`);
+    const {id} = JSON.parse(answer.body);
+    return () => ask('DELETE', `/v1/webhook_endpoints/${id}`);
+}
+
 // --- what must be true afterwards ---------------------------------------------------------------------
 
 async function listAll(path) {
@@ -230,6 +255,8 @@ async function listAll(path) {
         after = `&starting_after=${page.data.at(-1).id}`;
     }
 }
+
+const refusals = new Map(); // what clients were told for good instead of yes or no, and how often
 
 async function problems() {
     const found = [];
@@ -253,6 +280,10 @@ async function problems() {
             const body = JSON.parse(answer.body);
             const status = body.status ?? body.error?.payment_intent?.status;
             payment.outcome = answer.status >= 500 || (answer.status >= 400 && kind.name !== 'declined') ? 'failed' : status;
+            if (payment.outcome === 'failed') {
+                const words = `${answer.status} ${body.error?.code ?? ''}: ${body.error?.message}`;
+                refusals.set(words, (refusals.get(words) ?? 0) + 1);
+            }
             if (payment.outcome !== 'failed' && status !== kind.expect)
                 complain(`${key}: a payment to be ${kind.name} is ${status}`);
         }
@@ -284,6 +315,8 @@ async function problems() {
 async function main() {
     await start();
     await until('a first payment', async () => succeeded(await pay(kinds[0])));
+    const unlisten = await listen();
+    const unheard = payments.length;
 
     let next = 0, done = 0, working = width;
     const load = {done: () => done, idle: () => working === 0};
@@ -301,6 +334,9 @@ async function main() {
     const seconds = (Date.now() - begun) / 1000;
 
     const found = await problems();
+    const told = payments.slice(unheard).filter(succeeded).map((p) => JSON.parse(p.answer.body).id);
+    await until('all events', () => told.every((id) => heard.has(id)))
+        .catch(() => found.push(`${told.filter((id) => !heard.has(id)).length} payments that the endpoint never heard of`));
     let audit = '';
     try {
         // Fresh from the kills some deliveries and recoveries may be under way for a moment.
@@ -319,11 +355,14 @@ async function main() {
     const outcomes = {};
     for (const payment of payments) outcomes[payment.outcome] = (outcomes[payment.outcome] ?? 0) + 1;
     console.log(`${payments.length} payments in ${seconds.toFixed(1)} s, ${tries} tries; outcomes ${JSON.stringify(outcomes)}`);
+    console.log(`webhooks: ${told.length} payments told, ${[...heard.values()].filter((n) => n > 1).length} of them more than once`);
+    for (const [words, times] of refusals) console.log(`told for good, ${times} times: ${words}`);
     console.log(`borne by the clients: ${JSON.stringify(Object.fromEntries(seen))}`);
     for (const row of table.filter((r) => !r.fine)) found.push(`${row.name}: first success after ${row.ms} ms, more than ${row.limit}`);
     for (const text of found.slice(0, 20)) console.log(`WRONG  ${text}`);
     console.log(found.length ? `chaos: ${found.length} failed` : `chaos: ${table.length} kills, all well`);
     process.exitCode = found.length ? 1 : 0;
+    await unlisten();
 }
 
 try {

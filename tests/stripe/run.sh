@@ -19,6 +19,7 @@ if [ ! -f node_modules/stripe/package.json ]; then
 fi
 
 folder=$(mktemp -d "${TMPDIR:-/tmp}/florin-stripe.XXXXXX")
+chmod 711 "$folder" # Postgres runs as a user of its own, and must get to its cluster
 FLORIN_HOME=$folder/home
 FLORIN_PORT=$(node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => {
     console.log(s.address().port); s.close(); })')

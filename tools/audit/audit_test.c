@@ -21,9 +21,8 @@ ReportHook(POST_ALL)(struct criterion_global_stats *stats)
     postgres_stop();
 }
 
-/* --- a small world in which all is well: a payment of 2000 that was refunded in part, a hold, a  */
- * declined one; an endpoint that was told of everything --- */
-
+/* A small world in which all is well: a payment of 2000 that was refunded in part, a hold, a
+ * declined one, one that was reversed; an endpoint that was told of everything. */
 static const char well[] =
     "INSERT INTO payment_intent (id, merchant, version, created, status, amount,"
     " amount_capturable, amount_received) VALUES"

@@ -1,0 +1,314 @@
+#include "writing.h"
+
+#include "statements.h"
+#include <assert.h>
+#include <stdlib.h>
+
+static const struct step_of nothing = {.step = STEP_NOTHING};
+
+/* Every command that is to be written. */
+#define EACH_COMMAND(w, c)                                 \
+    for (size_t c##_at = 0; c##_at < (w)->count; c##_at++) \
+        for (const struct command *c = (w)->commands[c##_at]; c; c = NULL)
+
+/* --- numbers ---------------------------------------------------------------------------------- */
+
+void
+writing_number(struct writing *w, const struct books *books)
+{
+    w->epoch = books->epoch;
+    w->number = books->last_batch + 1;
+    w->event_head = w->event_head_after = books->event_head;
+    w->transaction_head = w->transaction_head_after = books->transaction_head;
+    EACH_COMMAND(w, c)
+    {
+        w->event_head_after += (int64_t)c->event_count;
+        w->transaction_head_after += (int64_t)c->posting_count;
+    }
+}
+
+bool
+writing_any(const struct writing *w)
+{
+    EACH_COMMAND(w, c) return true;
+    return false;
+}
+
+/* All that the lines move, so that no sum of some of them can be too large. A single command cannot
+ * come near (16 postings of 16 lines of MONEY_MAX). */
+bool
+writing_fits(const struct writing *w)
+{
+    int64_t moved = 0;
+    EACH_COMMAND(w, c)
+    for (size_t i = 0; i < c->posting_count; i++)
+        for (size_t l = 0; l < c->postings[i].line_count; l++) {
+            const int64_t amount = c->postings[i].lines[l].amount;
+            if (__builtin_add_overflow(moved, amount < 0 ? -amount : amount, &moved)) return false;
+        }
+    return true;
+}
+
+/* --- rows ------------------------------------------------------------------------------------- */
+
+static void
+put_row(struct arrays *arrays, const struct table *t, const void *row)
+{
+    for (size_t i = 0; i < t->column_count; i++) {
+        const void *value = (const char *)row + t->columns[i].offset;
+        switch (t->columns[i].kind) {
+        case COLUMN_TEXT:
+        case COLUMN_JSON:
+        case COLUMN_BYTES: arrays_text(arrays, (int)i, *(const struct text *)value); break;
+        case COLUMN_I64: arrays_number(arrays, (int)i, *(const int64_t *)value); break;
+        case COLUMN_OPT:
+            if (*(const int64_t *)value == NO_NUMBER)
+                arrays_null(arrays, (int)i);
+            else
+                arrays_number(arrays, (int)i, *(const int64_t *)value);
+            break;
+        case COLUMN_FLAG: arrays_number(arrays, (int)i, *(const bool *)value); break;
+        }
+    }
+}
+
+static void
+write_rows(const struct writing *w, struct pipeline *p, const struct table_statements *s,
+           bool insert)
+{
+    arrays_begin(&p->arrays, s->kinds);
+    EACH_COMMAND(w, c)
+    for (size_t r = 0; r < c->row_count; r++)
+        if (c->rows[r].table == s->table && (c->rows[r].version == 0) == insert)
+            put_row(&p->arrays, s->table, c->rows[r].row);
+    const int32_t count = arrays_count(&p->arrays);
+    if (count) pipeline_arrays(p, insert ? s->insert : s->update, insert ? -1 : count, nothing);
+}
+
+/* --- keys ------------------------------------------------------------------------------------- */
+
+static void
+write_claims(const struct writing *w, struct pipeline *p)
+{
+    struct arrays *a = &p->arrays;
+    arrays_begin(a, KINDS_KEY_CLAIM);
+    EACH_COMMAND(w, c)
+    {
+        const struct msg_commit *m = &c->commit;
+        if (m->claim != 1) continue;
+        arrays_text(a, 0, m->merchant);
+        arrays_text(a, 1, m->key);
+        arrays_text(a, 2, m->request_hash);
+        arrays_text(a, 3, m->path);
+        arrays_text(a, 4, m->id);
+        arrays_text(a, 5, m->request);
+        if (m->has & HAS_commit_status)
+            arrays_number(a, 6, (int64_t)m->status);
+        else
+            arrays_null(a, 6);
+        arrays_text(a, 7, m->body);
+        arrays_number(a, 8, w->now_s);
+    }
+    if (arrays_count(a)) pipeline_arrays(p, STATEMENT_KEY_CLAIM, -1, nothing);
+}
+
+static void
+write_answers(const struct writing *w, struct pipeline *p)
+{
+    struct arrays *a = &p->arrays;
+    arrays_begin(a, KINDS_KEY_ANSWER);
+    EACH_COMMAND(w, c)
+    {
+        if (c->commit.claim != 2) continue;
+        arrays_text(a, 0, c->commit.merchant);
+        arrays_text(a, 1, c->commit.key);
+        arrays_number(a, 2, (int64_t)c->commit.status);
+        arrays_text(a, 3, c->commit.body);
+    }
+    const int32_t count = arrays_count(a);
+    if (count) pipeline_arrays(p, STATEMENT_KEY_ANSWER, count, nothing);
+}
+
+/* --- the outbox ------------------------------------------------------------------------------- */
+
+static void
+write_events(const struct writing *w, struct pipeline *p)
+{
+    struct arrays *a = &p->arrays;
+    int64_t sequence = w->event_head;
+    arrays_begin(a, KINDS_EVENT);
+    EACH_COMMAND(w, c)
+    for (size_t i = 0; i < c->event_count; i++) {
+        const struct msg_event_write *e = &c->events[i];
+        arrays_number(a, 0, ++sequence);
+        arrays_text(a, 1, e->id);
+        arrays_text(a, 2, c->commit.merchant);
+        arrays_text(a, 3, e->type);
+        arrays_text(a, 4, e->object);
+        arrays_text(a, 5, e->data);
+        arrays_text(a, 6, e->previous);
+        arrays_number(a, 7, (int64_t)e->created);
+        arrays_text(a, 8, e->api_version);
+        arrays_text(a, 9, c->commit.request);
+        arrays_text(a, 10, c->commit.key);
+    }
+    if (arrays_count(a)) pipeline_arrays(p, STATEMENT_EVENT, -1, nothing);
+    assert(sequence == w->event_head_after);
+}
+
+/* --- the books -------------------------------------------------------------------------------- */
+
+static void
+write_transactions(const struct writing *w, struct pipeline *p)
+{
+    struct arrays *a = &p->arrays;
+    int64_t id = w->transaction_head;
+    arrays_begin(a, KINDS_TRANSACTION);
+    EACH_COMMAND(w, c)
+    for (size_t i = 0; i < c->posting_count; i++) {
+        arrays_number(a, 0, ++id);
+        arrays_text(a, 1, c->commit.merchant);
+        arrays_text(a, 2, c->postings[i].kind);
+        arrays_text(a, 3, c->postings[i].source);
+        arrays_number(a, 4, w->now_s);
+    }
+    if (arrays_count(a)) pipeline_arrays(p, STATEMENT_TRANSACTION, -1, nothing);
+    assert(id == w->transaction_head_after);
+}
+
+static struct text
+owner_of(const struct command *c, const struct command_line *line)
+{
+    return line->of_merchant ? c->commit.merchant : TEXT("");
+}
+
+/* Returns how many lines there are. */
+static size_t
+write_entries(const struct writing *w, struct pipeline *p)
+{
+    struct arrays *a = &p->arrays;
+    int64_t id = w->transaction_head;
+    arrays_begin(a, KINDS_ENTRY);
+    EACH_COMMAND(w, c)
+    for (size_t i = 0; i < c->posting_count; i++) {
+        const struct command_posting *posting = &c->postings[i];
+        id++;
+        for (size_t l = 0; l < posting->line_count; l++) {
+            const struct command_line *line = &posting->lines[l];
+            arrays_number(a, 0, id);
+            arrays_number(a, 1, (int64_t)l + 1);
+            arrays_number(a, 2, line->account);
+            arrays_text(a, 3, owner_of(c, line));
+            arrays_text(a, 4, line->currency);
+            arrays_number(a, 5, line->amount);
+        }
+    }
+    const size_t count = (size_t)arrays_count(a);
+    if (count) pipeline_arrays(p, STATEMENT_ENTRY, -1, nothing);
+    return count;
+}
+
+/* What the lines of the batch come to per account. */
+struct sum {
+    struct text merchant, currency;
+    uint8_t account;
+    int64_t amount;
+};
+
+static int
+compare_sums(const void *a, const void *b)
+{
+    const struct sum *x = a, *y = b;
+    int order = text_compare(x->merchant, y->merchant);
+    if (!order) order = x->account - y->account;
+    return order ? order : text_compare(x->currency, y->currency);
+}
+
+static struct sum *
+sorted_lines(const struct writing *w, size_t count)
+{
+    struct sum *sums = malloc(count * sizeof *sums);
+    size_t at = 0;
+    assert(sums);
+    EACH_COMMAND(w, c)
+    for (size_t i = 0; i < c->posting_count; i++)
+        for (size_t l = 0; l < c->postings[i].line_count; l++) {
+            const struct command_line *line = &c->postings[i].lines[l];
+            sums[at++] =
+                (struct sum){owner_of(c, line), line->currency, line->account, line->amount};
+        }
+    assert(at == count);
+    qsort(sums, count, sizeof *sums, compare_sums);
+    return sums;
+}
+
+static void
+write_balances(const struct writing *w, size_t count, struct pipeline *p)
+{
+    struct arrays *a = &p->arrays;
+    if (count == 0) return;
+    struct sum *const sums = sorted_lines(w, count);
+    arrays_begin(a, KINDS_BALANCE);
+    for (size_t i = 0; i < count;) {
+        const struct sum *s = &sums[i];
+        int64_t amount = 0;
+        for (; i < count && compare_sums(s, &sums[i]) == 0; i++)
+            amount += sums[i].amount; /* writing_fits */
+        arrays_text(a, 0, s->merchant);
+        arrays_number(a, 1, s->account);
+        arrays_text(a, 2, s->currency);
+        arrays_number(a, 3, amount);
+    }
+    pipeline_arrays(p, STATEMENT_BALANCE, -1, nothing);
+    free(sums);
+}
+
+/* --- transactions ----------------------------------------------------------------------------- */
+
+static void
+begin(const struct writing *w, struct pipeline *p)
+{
+    const int64_t numbers[] = {w->epoch, w->number, w->event_head_after, w->transaction_head_after};
+    pipeline_begin(p);
+    pipeline_plain(p, STATEMENT_BEGIN, nothing);
+    pipeline_numbers(p, STATEMENT_FENCE, numbers, 4, nothing, false);
+}
+
+static void
+commit(struct pipeline *p)
+{
+    pipeline_plain(p, STATEMENT_COMMIT, (struct step_of){.step = STEP_COMMIT});
+    pipeline_end(p);
+}
+
+void
+writing_commands(const struct writing *w, struct pipeline *p)
+{
+    begin(w, p);
+    for (size_t i = 0; i < table_count; i++)
+        for (int insert = 1; insert >= 0; insert--)
+            write_rows(w, p, table_statements(i), insert);
+    write_claims(w, p);
+    write_answers(w, p);
+    write_events(w, p);
+    write_transactions(w, p);
+    write_balances(w, write_entries(w, p), p);
+    commit(p);
+}
+
+void
+writing_take(const struct writing *w, const struct take *take, struct pipeline *p)
+{
+    struct arrays *a = &p->arrays;
+    begin(w, p);
+    arrays_begin(a, KINDS_SLOTS_TAKE);
+    for (uint16_t i = 0; i < SLOT_COUNT; i++) {
+        if (!slot_in(take->slots, i)) continue;
+        arrays_number(a, 0, i);
+        arrays_number(a, 1, take->epoch);
+        arrays_text(a, 2, text_of(take->owner));
+        arrays_number(a, 3, take->incarnation);
+    }
+    if (arrays_count(a)) pipeline_arrays(p, STATEMENT_SLOTS_TAKE, -1, nothing);
+    commit(p);
+}
