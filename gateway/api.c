@@ -253,17 +253,20 @@ look_up_key(struct call *c, const uint8_t hash[static API_KEY_HASH_BYTES])
 static struct text
 key_of_form(struct call *c)
 {
-    const size_t cap = 2 * (size_t)c->head->length + 1024;
+    const size_t size = (size_t)c->head->length, cap = form_block_size(c->x->body, size);
+    if (c->route->method != HTTP_POST) return NO_TEXT;
     uint8_t *block = arena_take(c->arena, cap);
     struct params params;
     char culprit[129];
-    if (c->route->method != HTTP_POST ||
-        form_parse(c->x->body, (size_t)c->head->length, block, cap, &params, culprit) != FORM_OK)
-        return NO_TEXT;
-    const struct text key = params_find(params, "key");
-    if (!text_starts(key, "pk_") || key.size > API_KEY_SIZE_MAX) return NO_TEXT;
-    c->has_key_in_form = true;
-    return arena_format(c->arena, "Bearer %.*s", (int)key.size, key.at);
+    struct text authorization = NO_TEXT;
+    if (form_parse(c->x->body, size, block, cap, &params, culprit) == FORM_OK) {
+        const struct text key = params_find(params, "key");
+        if (text_starts(key, "pk_") && key.size <= API_KEY_SIZE_MAX)
+            authorization = arena_format(c->arena, "Bearer %.*s", (int)key.size, key.at);
+    }
+    sodium_memzero(block, cap); /* there may be a card in it */
+    c->has_key_in_form = authorization.at;
+    return authorization;
 }
 
 static bool
@@ -405,8 +408,7 @@ read_params(struct call *c)
         memcpy(both + query.size + 1, c->x->body, body);
         form = (struct text){both, size};
     }
-    const size_t cap =
-        2 * form.size + 16384; /* names and values, both as sent and as they will be */
+    const size_t cap = form_block_size(form.at, form.size);
     uint8_t *block = arena_take(c->arena, cap);
     char culprit[129];
     const enum form_verdict verdict =

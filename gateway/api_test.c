@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -279,11 +279,12 @@ Test(api, what_is_under_way_is_answered_before_the_process_ends)
 static pid_t
 start_redis(void)
 {
-    char path[256], dir[256];
+    char path[300], dir[256];
     snprintf(dir, sizeof dir, "%s/run", stage_home());
     snprintf(path, sizeof path, "%s/redis.sock", dir);
     const pid_t redis = fork();
     if (redis == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (!freopen("/dev/null", "w", stdout)) _exit(126);
         execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", path, "--save", "", "--dir", dir, NULL);
         _exit(127);

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -216,6 +217,7 @@ start_gateway(void)
     gateway = fork();
     assert(gateway >= 0);
     if (gateway == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves nothing behind */
         execl(FLORIN_GATEWAY, FLORIN_GATEWAY, "--home", home, "--name", "gateway-1", NULL);
         _exit(127);
     }

@@ -52,7 +52,7 @@ one_sentence() {
 nothing_runs() {
     local file command found=''
     for file in /proc/[0-9]*/cmdline; do
-        command=$(tr '\0' ' ' <"$file") 2>/dev/null || continue
+        command=$({ tr '\0' ' ' <"$file"; } 2>/dev/null) || continue
         [[ $command == *"$1"* && $file != /proc/$$/* ]] && found+="${file%/cmdline} $command"$'\n'
     done
     [[ -z $found ]] || { printf '%s' "$found"; return 1; }

@@ -13,19 +13,19 @@
 struct pair {
     struct text name, raw_value;
     uint32_t hash;                   /* of a name with `[]`, to find its like */
-    uint32_t open_index;             /* the number that its last `[]` stands for */
-    uint8_t depth;                   /* how many segments */
-    uint16_t start[PARAM_DEPTH_MAX]; /* segments: where they are in the name */
-    uint16_t size[PARAM_DEPTH_MAX];
     uint32_t index[PARAM_DEPTH_MAX]; /* numbers of arrays, as sent, then closed up */
-    bool numbered[PARAM_DEPTH_MAX];
+    uint16_t start[PARAM_DEPTH_MAX]; /* segments: where they are in the name */
+    uint16_t numbered;               /* a bit per segment */
+    uint8_t depth;                   /* how many segments */
 };
 
+/* All of it in the caller's block, because a thread's stack may be small: pairs stand at its end,
+ * in no larger number than the form can have, and names grow down before them. */
 struct work {
-    struct pair pairs[PARAMS_COUNT_MAX];
-    uint16_t order[PARAMS_COUNT_MAX];
-    size_t count;
-    uint8_t *block, *names; /* names grow down from the end of the block */
+    struct pair *pairs;
+    uint16_t *order; /* indices of pairs */
+    size_t count, count_max;
+    uint8_t *block, *names;
     char *culprit;
 };
 
@@ -67,10 +67,19 @@ blame(char *culprit, struct text name, enum form_verdict verdict)
     return verdict;
 }
 
+static bool
+is_numbered(const struct pair *p, size_t depth)
+{
+    return p->numbered >> depth & 1;
+}
+
 static struct text
 segment(const struct pair *p, size_t depth)
 {
-    return (struct text){p->name.at + p->start[depth], p->size[depth]};
+    const size_t end = depth == 0              ? (p->depth == 1 ? p->name.size : p->start[1] - 1u)
+                       : depth + 1 == p->depth ? p->name.size - 1
+                                               : p->start[depth + 1] - 2u;
+    return (struct text){p->name.at + p->start[depth], end - p->start[depth]};
 }
 
 /* A hash whose keys the client chooses is never an array, though its keys may be numbers. */
@@ -102,7 +111,6 @@ split(struct pair *p)
         i++;
     if (i == 0) return FORM_BAD_NAME;
     p->start[0] = 0;
-    p->size[0] = (uint16_t)i;
     p->depth = 1;
     while (i < name.size) {
         if (name.at[i] != '[') return FORM_BAD_NAME;
@@ -112,7 +120,6 @@ split(struct pair *p)
         if (i == name.size || name.at[i] != ']') return FORM_BAD_NAME;
         if (p->depth == PARAM_DEPTH_MAX) return FORM_TOO_DEEP;
         p->start[p->depth] = (uint16_t)start;
-        p->size[p->depth] = (uint16_t)(i - start);
         p->depth++;
         i++;
     }
@@ -127,11 +134,13 @@ number(struct work *w, struct pair *p)
     size_t last_open = 0;
     for (size_t d = 1; d < p->depth; d++) {
         if (keys_are_free(p, d)) {
-            if (p->size[d] == 0) return FORM_BAD_NAME;
+            if (segment(p, d).size == 0) return FORM_BAD_NAME;
             continue;
         }
-        p->numbered[d] = p->size[d] == 0 || read_index(segment(p, d), &p->index[d]);
-        if (p->size[d] != 0) continue;
+        const bool is_open = segment(p, d).size == 0;
+        if (!is_open && !read_index(segment(p, d), &p->index[d])) continue;
+        p->numbered = (uint16_t)(p->numbered | 1u << d);
+        if (!is_open) continue;
         p->index[d] = INDEX_OPEN;
         last_open = d;
     }
@@ -148,13 +157,13 @@ number(struct work *w, struct pair *p)
 static enum form_verdict
 take(struct work *w, struct text raw)
 {
-    struct pair *p = &w->pairs[w->count];
     const char *equals = memchr(raw.at, '=', raw.size);
     const size_t name_size = equals ? (size_t)(equals - raw.at) : raw.size;
     const struct text raw_name = {raw.at, name_size};
     size_t size;
 
-    if (w->count == PARAMS_COUNT_MAX) return blame(w->culprit, NO_TEXT, FORM_TOO_MANY);
+    if (w->count == w->count_max) return blame(w->culprit, NO_TEXT, FORM_TOO_MANY);
+    struct pair *p = &w->pairs[w->count];
     memset(p, 0, sizeof *p);
     if (name_size > 3 * PARAM_NAME_MAX) return blame(w->culprit, raw_name, FORM_TOO_LONG);
     if ((size_t)(w->names - w->block) < name_size) return FORM_TOO_LONG;
@@ -180,10 +189,10 @@ compare(const struct pair *a, const struct pair *b)
 {
     for (size_t d = 0; d < a->depth && d < b->depth; d++) {
         int order;
-        if (a->numbered[d] && b->numbered[d])
+        if (is_numbered(a, d) && is_numbered(b, d))
             order = (a->index[d] > b->index[d]) - (a->index[d] < b->index[d]);
-        else if (a->numbered[d] != b->numbered[d])
-            order = a->numbered[d] ? -1 : 1;
+        else if (is_numbered(a, d) != is_numbered(b, d))
+            order = is_numbered(a, d) ? -1 : 1;
         else
             order = text_compare(segment(a, d), segment(b, d));
         if (order) return order;
@@ -195,11 +204,11 @@ compare(const struct pair *a, const struct pair *b)
 static size_t
 write_name(const struct pair *p, char *out)
 {
-    size_t n = p->size[0];
+    size_t n = segment(p, 0).size;
     memcpy(out, p->name.at, n);
     for (size_t d = 1; d < p->depth; d++) {
         out[n++] = '[';
-        if (p->numbered[d]) {
+        if (is_numbered(p, d)) {
             char digits[10];
             size_t count = 0;
             uint32_t rest = p->index[d];
@@ -209,8 +218,8 @@ write_name(const struct pair *p, char *out)
             while (count)
                 out[n++] = digits[--count];
         } else {
-            memcpy(out + n, p->name.at + p->start[d], p->size[d]);
-            n += p->size[d];
+            memcpy(out + n, segment(p, d).at, segment(p, d).size);
+            n += segment(p, d).size;
         }
         out[n++] = ']';
     }
@@ -265,19 +274,19 @@ settle(struct work *w)
         size_t d = 0; /* the first segment that differs from the one before */
         memcpy(sent, p->index, sizeof sent);
         for (; before && d < p->depth && d < before->depth; d++) {
-            if (p->numbered[d] != before->numbered[d]) break;
-            if (p->numbered[d] ? sent[d] != sent_before[d]
-                               : !text_equal(segment(p, d), segment(before, d)))
+            if (is_numbered(p, d) != is_numbered(before, d)) break;
+            if (is_numbered(p, d) ? sent[d] != sent_before[d]
+                                  : !text_equal(segment(p, d), segment(before, d)))
                 break;
             p->index[d] = before->index[d];
         }
         if (before && d == before->depth && d == p->depth)
             return blame(w->culprit, p->name, FORM_GIVEN_TWICE);
         if (before && d == before->depth) return blame(w->culprit, p->name, FORM_SCALAR_AND_HASH);
-        if (before && d > 0 && p->numbered[d] != before->numbered[d])
+        if (before && d > 0 && is_numbered(p, d) != is_numbered(before, d))
             return blame(w->culprit, p->name, FORM_SCALAR_AND_HASH);
-        if (p->numbered[d])
-            p->index[d] = before && d > 0 && before->numbered[d] ? before->index[d] + 1 : 0;
+        if (is_numbered(p, d))
+            p->index[d] = before && d > 0 && is_numbered(before, d) ? before->index[d] + 1 : 0;
         for (size_t deeper = d + 1; deeper < p->depth; deeper++)
             p->index[deeper] = 0;
         memcpy(sent_before, sent, sizeof sent);
@@ -286,17 +295,52 @@ settle(struct work *w)
     return FORM_OK;
 }
 
+/* No more than the form can have: as many as there are ampersands, and one. */
+static size_t
+pairs_max(struct text form)
+{
+    size_t count = 1;
+    for (size_t i = 0; i < form.size && count < PARAMS_COUNT_MAX; i++)
+        count += form.at[i] == '&';
+    return count;
+}
+
+size_t
+form_block_size(const char *at, size_t size)
+{
+    const size_t pairs = pairs_max((struct text){at, size});
+    const size_t head =
+        6 + 2 + 10 * PARAM_DEPTH_MAX; /* of a parameter, and what its name grows by */
+    return 2 * size + pairs * (sizeof(struct pair) + sizeof(uint16_t) + head) + sizeof(struct pair);
+}
+
+/* False when the block is too small for the work. */
+static bool
+lay_out(struct work *w, struct text form, uint8_t *block, size_t cap)
+{
+    const size_t count = pairs_max(form);
+    const size_t need = count * (sizeof *w->pairs + sizeof *w->order) + _Alignof(struct pair);
+    if (cap < need) return false;
+    uintptr_t at = (uintptr_t)(block + cap - need);
+    at += -at % _Alignof(struct pair);
+    w->pairs = (struct pair *)at;
+    w->order = (uint16_t *)(w->pairs + count);
+    w->count = 0;
+    w->count_max = count;
+    w->block = block;
+    w->names = (uint8_t *)w->pairs;
+    return true;
+}
+
 enum form_verdict
 form_parse(const char *at, size_t size, uint8_t *block, size_t cap, struct params *params,
            char culprit[static CULPRIT_SIZE + 1])
 {
-    struct work w; /* 140 kB: cleared pair by pair, as they are taken */
-    w.count = 0;
-    w.block = block;
-    w.names = block + cap;
-    w.culprit = culprit;
+    struct work w;
     culprit[0] = '\0';
     *params = (struct params){block, 0};
+    if (!lay_out(&w, (struct text){at, size}, block, cap)) return FORM_TOO_LONG;
+    w.culprit = culprit;
 
     for (size_t from = 0; from < size;) {
         const char *end = memchr(at + from, '&', size - from);

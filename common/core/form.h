@@ -21,7 +21,11 @@ enum form_verdict {
     FORM_OK,
 };
 
-/* Parses `size` bytes of a body or a query string into `block` (at most `cap` bytes). On any
+/* How many bytes a block must have so that this form is not too long for it. */
+size_t form_block_size(const char *at, size_t size);
+
+/* Parses `size` bytes of a body or a query string into `block` (at most `cap` bytes, where it
+ * also does its work: see form_block_size). On any
  * verdict but FORM_OK, `culprit` holds the name at fault (cut to 128 bytes), or is empty. */
 MUST_USE enum form_verdict form_parse(const char *at, size_t size, uint8_t *block, size_t cap,
                                       struct params *params, char culprit[static 129]);

@@ -94,6 +94,16 @@ test('an empty key and one that is too long are refused', async () => {
     assert.equal(longest.status, 200);
 });
 
+// One UUID in some thousands has such digits; the library makes one for each request.
+test('a UUID that happens to hold the digits of a card number is a good key', async () => {
+    for (const uuid of ['7d356997-6561-4063-96bc-36720891d143', '2b673667-3641-4030-94db-edda7f053eea',
+        'eec3701b-a1ba-4118-8616-07834047c726', 'b507d914-6a97-4233-8671-18034555fd60']) {
+        const idempotencyKey = `stripe-node-retry-${uuid}`;
+        const customer = await stripe.customers.create({name: uuid}, {idempotencyKey});
+        assert.equal(customer.name, uuid);
+    }
+});
+
 test('a hundred at once with one key are one charge', async () => {
     const idempotencyKey = randomUUID();
     const patient = client(secretKey, {maxNetworkRetries: 10, timeout: 20000});

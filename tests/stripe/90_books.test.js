@@ -45,3 +45,9 @@ test('florin audit finds nothing', async () => {
     });
     assert.ok(stdout.trim().split('\n').length > 3);
 });
+
+test('no process has died on the way', async () => {
+    const {stdout} = await promisify(execFile)(path.join(checkout, 'florin'), ['status', '--json']);
+    const died = JSON.parse(stdout).filter((process) => process.restarts > 0);
+    assert.deepEqual(died.map((process) => process.name), []);
+});
