@@ -34,6 +34,15 @@ struct answer_error {
 
 /* Fills exchange->answer. */
 void answer_write(struct http_exchange *exchange, const struct answer *answer);
+/* A page for a person's browser, which may run nothing and load nothing but what is in it. */
+struct answer_page {
+    int status;
+    struct text html;     /* NO_TEXT: nothing to be seen, the browser is sent on */
+    struct text location; /* NO_TEXT: it stays */
+    struct text policy;   /* Content-Security-Policy */
+    struct text request;
+};
+void answer_write_page(struct http_exchange *exchange, const struct answer_page *page);
 /* The error's JSON, in the arena, its keys in alphabetic order. */
 struct text answer_error_json(struct arena *arena, const struct answer_error *error);
 

@@ -4,6 +4,8 @@
 #include "api_key.h"
 #include "card_spotting.h"
 #include "cards.h"
+#include "challenge_page.h"
+#include "challenge_page.h"
 #include "clock.h"
 #include "files.h"
 #include "form.h"
@@ -69,7 +71,15 @@ say(struct call *c, const struct answer *answer)
     whole.request = c->request;
     whole.version = c->version;
     whole.key = c->key_sent;
-    answer_write(c->x, &whole);
+    if (c->route && c->route->access == ACCESS_PAGE) {
+        const struct challenge_asked asked = {.challenge = c->object,
+                                              .merchant = c->merchant,
+                                              .secret = params_find(c->params, "secret"),
+                                              .answered = c->route->method == HTTP_POST};
+        challenge_page_write(c->x, &asked, &whole);
+    } else {
+        answer_write(c->x, &whole);
+    }
     const int64_t took_ms = clock_mono_ms() - c->x->began_ms;
     log_event(answer->status >= 500 ? LOG_WARNING : LOG_DEBUG,
               answer->status >= 500 ? "request.failed" : "request.answered",
@@ -625,7 +635,8 @@ pack_request(struct call *c, struct mux_call *ask)
     struct msg_api_request message = {
         .has = HAS_api_request_merchant | HAS_api_request_request | HAS_api_request_route |
                HAS_api_request_params | HAS_api_request_request_hash | HAS_api_request_path |
-               HAS_api_request_publishable | HAS_api_request_livemode | HAS_api_request_api_version,
+               HAS_api_request_publishable | HAS_api_request_livemode |
+               (c->version.at ? HAS_api_request_api_version : 0u),
         .merchant = c->merchant,
         .request = c->request,
         .route = text_of(c->route->name),
@@ -725,6 +736,23 @@ tell_health(struct call *c)
     say(c, &answer);
 }
 
+/* A page in a payer's browser has no key: the secret that is among its parameters is held against
+ * the challenge's by the worker. The merchant that it names is where the challenge is looked for. */
+static void
+ask_for_page(struct call *c)
+{
+    if (!check_content_type(c) || !read_params(c) || !check_params(c)) return;
+    const struct text merchant = params_find(c->params, "merchant");
+    if (!id_is(merchant, "acct_")) {
+        refuse(c, REFUSAL_NO_SUCH_URL, NO_TEXT, NO_TEXT);
+        return;
+    }
+    c->merchant = merchant;
+    c->version = NO_TEXT; /* the account's own */
+    hash_request(c);
+    ask_worker(c);
+}
+
 /* --- the whole
  * ---------------------------------------------------------------------------------------- */
 
@@ -750,9 +778,12 @@ api_handle(void *state, struct http_exchange *x)
         tell_health(&c);
         return;
     }
-    if (find_route(&c) && authenticate(&c) && read_headers_of_the_api(&c) &&
-        check_content_type(&c) && read_params(&c) && check_params(&c) && read_idempotency_key(&c) &&
-        resolve_card(&c)) {
+    if (!find_route(&c)) return;
+    if (c.route->access == ACCESS_PAGE) {
+        ask_for_page(&c);
+    } else if (authenticate(&c) && read_headers_of_the_api(&c) && check_content_type(&c) &&
+               read_params(&c) && check_params(&c) && read_idempotency_key(&c) &&
+               resolve_card(&c)) {
         hash_request(&c);
         ask_worker(&c);
     }

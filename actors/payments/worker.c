@@ -423,6 +423,24 @@ make_ready(void *state, void *owner)
     job_make_ready(owner);
 }
 
+/* As set, else what the gateway listens at; a gateway that listens everywhere is here too. */
+static void
+find_public_url(struct worker *worker)
+{
+    const struct settings *const settings = &worker->settings;
+    const bool everywhere =
+        strcmp(settings->listen, "0.0.0.0") == 0 || strcmp(settings->listen, "::") == 0;
+    const bool v6 = strchr(settings->listen, ':') && !everywhere;
+    if (*settings->public_url)
+        snprintf(worker->public_url, sizeof worker->public_url, "%s", settings->public_url);
+    else
+        snprintf(worker->public_url, sizeof worker->public_url, "http://%s%s%s:%lld",
+                 v6 ? "[" : "", everywhere ? "localhost" : settings->listen, v6 ? "]" : "",
+                 (long long)settings->port);
+    const size_t size = strlen(worker->public_url);
+    if (size && worker->public_url[size - 1] == '/') worker->public_url[size - 1] = '\0';
+}
+
 struct worker *
 worker_new(struct loop *loop, const struct settings *settings, const char *home)
 {
@@ -430,6 +448,7 @@ worker_new(struct loop *loop, const struct settings *settings, const char *home)
     if (!worker) abort();
     worker->loop = loop;
     worker->settings = *settings;
+    find_public_url(worker);
     worker->leader = -1;
     worker->scratch = arena_new(SCRATCH_BYTES);
     worker->store = store_new(home);
@@ -478,4 +497,16 @@ int64_t
 worker_settlement_delay_s(const struct worker *worker)
 {
     return worker->settings.settlement_delay_s;
+}
+
+const char *
+worker_public_url(const struct worker *worker)
+{
+    return worker->public_url;
+}
+
+int64_t
+worker_challenge_expiry_s(const struct worker *worker)
+{
+    return worker->settings.challenge_expiry_s;
 }

@@ -101,6 +101,7 @@ struct ledger {
 struct worker {
     struct loop *loop;
     struct settings settings;
+    char public_url[320];
     struct link *broker, *network;
     struct ledger ledgers[LEDGERS];
     int leader; /* index into ledgers, -1: none */

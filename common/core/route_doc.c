@@ -74,7 +74,9 @@ main(void)
     for (size_t i = 0; i < ROUTE_COUNT; i++)
         printf("| [%s %s](#%s) | %s | %s |\n", methods[routes[i].method], routes[i].path,
                routes[i].name, routes[i].doc,
-               routes[i].access == ACCESS_PUBLISHABLE ? "publishable keys too" : "");
+               routes[i].access == ACCESS_PUBLISHABLE ? "publishable keys too"
+               : routes[i].access == ACCESS_PAGE      ? "a page, without a key"
+                                                      : "");
     for (size_t i = 0; i < ROUTE_COUNT; i++) {
         const struct route *route = &routes[i];
         printf("\n## %s\n\n`%s %s` answers with a `%s`. %s\n\n", route->name,
