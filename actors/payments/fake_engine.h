@@ -276,6 +276,20 @@ worker_settlement_delay_s(const struct worker *worker)
     return worker->settlement_delay_s;
 }
 
+struct text
+worker_public_url(const struct worker *worker)
+{
+    (void)worker;
+    return TEXT("http://127.0.0.1:8420");
+}
+
+int64_t
+worker_checkout_expires_s_min(const struct worker *worker)
+{
+    (void)worker;
+    return 1800;
+}
+
 void *
 call_new_row(struct call *call, enum row_table table)
 {

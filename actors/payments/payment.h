@@ -57,6 +57,11 @@ void payment_confirm(struct call *call, struct row_payment_intent *pi, bool stor
 void payment_capture(struct call *call, struct row_payment_intent *pi, struct row_charge *charge,
                      int64_t amount, const char *param);
 
+/* --- customers (customers.c) ----------------------------------------------------------------- */
+
+/* A new one, with what every customer has. */
+struct row_customer *customer_new(struct call *call);
+
 /* --- attempts -------------------------------------------------------------------------------- */
 
 /* A new attempt for this call: everything but the operation's own fields is filled in. `notes` is

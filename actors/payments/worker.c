@@ -251,6 +251,7 @@ broker_said(void *state, struct link *from, const struct packet *packet)
         switch (packet->number) {
         case MSG_api_request: call_asked(worker, from, packet); break;
         case MSG_key_find: key_asked(worker, from, packet); break;
+        case MSG_page_find: page_asked(worker, from, packet); break;
         case MSG_merchant_create: merchant_asked(worker, from, packet); break;
         case MSG_health: health_asked(worker, from, packet); break;
         default: break; /* the loop has counted what is not for us */
@@ -382,6 +383,7 @@ sweep(struct worker *worker)
         slots[i] = (uint8_t)(worker->slots.held[i] & ~worker->slots.releasing[i]);
     if (!attempts_recover(worker, slots))
         log_event(LOG_WARNING, "sweep.failed", "reason=\"Postgres did not answer\"");
+    checkouts_expire(worker, slots);
 }
 
 static void
@@ -422,6 +424,22 @@ make_ready(void *state, void *owner)
     job_make_ready(owner);
 }
 
+static void
+set_public_url(struct worker *worker)
+{
+    const struct settings *const settings = &worker->settings;
+    char *const url = worker->public_url;
+    if (settings->public_url[0]) {
+        snprintf(url, sizeof worker->public_url, "%s", settings->public_url);
+    } else { /* a browser cannot go to "all addresses" */
+        const bool all = strcmp(settings->listen, "0.0.0.0") == 0;
+        snprintf(url, sizeof worker->public_url, "http://%s:%lld",
+                 all ? "127.0.0.1" : settings->listen, (long long)settings->port);
+    }
+    for (size_t size = strlen(url); size && url[size - 1] == '/'; size--)
+        url[size - 1] = '\0';
+}
+
 struct worker *
 worker_new(struct loop *loop, const struct settings *settings, const char *home)
 {
@@ -429,6 +447,7 @@ worker_new(struct loop *loop, const struct settings *settings, const char *home)
     if (!worker) abort();
     worker->loop = loop;
     worker->settings = *settings;
+    set_public_url(worker);
     worker->leader = -1;
     worker->scratch = arena_new(SCRATCH_BYTES);
     worker->store = store_new(home);
@@ -477,4 +496,16 @@ int64_t
 worker_settlement_delay_s(const struct worker *worker)
 {
     return worker->settings.settlement_delay_s;
+}
+
+struct text
+worker_public_url(const struct worker *worker)
+{
+    return text_of(worker->public_url);
+}
+
+int64_t
+worker_checkout_expires_s_min(const struct worker *worker)
+{
+    return worker->settings.checkout_expires_s_min;
 }

@@ -26,6 +26,7 @@
 #define STALE_MAX 5
 #define MERCHANT_SIZE_MAX 63
 #define KEY_SIZE_MAX 255
+#define PUBLIC_URL_SIZE_MAX 255
 #define LEDGERS 2
 #define BEAT_MS 250
 #define LINK_DEAD_MS 1500
@@ -101,6 +102,7 @@ struct ledger {
 struct worker {
     struct loop *loop;
     struct settings settings;
+    char public_url[PUBLIC_URL_SIZE_MAX + 1];
     struct link *broker, *network;
     struct ledger ledgers[LEDGERS];
     int leader; /* index into ledgers, -1: none */
@@ -187,6 +189,9 @@ bool network_is_there(const struct worker *worker);
  */
 MUST_USE bool attempts_recover(struct worker *worker, const uint8_t slots[static SLOT_BYTES]);
 
+/* checkout_due.c. A job for each session of these slots whose time has come. */
+void checkouts_expire(struct worker *worker, const uint8_t slots[static SLOT_BYTES]);
+
 /* What a commit's verdict means for its job: a table (commits.c). */
 enum after {
     AFTER_NOTHING, /* no verdict of ours: dropped */
@@ -211,5 +216,6 @@ int64_t recovery_pause_ms(unsigned tries);
 
 /* keys.c: what the broker sends that is not a call. */
 void key_asked(struct worker *worker, struct link *from, const struct packet *packet);
+void page_asked(struct worker *worker, struct link *from, const struct packet *packet);
 void merchant_asked(struct worker *worker, struct link *from, const struct packet *packet);
 void health_asked(struct worker *worker, struct link *from, const struct packet *packet);

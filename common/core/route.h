@@ -12,8 +12,9 @@
 
 enum http_method { HTTP_GET, HTTP_POST, HTTP_DELETE };
 
-/* Who may call: SECRET keys only, or PUBLISHABLE ones too (with the object's client_secret). */
-enum route_access { ACCESS_SECRET, ACCESS_PUBLISHABLE };
+/* Who may call: SECRET keys only, or PUBLISHABLE ones too (with the object's client_secret), or the
+ * PAGE of the object in the path, without any key: to know its id is to be let in. */
+enum route_access { ACCESS_SECRET, ACCESS_PUBLISHABLE, ACCESS_PAGE };
 
 enum param_kind {
     PARAM_STRING,    /* low..high characters */
@@ -37,7 +38,7 @@ enum param_need { PARAM_MAY, PARAM_MUST, PARAM_CLEARS /* may be empty: unsets */
 
 struct param_rule {
     enum param_kind kind;
-    const char *name; /* as sent: `card[number]` */
+    const char *name; /* as sent: `card[number]`; `items[][price]` is a field of each element */
     enum param_need need;
     int64_t low, high;
     const char *values, *doc;
