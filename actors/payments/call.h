@@ -128,8 +128,8 @@ void call_begin_attempt(struct call *call, struct row_attempt *attempt,
 
 /* Seconds until a payment's funds are available (settings.def). */
 int64_t worker_settlement_delay_s(const struct worker *worker);
-/* What payers' browsers reach the gateway by: http://127.0.0.1:8420, without a slash at the end. */
-struct text worker_public_url(const struct worker *worker);
+/* Where payers' browsers find the gateway, without a slash at its end. */
+const char *worker_public_url(const struct worker *worker);
 int64_t worker_checkout_expires_s_min(const struct worker *worker);
 
 /* --- written by the resources, called by the engine ----------------------------------------------

@@ -276,11 +276,11 @@ worker_settlement_delay_s(const struct worker *worker)
     return worker->settlement_delay_s;
 }
 
-struct text
+const char *
 worker_public_url(const struct worker *worker)
 {
     (void)worker;
-    return TEXT("http://127.0.0.1:8420");
+    return "http://127.0.0.1:8420";
 }
 
 int64_t

@@ -95,9 +95,9 @@ render_checkout_session(struct render *r, const void *row, struct text expand)
     json_string(w, "ui_mode", "hosted_page");
     json_key(w, "url");
     if (open) {
-        const struct text base = worker_public_url(r->call->worker);
-        json_value_text(w, arena_format(r->call->arena, "%.*s/pay/%.*s", (int)base.size, base.at,
-                                        (int)session->id.size, session->id.at));
+        json_value_text(w, arena_format(r->call->arena, "%s/pay/%.*s",
+                                        worker_public_url(r->call->worker), (int)session->id.size,
+                                        session->id.at));
     } else {
         json_value_null(w);
     }

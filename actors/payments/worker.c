@@ -498,10 +498,10 @@ worker_settlement_delay_s(const struct worker *worker)
     return worker->settings.settlement_delay_s;
 }
 
-struct text
+const char *
 worker_public_url(const struct worker *worker)
 {
-    return text_of(worker->public_url);
+    return worker->public_url;
 }
 
 int64_t
