@@ -162,6 +162,7 @@ CREATE TABLE IF NOT EXISTS payment_intent (
     "payment_method_options" text COMPRESSION lz4 COLLATE "C",
     "shipping" text COMPRESSION lz4 COLLATE "C",
     "metadata" text COMPRESSION lz4 COLLATE "C",
+    "checkout_session" text COLLATE "C",
     PRIMARY KEY (merchant, id),
     CHECK (amount > 0),
     CHECK (amount_capturable >= 0 AND amount_received >= 0),
@@ -190,6 +191,7 @@ COMMENT ON COLUMN payment_intent."payment_method_types" IS 'array';
 COMMENT ON COLUMN payment_intent."payment_method_options" IS 'object';
 COMMENT ON COLUMN payment_intent."shipping" IS 'object';
 COMMENT ON COLUMN payment_intent."metadata" IS 'object of strings';
+COMMENT ON COLUMN payment_intent."checkout_session" IS 'the checkout session that it is the payment of, if any';
 
 -- One try to take the money of a payment.
 CREATE TABLE IF NOT EXISTS charge (
@@ -394,3 +396,67 @@ COMMENT ON COLUMN attempt."request" IS 'Request-Id';
 COMMENT ON COLUMN attempt."api_version" IS 'shape of the answer';
 COMMENT ON COLUMN attempt."expand" IS 'paths to expand in the answer, a space between them';
 COMMENT ON COLUMN attempt."params" IS 'what else the finishing needs';
+
+-- A page where somebody pays, or leaves a card for later.
+CREATE TABLE IF NOT EXISTS checkout_session (
+    "id" text COLLATE "C" NOT NULL,
+    "merchant" text COLLATE "C" NOT NULL,
+    "version" bigint NOT NULL,
+    "created" bigint NOT NULL,
+    "slot" bigint NOT NULL,
+    "status" text COLLATE "C",
+    "mode" text COLLATE "C",
+    "payment_status" text COLLATE "C",
+    "currency" text COLLATE "C",
+    "amount_total" bigint,
+    "success_url" text COLLATE "C",
+    "cancel_url" text COLLATE "C",
+    "client_reference_id" text COLLATE "C",
+    "customer" text COLLATE "C",
+    "customer_email" text COLLATE "C",
+    "customer_creation" text COLLATE "C",
+    "email" text COLLATE "C",
+    "customer_details" text COMPRESSION lz4 COLLATE "C",
+    "payment_intent" text COLLATE "C",
+    "setup_intent" text COLLATE "C",
+    "expires_at" bigint NOT NULL,
+    "line_items" text COMPRESSION lz4 COLLATE "C",
+    "intent_data" text COMPRESSION lz4 COLLATE "C",
+    "payment_method_types" text COMPRESSION lz4 COLLATE "C",
+    "three_d_secure" text COLLATE "C",
+    "submit_type" text COLLATE "C",
+    "locale" text COLLATE "C",
+    "billing_address_collection" text COLLATE "C",
+    "phone" boolean NOT NULL,
+    "metadata" text COMPRESSION lz4 COLLATE "C",
+    PRIMARY KEY (merchant, id),
+    CHECK (amount_total IS NULL OR amount_total > 0)
+) WITH (fillfactor = 80);
+CREATE UNIQUE INDEX IF NOT EXISTS checkout_session_id ON checkout_session (id);
+CREATE INDEX IF NOT EXISTS checkout_session_due ON checkout_session (expires_at) WHERE status = 'open';
+CREATE INDEX IF NOT EXISTS checkout_session_payment_intent ON checkout_session (merchant, payment_intent) WHERE payment_intent IS NOT NULL;
+CREATE INDEX IF NOT EXISTS checkout_session_customer ON checkout_session (merchant, customer, id) WHERE customer IS NOT NULL;
+COMMENT ON TABLE checkout_session IS 'A page where somebody pays, or leaves a card for later.';
+COMMENT ON COLUMN checkout_session."id" IS 'cs_test_…; whoever knows it may see the page and pay';
+COMMENT ON COLUMN checkout_session."merchant" IS 'whose';
+COMMENT ON COLUMN checkout_session."created" IS 'Unix seconds';
+COMMENT ON COLUMN checkout_session."slot" IS 'of the merchant: its owner lets it expire';
+COMMENT ON COLUMN checkout_session."status" IS 'open, complete or expired';
+COMMENT ON COLUMN checkout_session."mode" IS 'payment or setup';
+COMMENT ON COLUMN checkout_session."payment_status" IS 'unpaid, paid or no_payment_required';
+COMMENT ON COLUMN checkout_session."amount_total" IS 'minor units; absent in mode setup';
+COMMENT ON COLUMN checkout_session."success_url" IS 'as given, {CHECKOUT_SESSION_ID} and all';
+COMMENT ON COLUMN checkout_session."customer_email" IS 'as the merchant gave it';
+COMMENT ON COLUMN checkout_session."customer_creation" IS 'always or if_required';
+COMMENT ON COLUMN checkout_session."email" IS 'customer_details.email';
+COMMENT ON COLUMN checkout_session."customer_details" IS 'object: address, email, name, phone';
+COMMENT ON COLUMN checkout_session."payment_intent" IS 'made when somebody first pays';
+COMMENT ON COLUMN checkout_session."setup_intent" IS 'likewise, in mode setup';
+COMMENT ON COLUMN checkout_session."expires_at" IS 'Unix seconds';
+COMMENT ON COLUMN checkout_session."line_items" IS 'array of objects, see checkout_items.c';
+COMMENT ON COLUMN checkout_session."intent_data" IS 'object: payment_intent_data or setup_intent_data';
+COMMENT ON COLUMN checkout_session."payment_method_types" IS 'array';
+COMMENT ON COLUMN checkout_session."three_d_secure" IS 'payment_method_options.card.request_three_d_secure';
+COMMENT ON COLUMN checkout_session."submit_type" IS 'auto, book, donate or pay';
+COMMENT ON COLUMN checkout_session."phone" IS 'the page asks for a telephone number';
+COMMENT ON COLUMN checkout_session."metadata" IS 'object of strings';

@@ -79,6 +79,7 @@ say(struct call *c, const struct answer *answer)
     whole.request = c->request;
     whole.version = c->version;
     whole.key = c->key_sent;
+    whole.any_origin = any_origin(c);
     answer_write(c->x, &whole);
     const int64_t took_ms = clock_mono_ms() - c->x->began_ms;
     log_event(answer->status >= 500 ? LOG_WARNING : LOG_DEBUG,
