@@ -154,6 +154,7 @@ function showProblem(text, focus = true) {
 
 // --- the gateway --------------------------------------------------------------------------------------
 
+const tryAnother = 'Nothing was charged. You can try again, or use another card.';
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 function newKey() {
@@ -289,7 +290,7 @@ async function followState(asked) {
     }
     setBusy(false);
     if (action) showProblem('Your bank has not confirmed this payment. Press the button to try again, with this card or another.', false);
-    else if (!asked && payment?.last_payment_error) showProblem(payment.last_payment_error.message, false);
+    else if (!asked && payment?.last_payment_error) showProblem(`${payment.last_payment_error.message} ${tryAnother}`, false);
 }
 
 async function look(asked) {
@@ -334,7 +335,7 @@ function showRefusal(status, error) {
         $(name).focus();
         $(name).select();
     } else if (error?.message && status > 0 && status < 500) {
-        showProblem(error.message);
+        showProblem(error.type === 'card_error' ? `${error.message} ${tryAnother}` : error.message);
     } else {
         showProblem('The payment service cannot be reached just now. Your card has not been charged twice, whatever happened: please press the button again.');
     }
