@@ -20,6 +20,7 @@ operation_misses(const struct msg_network_request *request)
 {
     const uint64_t operation = request->operation;
     const bool authorizes = operation == NETWORK_AUTHORIZE;
+    const bool names_card = authorizes || operation == NETWORK_VERIFY;
     const bool follows =
         operation == NETWORK_CAPTURE || operation == NETWORK_VOID || operation == NETWORK_REFUND;
     const bool moves_part = operation == NETWORK_CAPTURE || operation == NETWORK_REFUND;
@@ -27,7 +28,7 @@ operation_misses(const struct msg_network_request *request)
     if ((authorizes || moves_part) && !(request->has & HAS_network_request_amount))
         return "amount is missing";
     if (authorizes && !(request->has & HAS_network_request_currency)) return "currency is missing";
-    if (authorizes && !(request->has & HAS_network_request_token)) return "token is missing";
+    if (names_card && !(request->has & HAS_network_request_token)) return "token is missing";
     return NULL;
 }
 
@@ -52,6 +53,7 @@ operation_outcome(const struct network_record *record)
     case NETWORK_STATE_APPROVED: return OUTCOME_APPROVED;
     case NETWORK_STATE_DECLINED: return OUTCOME_DECLINED;
     case NETWORK_STATE_REVERSED: return OUTCOME_REVERSED;
+    case NETWORK_STATE_CHALLENGED: return OUTCOME_CHALLENGED;
     case NETWORK_STATE_NONE: break;
     }
     assert(!"a record has a state");
@@ -93,6 +95,21 @@ begin(struct network_record *record, const struct msg_network_request *request,
 /* --- authorize
  * ------------------------------------------------------------------------------------ */
 
+/* What was checked when the payer was challenged: a security code is good for one asking. */
+static void
+remember_challenged(struct book *book, struct network_record *record)
+{
+    struct network_record challenged;
+    if (!*record->original || !book_find(book, text_of(record->original), &challenged)) return;
+    if (strcmp(record->cvc_check, "unchecked") == 0)
+        SET(record, cvc_check, text_of(challenged.cvc_check));
+    if (strcmp(record->postal_check, "unchecked") == 0)
+        SET(record, postal_check, text_of(challenged.postal_check));
+    if (strcmp(record->line1_check, "unchecked") == 0)
+        SET(record, line1_check, text_of(challenged.line1_check));
+}
+
+/* Verifying is authorizing nothing: everything is asked and told, and no money is held. */
 static void
 authorize(struct book *book, const struct msg_network_request *request,
           const struct issuer_answer *issuer, const struct operation_names *names,
@@ -103,10 +120,15 @@ authorize(struct book *book, const struct msg_network_request *request,
     SET(record, postal_check, text_of(issuer->postal_check));
     SET(record, line1_check, text_of(issuer->line1_check));
     SET(record, code, text_of(issuer->code));
-    record->state = issuer->approves ? NETWORK_STATE_APPROVED : NETWORK_STATE_DECLINED;
-    if (issuer->approves) {
+    remember_challenged(book, record);
+    record->authentication = issuer->authentication;
+    if (issuer->authentication) SET(record, authentication_id, text_of(names->authentication_id));
+    record->state = issuer->approves     ? NETWORK_STATE_APPROVED
+                    : issuer->challenges ? NETWORK_STATE_CHALLENGED
+                                         : NETWORK_STATE_DECLINED;
+    if (issuer->approves) SET(record, authorization_code, text_of(names->authorization_code));
+    if (issuer->approves && record->operation == NETWORK_AUTHORIZE) {
         const bool at_once = request->has & HAS_network_request_capture && request->capture;
-        SET(record, authorization_code, text_of(names->authorization_code));
         record->capture = at_once;
         record->held = at_once ? 0 : record->amount;
         record->captured = at_once ? record->amount : 0;
@@ -225,11 +247,12 @@ reverse(struct book *book, const struct msg_network_request *request,
     }
     if (record->state == NETWORK_STATE_REVERSED) return;
     if (record->state == NETWORK_STATE_APPROVED) {
-        const bool undone = record->operation == NETWORK_AUTHORIZE
-                                ? undo_authorization(record)
-                                : undo_follow_up(book, record, names->now_ms);
+        const bool undone = record->operation == NETWORK_VERIFY      ? true
+                            : record->operation == NETWORK_AUTHORIZE ? undo_authorization(record)
+                                                                     : undo_follow_up(
+                                                                       book, record, names->now_ms);
         if (!undone) return;
-        record->undone = 1;
+        record->undone = record->effects;
     }
     record->state = NETWORK_STATE_REVERSED;
     put(book, record, names->now_ms);
@@ -253,7 +276,7 @@ operation_do(struct book *book, const struct msg_network_request *request,
         return operation_outcome(record);
     }
     if (request->operation == NETWORK_INQUIRE) return OUTCOME_NOT_FOUND;
-    if (request->operation == NETWORK_AUTHORIZE) {
+    if (request->operation == NETWORK_AUTHORIZE || request->operation == NETWORK_VERIFY) {
         assert(issuer);
         authorize(book, request, issuer, names, record);
     } else {

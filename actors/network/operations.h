@@ -2,11 +2,15 @@
  * what was said of it once is said again.
  *
  *   authorize  a hold, or with `capture` the money at once
+ *   verify     an authorization of nothing: is the card good?
  *   capture    of an authorization that is held: once, at most what is held; the rest is released
  *   void       of an authorization that is held
  *   refund     of what was captured, in parts, until nothing is left
  *   inquire    what became of a reference
  *   reverse    undoes a reference, or leaves a tombstone for it: it is refused if it comes later
+ *
+ * An authorization or a verification may end challenged: nothing moved, the payer is to be asked, and
+ * who comes back names it as its original.
  *
  * What others were built upon cannot be reversed (an authorization that was captured later, a
  * capture that was refunded): the answer is then its outcome, unchanged. Payments never asks for
@@ -19,7 +23,7 @@
 
 /* What a new record bears that is made by chance or by the clock. */
 struct operation_names {
-    const char *network_id, *authorization_code;
+    const char *network_id, *authorization_code, *authentication_id;
     int64_t now_ms;
 };
 
@@ -30,7 +34,7 @@ const char *operation_misses(const struct msg_network_request *request);
 bool operation_is_same(const struct network_record *record,
                        const struct msg_network_request *request);
 
-/* Does it, or says again what was done. `issuer`: authorize only. Fills `record` with what the
+/* Does it, or says again what was done. `issuer`: authorize and verify only. Fills `record` with what the
  * answer tells of the reference, cleared on OUTCOME_NOT_FOUND. Nothing is durable before
  * book_commit. The request is whole and, if its reference is in the book, the same. */
 MUST_USE enum network_outcome operation_do(struct book *book,

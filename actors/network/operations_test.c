@@ -82,7 +82,7 @@ request_of(struct ask ask)
     if (ask.original) request.has |= HAS_network_request_original;
     if (ask.amount) request.has |= HAS_network_request_amount;
     if (ask.currency) request.has |= HAS_network_request_currency;
-    if (ask.operation == NETWORK_AUTHORIZE)
+    if (ask.operation == NETWORK_AUTHORIZE || ask.operation == NETWORK_VERIFY)
         request.has |= HAS_network_request_token | HAS_network_request_capture;
     return request;
 }
@@ -94,7 +94,7 @@ make(struct ask ask)
     char network_id[32];
     const struct msg_network_request request = request_of(ask);
     snprintf(network_id, sizeof network_id, "ntx_%d", made++);
-    const struct operation_names names = {network_id, "A1B2C3", 1000 + made};
+    const struct operation_names names = {network_id, "A1B2C3", "dst_x", 1000 + made};
     const enum network_outcome outcome =
         operation_do(book, &request, ask.issuer ? ask.issuer : &yes, &names, &told);
     book_commit(book);
@@ -173,6 +173,72 @@ Test(operations, a_refused_authorization_moves_nothing)
     EXPECT(follow(NETWORK_VOID, "att_v", "att_no", 0), DECLINED);
 }
 
+/* --- asking the payer, and asking for nothing
+ * ------------------------------------------------------------------- */
+
+static const struct issuer_answer challenge = {.challenges = true,
+                                               .code = "",
+                                               .cvc_check = "pass",
+                                               .postal_check = "fail",
+                                               .line1_check = "unchecked"};
+static const struct issuer_answer passed = {.approves = true,
+                                            .code = "",
+                                            .cvc_check = "unchecked",
+                                            .postal_check = "unchecked",
+                                            .line1_check = "unchecked",
+                                            .authentication = 1};
+
+Test(operations, a_challenged_authorization_is_over_and_moves_nothing)
+{
+    struct ask ask = ASK(AUTHORIZE, "att_asked", .amount = 1000, .currency = "usd", .capture = true,
+                         .issuer = &challenge);
+    EXPECT(make(ask), CHALLENGED);
+    stands("att_asked", 0, 0, 0);
+    cr_expect(zero(i64, told.effects));
+    ask.issuer = &yes; /* it is not decided again */
+    EXPECT(make(ask), CHALLENGED);
+    EXPECT(inquire("att_asked"), CHALLENGED);
+    EXPECT(follow(NETWORK_CAPTURE, "att_c", "att_asked", 1000), DECLINED);
+    EXPECT(follow(NETWORK_REFUND, "att_r", "att_asked", 1000), DECLINED);
+}
+
+Test(operations, who_comes_back_from_a_challenge_brings_its_checks_along)
+{
+    EXPECT(make(ASK(AUTHORIZE, "att_asked", .amount = 1000, .currency = "usd", .issuer = &challenge)),
+           CHALLENGED);
+    EXPECT(make(ASK(AUTHORIZE, "att_back", .original = "att_asked", .amount = 1000,
+                    .currency = "usd", .issuer = &passed)),
+           APPROVED);
+    cr_expect(eq(str, told.cvc_check, (char *)"pass"));
+    cr_expect(eq(str, told.postal_check, (char *)"fail"));
+    cr_expect(eq(i64, told.authentication, 1));
+    cr_expect(eq(str, told.authentication_id, (char *)"dst_x"));
+    stands("att_back", 1000, 0, 0);
+}
+
+Test(operations, a_challenge_can_be_taken_back)
+{
+    EXPECT(make(ASK(AUTHORIZE, "att_asked", .amount = 1000, .currency = "usd", .issuer = &challenge)),
+           CHALLENGED);
+    EXPECT(reverse("att_asked"), REVERSED);
+    cr_expect(zero(i64, told.undone));
+    EXPECT(inquire("att_asked"), REVERSED);
+}
+
+Test(operations, a_verified_card_has_no_money_held)
+{
+    EXPECT(make(ASK(VERIFY, "att_good")), APPROVED);
+    stands("att_good", 0, 0, 0);
+    cr_expect(zero(i64, told.effects));
+    cr_expect(zero(i64, told.amount));
+    cr_expect(eq(str, told.authorization_code, (char *)"A1B2C3"));
+    EXPECT(follow(NETWORK_CAPTURE, "att_c", "att_good", 1), DECLINED);
+    EXPECT(make(ASK(VERIFY, "att_bad", .issuer = &no)), DECLINED);
+    EXPECT(make(ASK(VERIFY, "att_asked", .issuer = &challenge)), CHALLENGED);
+    EXPECT(reverse("att_good"), REVERSED);
+    cr_expect(zero(i64, told.undone));
+}
+
 /* --- every operation again
  * ---------------------------------------------------------------------------- */
 
@@ -186,6 +252,8 @@ Test(operations, the_same_reference_again_has_no_second_effect_and_the_same_answ
         ASK(VOID, "att_bv", .original = "att_b"),
         ASK(AUTHORIZE, "att_d", .amount = 500, .currency = "usd", .issuer = &no),
         ASK(CAPTURE, "att_dc", .original = "att_d", .amount = 500, .currency = "usd"),
+        ASK(VERIFY, "att_e"),
+        ASK(VERIFY, "att_f", .issuer = &challenge),
     };
     for (size_t i = 0; i < sizeof asks / sizeof *asks; i++) {
         const int outcome = make(asks[i]);
@@ -397,7 +465,7 @@ Test(operations, what_was_committed_survives_a_kill_and_what_was_not_does_not)
         book = book_open(home);
         const struct msg_network_request late =
             request_of(ASK(AUTHORIZE, "att_late", .amount = 5, .currency = "usd", .capture = true));
-        const struct operation_names names = {"ntx_x", "A1B2C3", 1};
+        const struct operation_names names = {"ntx_x", "A1B2C3", "dst_x", 1};
         (void)authorize("att_a", 1000, false);
         (void)follow(NETWORK_CAPTURE, "att_c", "att_a", 700);
         (void)reverse("att_t");

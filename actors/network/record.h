@@ -12,7 +12,8 @@
 #define NETWORK_STATES(X) \
     X(APPROVED, 1, "done, once") \
     X(DECLINED, 2, "refused: nothing moved") \
-    X(REVERSED, 3, "undone, or never to be done: a tombstone")
+    X(REVERSED, 3, "undone, or never to be done: a tombstone") \
+    X(CHALLENGED, 4, "the payer is to be asked first: nothing moved")
 #define AS_ENUM(name, number, doc) NETWORK_STATE_##name = (number),
 enum network_state { NETWORK_STATE_NONE, NETWORK_STATES(AS_ENUM) };
 #undef AS_ENUM

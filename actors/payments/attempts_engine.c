@@ -23,7 +23,7 @@
 #define PAUSE_MS_MIN 200
 #define PAUSE_MS_MAX 5000
 #define RECOVERY_ARENA_BYTES ((size_t)64 << 20)
-#define OUTCOME_COUNT (OUTCOME_NEVER_SENT + 1)
+#define OUTCOME_COUNT (OUTCOME_CHALLENGED + 1)
 
 // clang-format off
 static const enum next nexts[ASKED_COUNT][OUTCOME_COUNT] = {
@@ -31,14 +31,17 @@ static const enum next nexts[ASKED_COUNT][OUTCOME_COUNT] = {
      * understand, so it is inquired. */
     [ASKED_OPERATION] = {
         [OUTCOME_APPROVED] = NEXT_FINISH,   [OUTCOME_DECLINED] = NEXT_FINISH, [OUTCOME_NOT_FOUND] = NEXT_RECOVER,
-        [OUTCOME_REVERSED] = NEXT_RECOVER,  [OUTCOME_NEVER_SENT] = NEXT_FINISH},
+        [OUTCOME_REVERSED] = NEXT_RECOVER,  [OUTCOME_NEVER_SENT] = NEXT_FINISH,
+        [OUTCOME_CHALLENGED] = NEXT_FINISH},
     [ASKED_INQUIRY] = {
         [OUTCOME_APPROVED] = NEXT_FINISH,   [OUTCOME_DECLINED] = NEXT_FINISH, [OUTCOME_NOT_FOUND] = NEXT_REVERSE,
-        [OUTCOME_REVERSED] = NEXT_FINISH,   [OUTCOME_NEVER_SENT] = NEXT_REVERSE},
+        [OUTCOME_REVERSED] = NEXT_FINISH,   [OUTCOME_NEVER_SENT] = NEXT_REVERSE,
+        [OUTCOME_CHALLENGED] = NEXT_FINISH},
     /* Only an acknowledged reversal ends it: an approval found now is not booked. */
     [ASKED_REVERSAL] = {
         [OUTCOME_APPROVED] = NEXT_AGAIN,    [OUTCOME_DECLINED] = NEXT_AGAIN,  [OUTCOME_NOT_FOUND] = NEXT_AGAIN,
-        [OUTCOME_REVERSED] = NEXT_FINISH,   [OUTCOME_NEVER_SENT] = NEXT_AGAIN},
+        [OUTCOME_REVERSED] = NEXT_FINISH,   [OUTCOME_NEVER_SENT] = NEXT_AGAIN,
+        [OUTCOME_CHALLENGED] = NEXT_AGAIN},
 };
 
 static const enum attempt_event events[OUTCOME_COUNT] = {
@@ -47,6 +50,7 @@ static const enum attempt_event events[OUTCOME_COUNT] = {
     [OUTCOME_NOT_FOUND]  = ATTEMPT_ON_NOT_FOUND,
     [OUTCOME_REVERSED]   = ATTEMPT_ON_ANSWERED_REVERSED,
     [OUTCOME_NEVER_SENT] = ATTEMPT_ON_ANSWERED_NEVER_SENT,
+    [OUTCOME_CHALLENGED] = ATTEMPT_ON_ANSWERED_CHALLENGED,
 };
 // clang-format on
 
@@ -148,6 +152,12 @@ rows_agree(struct call *call, const struct row_attempt *attempt)
         return store_get(call->store, ROW_refund, call->merchant, attempt->refund, call->arena,
                          refund) == STORE_FOUND &&
                text_is(refund->status, "pending");
+    if (attempt->setup_intent.at) {
+        struct row_setup_intent *const si = call_new_row(call, ROW_setup_intent);
+        return store_get(call->store, ROW_setup_intent, call->merchant, attempt->setup_intent,
+                         call->arena, si) == STORE_FOUND &&
+               text_equal(si->attempt, attempt->id);
+    }
     return store_get(call->store, ROW_payment_intent, call->merchant, attempt->payment_intent,
                      call->arena, pi) == STORE_FOUND &&
            text_equal(pi->attempt, attempt->id);
@@ -168,7 +178,11 @@ finish(struct call *call)
     }
     if (!rows_agree(call, attempt)) {
         store_forget(call->store, ROW_attempt, attempt->merchant, attempt->id);
-        store_forget(call->store, ROW_payment_intent, attempt->merchant, attempt->payment_intent);
+        if (attempt->payment_intent.at)
+            store_forget(call->store, ROW_payment_intent, attempt->merchant,
+                         attempt->payment_intent);
+        if (attempt->setup_intent.at)
+            store_forget(call->store, ROW_setup_intent, attempt->merchant, attempt->setup_intent);
         if (attempt->refund.at)
             store_forget(call->store, ROW_refund, attempt->merchant, attempt->refund);
         attempt_pause(job);
@@ -237,8 +251,9 @@ ask_about(struct job *job, const struct row_attempt *attempt, enum network_opera
 {
     const struct msg_network_request request = {
         .has = HAS_network_request_reference | HAS_network_request_operation |
-               HAS_network_request_merchant | HAS_network_request_amount |
-               HAS_network_request_currency |
+               HAS_network_request_merchant |
+               (attempt->amount ? HAS_network_request_amount : 0u) |
+               (attempt->currency.at ? HAS_network_request_currency : 0u) |
                (attempt->original.at ? HAS_network_request_original : 0u),
         .reference = attempt->id,
         .operation = (uint64_t)operation,
@@ -399,7 +414,8 @@ network_said(void *state, struct link *from, const struct packet *packet)
 bool
 attempt_lock_objects(struct job *job, const struct row_attempt *attempt)
 {
-    const struct text objects[] = {attempt->payment_intent, attempt->charge, attempt->refund};
+    const struct text objects[] = {attempt->payment_intent, attempt->charge, attempt->refund,
+                                   attempt->setup_intent};
     for (size_t i = 0; i < sizeof objects / sizeof objects[0]; i++)
         if (objects[i].at &&
             !lock_try(&job->worker->locks, &job->locker, attempt->merchant, objects[i]))

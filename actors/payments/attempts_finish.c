@@ -1,11 +1,14 @@
 /* attempts_finish: what follows from the network's answer, whoever hears it: the worker that asked,
  * or the one that took its slot over and knows nothing but the rows.
  *
- *     operation  approved                        declined, reversed, never sent
- *     authorize  charge, hold or sale booked     failed charge, the payment waits for another
- * method capture    hold released, sale booked      nothing has changed: to be tried again void
- * hold released, canceled         nothing has changed: to be tried again refund     booked failed
- * refund, its promise taken back
+ *     operation  approved                     declined, reversed, never sent
+ *     authorize  charge, hold or sale booked  failed charge, the payment waits for another method
+ *     capture    hold released, sale booked   nothing has changed: to be tried again
+ *     void       hold released, canceled      nothing has changed: to be tried again
+ *     refund     booked                       failed refund, its promise taken back
+ *     verify     setup_steps.c
+ *
+ * An authorization that is challenged leaves a payment that waits for its payer (challenges.c).
  *
  * What was undone (reversed) and what never left (never sent) is told like a refusal: the client's
  * key has its answer for good, and a new try needs a new key (RELIABILITY c5). Everything here is
@@ -13,6 +16,7 @@
  * returns, and the engine comes again. */
 #include "answer.h"
 #include "attempt.h"
+#include "authentication.h"
 #include "checkout.h"
 #include "decline.h"
 #include "fee.h"
@@ -39,6 +43,7 @@ struct finish {
     struct row_payment_intent *pi;
     struct row_charge *charge;
     struct row_payment_method *method;
+    struct row_challenge *challenge; /* whose page waits for the end, or NULL */
     struct row_checkout_session *session; /* that it is the payment of; NULL: none, or closed */
 };
 
@@ -194,6 +199,14 @@ check_made(struct text check)
     return text_is(check, "unchecked") ? NO_TEXT : check;
 }
 
+static const char *
+indicator_of(const struct finish *f)
+{
+    const struct authentication *authentication =
+        authentication_numbered(f->answer->authentication);
+    return authentication ? authentication_eci(authentication, f->method->brand) : NULL;
+}
+
 static struct text
 method_details(struct finish *f)
 {
@@ -216,7 +229,7 @@ method_details(struct finish *f)
     json_text(&w, "cvc_check", check_made(answer->cvc_check));
     json_close(&w);
     json_text(&w, "country", method->country);
-    json_null(&w, "electronic_commerce_indicator");
+    json_string(&w, "electronic_commerce_indicator", indicator_of(f));
     json_integer(&w, "exp_month", method->exp_month);
     json_integer(&w, "exp_year", method->exp_year);
     json_raw(&w, "extended_authorization", TEXT("{\"status\":\"disabled\"}"));
@@ -236,7 +249,7 @@ method_details(struct finish *f)
     json_string(&w, "status", "unavailable");
     json_close(&w);
     json_string(&w, "regulated_status", "unregulated");
-    json_null(&w, "three_d_secure");
+    write_three_d_secure(&w, answer->authentication, answer->authentication_id, method->brand, true);
     json_null(&w, "transaction_link_id");
     json_null(&w, "wallet");
     json_close(&w);
@@ -275,6 +288,16 @@ charge_of_attempt(struct finish *f)
 
 /* --- answers --------------------------------------------------------------------------------- */
 
+/* Whoever waits is told: the client of the API, or the page that brought the payer's answer. */
+static void
+end(struct finish *f, int status, struct text json)
+{
+    if (f->challenge)
+        challenge_answer(f->call, f->challenge, f->pi, NULL);
+    else
+        call_answer(f->call, status, json);
+}
+
 /* The money has moved: what the client is shown must not stand in its way. What cannot be expanded
  * now is an id. */
 static void
@@ -283,7 +306,7 @@ show(struct finish *f, enum row_table table, const void *row, const struct known
     struct text json;
     const bool whole = render_row(f->call, table, row, f->call->expand, known, &json);
     (void)whole;
-    call_answer(f->call, 200, json);
+    end(f, 200, json);
 }
 
 static struct text
@@ -302,7 +325,7 @@ step(struct row_payment_intent *pi, enum pi_event event, int64_t amount, uint32_
     assert(verdict ==
            PI_OK); /* it was asked before the attempt began, and no other step may pass */
     (void)verdict;
-    pi->attempt = NO_TEXT;
+    pi->attempt = pi->challenge = NO_TEXT;
 }
 
 /* --- authorize ------------------------------------------------------------------------------- */
@@ -320,9 +343,11 @@ note_on_method(struct finish *f, bool approved)
     if (check_made(answer->line1_check).at) method->line1_check = answer->line1_check;
     if (check_made(answer->postal_check).at) method->postal_check = answer->postal_check;
     if (keep && !method->customer.at) method->customer = f->pi->customer;
+    if (keep && text_is(payment_future_use(f->call, f->pi), "off_session")) method->set_up = true;
     /* Confirming marked it as used; what did not succeed may be tried again. */
     method->consumed = approved && !method->customer.at;
-    return method->consumed != before.consumed || !text_equal(method->customer, before.customer) ||
+    return method->consumed != before.consumed || method->set_up != before.set_up ||
+           !text_equal(method->customer, before.customer) ||
            !text_equal(method->cvc_check, before.cvc_check) ||
            !text_equal(method->line1_check, before.line1_check) ||
            !text_equal(method->postal_check, before.postal_check);
@@ -364,13 +389,31 @@ authorized(struct finish *f)
                {txn ? ROW_balance_transaction : ROW_NONE, txn}));
 }
 
+static bool
+noted(struct finish *f, const char *flag)
+{
+    return text_is(json_find(f->attempt->params, flag), "true");
+}
+
+/* Why not. Who wanted nothing to be done by the payer is refused what needs it. */
+static const struct decline *
+reason_of(struct finish *f)
+{
+    switch (f->answer->outcome) {
+    case OUTCOME_DECLINED: return decline_named(f->answer->code);
+    case OUTCOME_CHALLENGED:
+        return &declines[noted(f, "no_action") ? DECLINE_AUTHENTICATION_NOT_HANDLED
+                                               : DECLINE_AUTHENTICATION_REQUIRED];
+    default: return &declines[DECLINE_PROCESSING_ERROR];
+    }
+}
+
 static void
 not_authorized(struct finish *f)
 {
     struct row_payment_intent *pi = f->pi;
-    const struct decline *decline = f->answer->outcome == OUTCOME_DECLINED
-                                        ? decline_named(f->answer->code)
-                                        : &declines[DECLINE_PROCESSING_ERROR];
+    const struct decline *decline = reason_of(f);
+    const bool charged = f->answer->outcome != OUTCOME_CHALLENGED;
     uint32_t effects;
     struct api_refusal refusal = {.status = 402,
                                   .type = "card_error",
@@ -378,29 +421,51 @@ not_authorized(struct finish *f)
                                   .decline_code = decline->decline_code,
                                   .advice_code = decline->advice_code,
                                   .network_decline_code = decline->network_decline_code,
-                                  .message = text_of(decline->message),
-                                  .charge = f->attempt->charge};
+                                  .message = text_of(decline->message)};
+    if (charged) refusal.charge = f->attempt->charge;
     step(pi, ON_DECLINED, 0, &effects);
-    pi->latest_charge = f->attempt->charge;
     pi->payment_method = NO_TEXT;
     pi->last_error_method = f->method->id;
     pi->last_payment_error = json_find(refusal_json(f->call, &refusal), "error");
 
-    f->charge = charge_of_attempt(f);
-    f->charge->status = TEXT("failed");
-    f->charge->outcome = declined_outcome(f, decline);
-    f->charge->failure_code = text_of(decline->code);
-    f->charge->failure_message = text_of(decline->message);
-    call_insert(f->call, ROW_charge, f->charge);
+    if (charged) {
+        pi->latest_charge = f->attempt->charge;
+        f->charge = charge_of_attempt(f);
+        f->charge->status = TEXT("failed");
+        f->charge->outcome = declined_outcome(f, decline);
+        f->charge->failure_code = text_of(decline->code);
+        f->charge->failure_message = text_of(decline->message);
+        call_insert(f->call, ROW_charge, f->charge);
+    }
     call_update(f->call, ROW_payment_intent, pi);
     if (note_on_method(f, false)) call_update(f->call, ROW_payment_method, f->method);
 
     const struct known *known = KNOWN({ROW_payment_method, f->method});
-    tell(f->call, "charge.failed", ROW_charge, f->charge, NULL);
+    if (charged) tell(f->call, "charge.failed", ROW_charge, f->charge, NULL);
     tell(f->call, "payment_intent.payment_failed", ROW_payment_intent, pi, known);
     refusal.payment_intent = plain(f->call, ROW_payment_intent, pi, known);
     refusal.payment_method = plain(f->call, ROW_payment_method, f->method, NULL);
-    call_answer(f->call, 402, refusal_json(f->call, &refusal));
+    end(f, 402, refusal_json(f->call, &refusal));
+}
+
+/* Nothing was held, and this attempt is over: the payer is asked, and comes back with another. */
+static void
+challenged(struct finish *f)
+{
+    struct row_payment_intent *pi = f->pi;
+    uint32_t effects;
+    if (noted(f, "no_action") || noted(f, "off_session")) {
+        not_authorized(f);
+        return;
+    }
+    step(pi, ON_CHALLENGED, 0, &effects);
+    pi->last_payment_error = pi->last_error_method = NO_TEXT;
+    pi->challenge = challenge_begin(f->call, f->attempt, &pi->next_action)->id;
+    call_update(f->call, ROW_payment_intent, pi);
+    if (note_on_method(f, false)) call_update(f->call, ROW_payment_method, f->method);
+    tell(f->call, "payment_intent.requires_action", ROW_payment_intent, pi, NULL);
+    show(f, ROW_payment_intent, pi,
+         KNOWN({ROW_payment_intent, pi}, {ROW_payment_method, f->method}));
 }
 
 /* --- capture and void ------------------------------------------------------------------------ */
@@ -523,27 +588,38 @@ event_of(uint64_t outcome)
     case OUTCOME_APPROVED: return ATTEMPT_ON_ANSWERED_APPROVED;
     case OUTCOME_DECLINED: return ATTEMPT_ON_ANSWERED_DECLINED;
     case OUTCOME_REVERSED: return ATTEMPT_ON_ANSWERED_REVERSED;
+    case OUTCOME_CHALLENGED: return ATTEMPT_ON_ANSWERED_CHALLENGED;
     default: assert(outcome == OUTCOME_NEVER_SENT); return ATTEMPT_ON_ANSWERED_NEVER_SENT;
     }
+}
+
+void
+attempt_close(struct call *call, struct row_attempt *attempt,
+              const struct msg_network_answer *answer)
+{
+    const enum attempt_state last =
+        attempt_step(attempt_state_named(attempt->state), event_of(answer->outcome));
+    assert(last != ATTEMPT_NONE);
+    attempt->state = text_of(attempt_state_name(last));
+    attempt->network_id = answer->network_id;
+    if (answer->outcome == OUTCOME_DECLINED) attempt->code = answer->code;
+    call_update(call, ROW_attempt, attempt);
 }
 
 static void
 close_attempt(struct finish *f)
 {
-    struct row_attempt *attempt = f->attempt;
-    const enum attempt_state last =
-        attempt_step(attempt_state_named(attempt->state), event_of(f->answer->outcome));
-    assert(last != ATTEMPT_NONE);
-    attempt->state = text_of(attempt_state_name(last));
-    attempt->network_id = f->answer->network_id;
-    if (f->answer->outcome == OUTCOME_DECLINED) attempt->code = f->answer->code;
-    call_update(f->call, ROW_attempt, attempt);
+    attempt_close(f->call, f->attempt, f->answer);
 }
 
+/* The challenge whose page brought the payer here, if one did. */
 static bool
-noted(struct finish *f, const char *flag)
+get_waiting_page(struct finish *f)
 {
-    return text_is(json_find(f->attempt->params, flag), "true");
+    const struct text id = field_in(f->call, f->attempt->params, "challenge", NULL);
+    if (!id.at) return true;
+    f->challenge = call_new_row(f->call, ROW_challenge);
+    return call_get(f->call, ROW_challenge, id, f->challenge);
 }
 
 /* The checkout session that this operation takes further: one that is open waits for its payment,
@@ -565,10 +641,14 @@ void
 attempt_finished(struct call *call, struct row_attempt *attempt,
                  const struct msg_network_answer *answer)
 {
-    struct finish f = {call, attempt, answer, NULL, NULL, NULL, NULL};
+    struct finish f = {call, attempt, answer, NULL, NULL, NULL, NULL, NULL};
     const bool approved = answer->outcome == OUTCOME_APPROVED;
     call->livemode = noted(&f, "livemode");
     call->publishable = noted(&f, "publishable");
+    if (text_is(attempt->operation, "verify")) {
+        setup_finished(call, attempt, answer);
+        return;
+    }
 
     /* First everything is read: what is missing leaves nothing half staged. */
     f.pi = call_new_row(call, ROW_payment_intent);
@@ -578,9 +658,12 @@ attempt_finished(struct call *call, struct row_attempt *attempt,
     if (text_is(attempt->operation, "authorize")) {
         f.method = call_new_row(call, ROW_payment_method);
         if (!call_get(call, ROW_payment_method, attempt->payment_method, f.method)) return;
+        if (!get_waiting_page(&f)) return;
         close_attempt(&f);
         if (approved)
             authorized(&f);
+        else if (answer->outcome == OUTCOME_CHALLENGED)
+            challenged(&f);
         else
             not_authorized(&f);
         return;

@@ -111,6 +111,7 @@ struct api_refusal {
     const char *payment_method_type;
     const char *advice_code, *network_decline_code;
     bool retry; /* Stripe-Should-Retry: true */
+    struct text setup_intent; /* JSON object */
 };
 void call_refuse(struct call *call, const struct api_refusal *refusal, bool began);
 /* The common one: 400 invalid_request_error, began. */
@@ -130,6 +131,8 @@ void call_begin_attempt(struct call *call, struct row_attempt *attempt,
 int64_t worker_settlement_delay_s(const struct worker *worker);
 /* Where payers' browsers find the gateway, without a slash at its end. */
 const char *worker_public_url(const struct worker *worker);
+/* How long a payer may take to prove who they are. */
+int64_t worker_challenge_expiry_s(const struct worker *worker);
 int64_t worker_checkout_expires_s_min(const struct worker *worker);
 
 /* --- written by the resources, called by the engine ----------------------------------------------

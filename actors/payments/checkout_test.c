@@ -53,7 +53,7 @@ Test(checkout, a_new_session_is_open_and_has_a_page)
     EXPECT_GOT("line_items.has_more", "false");
     cr_expect(
         eq(str, (char *)got("url"),
-           (char *)arena_format(fake.durable, "http://127.0.0.1:8420/pay/%.*s", (int)id.size, id.at)
+           (char *)arena_format(fake.durable, "http://pay.test/pay/%.*s", (int)id.size, id.at)
                .at));
     cr_expect(text_starts(id, "cs_test_"));
 }

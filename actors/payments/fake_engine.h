@@ -23,7 +23,7 @@
 #define MERCHANT TEXT("acct_000000000000000000000001")
 
 struct worker {
-    int64_t settlement_delay_s;
+    int64_t settlement_delay_s, challenge_expiry_s;
 };
 
 /* A row as it is durable. Texts live in memory that is never given back. */
@@ -72,6 +72,7 @@ static void
 fake_start(void)
 {
     fake.worker.settlement_delay_s = 172800;
+    fake.worker.challenge_expiry_s = 900;
     fake.durable = arena_new((size_t)256 << 20);
     fake.now_ms = INT64_C(1790000000000);
     fake.api_version = "2026-10-28.endive";
@@ -280,7 +281,13 @@ const char *
 worker_public_url(const struct worker *worker)
 {
     (void)worker;
-    return "http://127.0.0.1:8420";
+    return "http://pay.test";
+}
+
+int64_t
+worker_challenge_expiry_s(const struct worker *worker)
+{
+    return worker->challenge_expiry_s;
 }
 
 int64_t
@@ -471,8 +478,12 @@ static const struct {
       .attach_code = {"insufficient_funds", 18}}},
     {"chargeCustomerFail", {.token = {"card_generic_decline", 20}, .last4 = {"0341", 4}}},
     {"bypassPending", {.token = {"card_bypass", 11}, .last4 = {"0077", 4}}},
-    {"authenticationRequired",
-     {.token = {"card_approved", 13}, .last4 = {"3184", 4}, .unsupported = {"3-D Secure", 10}}},
+    {"createDispute",
+     {.token = {"card_approved", 13}, .last4 = {"0259", 4}, .unsupported = {"disputes", 8}}},
+    /* Their issuer wants to hear from the payer: until they are set up, and then with a decline. */
+    {"authenticationRequiredOnSetup", {.token = {"card_asks", 9}, .last4 = {"3155", 4}}},
+    {"authenticationRequiredChargeDeclinedInsufficientFunds",
+     {.token = {"card_asks_insufficient_funds", 28}, .last4 = {"3178", 4}}},
 };
 
 static bool
@@ -495,6 +506,30 @@ fake_card(struct text name, struct msg_card *card)
     return false;
 }
 
+/* What an issuer says who wants to hear from the payer; `then` once it has. */
+static void
+fake_asking(const struct row_attempt *attempt, bool set_up, struct text then,
+            struct msg_network_answer *answer)
+{
+    if (!attempt->original.at && !set_up) {
+        const bool absent = text_is(json_find(attempt->params, "off_session"), "true");
+        answer->outcome = absent ? OUTCOME_DECLINED : OUTCOME_CHALLENGED;
+        if (absent) answer->code = TEXT("authentication_required");
+        return;
+    }
+    if (attempt->original.at) {
+        const struct kept *asked = fake_find(ROW_attempt, attempt->original);
+        cr_assert(text_is(((const struct row_attempt *)(const void *)asked->row)->state,
+                          "challenged"));
+        answer->authentication = 1;
+        answer->authentication_id = TEXT("dst_000000001");
+    }
+    if (then.size && text_is(attempt->operation, "authorize")) {
+        answer->outcome = OUTCOME_DECLINED;
+        answer->code = then;
+    }
+}
+
 static struct msg_network_answer
 fake_network(const struct row_attempt *attempt)
 {
@@ -502,11 +537,20 @@ fake_network(const struct row_attempt *attempt)
                                         .network_id = TEXT("net_000000001"),
                                         .authorization_code = TEXT("A1B2C3")};
     const struct kept *kept = fake_find(ROW_payment_method, attempt->payment_method);
-    struct text token = ((const struct row_payment_method *)(const void *)kept->row)->token;
+    const struct row_payment_method *method = (const void *)kept->row;
+    struct text token = method->token;
     token = (struct text){token.at + 5, token.size - 5};
+    const bool first =
+        text_is(attempt->operation, "authorize") || text_is(attempt->operation, "verify");
+    const bool kept_later = !method->attach_code.at && text_is(attempt->operation, "verify");
     if (text_is(token, "bypass")) {
         answer.bypass_pending = 1;
-    } else if (!text_is(token, "approved") && text_is(attempt->operation, "authorize")) {
+    } else if (text_starts(token, "asks")) {
+        const size_t word = token.size > 5 ? 5 : token.size;
+        if (first)
+            fake_asking(attempt, method->set_up,
+                        (struct text){token.at + word, token.size - word}, &answer);
+    } else if (!text_is(token, "approved") && first && !kept_later) {
         answer.outcome = OUTCOME_DECLINED;
         answer.code = token;
     }

@@ -5,6 +5,7 @@
 #include "call.h"
 #include "must_use.h"
 #include "payment_intent.h"
+#include "setup_intent.h"
 
 /* --- payment methods (payment_methods.c) ----------------------------------------------------- */
 
@@ -46,6 +47,8 @@ struct text payment_future_use(struct call *call, const struct row_payment_inten
 MUST_USE bool payment_take_fields(struct call *call, struct row_payment_intent *pi);
 /* A publishable key has to show the payment's client_secret; a secret key may. */
 MUST_USE bool payment_secret_fits(struct call *call, const struct row_payment_intent *pi);
+/* Compared to its end, so that the time tells nothing of where they differ. */
+bool secret_is(struct text given, struct text secret);
 
 /* Asks the network for the money, or refuses: the end of create with confirm=true and of confirm.
  * `stored` is false for a payment that this call is making. */
@@ -64,11 +67,70 @@ struct row_customer *customer_new(struct call *call);
 
 /* --- attempts -------------------------------------------------------------------------------- */
 
+/* What the issuer may check of a card and its owner. The security code is good for one asking: it is
+ * taken off the method. */
+struct network_extras take_extras(struct call *call, struct row_payment_method *method);
+
 /* A new attempt for this call: everything but the operation's own fields is filled in. `notes` is
  * kept for its end. */
 struct attempt_notes {
     enum row_table answer;           /* whose row the client is shown; 0: the operation's own */
     struct text cancellation_reason; /* of a void */
+    /* What stands between the payer and the issuer (action_notes). */
+    bool off_session;           /* the payer is not there */
+    bool no_action;             /* whoever confirms cannot let the payer do anything */
+    bool use_sdk;               /* a client library shows the payer what is to be done */
+    struct text three_d_secure; /* any or challenge: the merchant wishes it */
+    struct text return_url;
+    struct text challenge; /* the payer waits on its page for the outcome */
 };
 struct row_attempt *attempt_new(struct call *call, const char *operation,
                                 const struct attempt_notes *notes);
+
+/* --- challenges (challenges.c) --------------------------------------------------------------- */
+
+/* What the request says of how the payer may be asked, and where they come back to; `options` are
+ * the payment_method_options. False: the call has been answered. */
+MUST_USE bool action_notes(struct call *call, struct text options, struct attempt_notes *notes);
+/* Kinds of payment method that lead to another page need a way back. `what` is PaymentIntent or
+ * SetupIntent. False: the call has been answered. */
+MUST_USE bool way_back_is_known(struct call *call, struct text automatic_methods, const char *what);
+/* The issuer wants to hear from the payer: stages a challenge for what the attempt was for, and says
+ * what is to be done about it. */
+struct row_challenge *challenge_begin(struct call *call, const struct row_attempt *attempt,
+                                      struct text *next_action);
+/* The attempt whose challenge was passed for exactly this; NO_TEXT when there is none. */
+struct text challenge_passed(struct call *call, struct text challenge, int64_t amount,
+                             struct text currency, struct text method);
+/* The challenge as its page is told of it, once what it was for is as it stands now. One of the two
+ * is NULL. */
+void challenge_answer(struct call *call, const struct row_challenge *challenge,
+                      const struct row_payment_intent *pi, const struct row_setup_intent *si);
+/* "three_d_secure" of a card's details. `exemption`: with the members that charges have. */
+void write_three_d_secure(struct json_writer *w, uint64_t authentication, struct text id,
+                          struct text brand, bool exemption);
+
+/* What payments and set-ups do when the payer has answered; the challenge is staged by the caller.
+ * `late`: not in time. */
+void payment_answered(struct call *call, struct row_payment_intent *pi,
+                      const struct row_challenge *challenge, bool passed);
+void setup_answered(struct call *call, struct row_setup_intent *si,
+                    const struct row_challenge *challenge, bool passed, bool late);
+
+/* --- set-ups (setup_intents.c, setup_steps.c) ------------------------------------------------ */
+
+/* One step. False, with nothing changed, when it is refused there. */
+MUST_USE bool setup_step(struct row_setup_intent *si, enum si_event event);
+/* Asks the network whether the card is good, or refuses: the end of create with confirm=true and of
+ * confirm. */
+void setup_confirm(struct call *call, struct row_setup_intent *si, bool stored,
+                   struct method_use *use);
+/* What follows from the network's answer: the part of attempt_finished that is about set-ups. */
+void setup_finished(struct call *call, struct row_attempt *attempt,
+                    const struct msg_network_answer *answer);
+/* 400 setup_intent_unexpected_state with the set-up in it. */
+void refuse_setup_state(struct call *call, const struct row_setup_intent *si, const char *format,
+                        ...) __attribute__((format(printf, 3, 4)));
+/* Stages the attempt's last state (attempts_finish.c). */
+void attempt_close(struct call *call, struct row_attempt *attempt,
+                   const struct msg_network_answer *answer);

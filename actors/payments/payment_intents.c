@@ -81,8 +81,10 @@ take_card_options(struct call *call, struct row_payment_intent *pi)
 {
     struct text capture = card_option(call, pi, "capture_method");
     struct text future = card_option(call, pi, "setup_future_usage");
+    struct text asking = card_option(call, pi, "request_three_d_secure");
     field_text(call, "payment_method_options[card][capture_method]", &capture);
     field_text(call, "payment_method_options[card][setup_future_usage]", &future);
+    field_text(call, "payment_method_options[card][request_three_d_secure]", &asking);
     struct json_writer w = call_writer(call, 512);
     json_open(&w);
     json_key(&w, "card");
@@ -91,7 +93,7 @@ take_card_options(struct call *call, struct row_payment_intent *pi)
     json_null(&w, "installments");
     json_null(&w, "mandate_options");
     json_null(&w, "network");
-    json_string(&w, "request_three_d_secure", "automatic");
+    json_text(&w, "request_three_d_secure", asking.at ? asking : TEXT("automatic"));
     if (future.at) json_text(&w, "setup_future_usage", future);
     json_close(&w);
     json_close(&w);
@@ -260,6 +262,15 @@ payment_intent_create(struct call *call)
 }
 
 bool
+secret_is(struct text given, struct text secret)
+{
+    unsigned char difference = given.size != secret.size;
+    for (size_t i = 0; i < given.size && i < secret.size; i++)
+        difference |= (unsigned char)(given.at[i] ^ secret.at[i]);
+    return given.at && secret.at && !difference;
+}
+
+bool
 payment_secret_fits(struct call *call, const struct row_payment_intent *pi)
 {
     const struct text given = field_given(call, "client_secret");
@@ -269,11 +280,7 @@ payment_secret_fits(struct call *call, const struct row_payment_intent *pi)
                         "Missing required param: client_secret.");
         return false;
     }
-    /* Compared to its end, so that the time tells nothing of where they differ. */
-    unsigned char difference = given.size != pi->client_secret.size;
-    for (size_t i = 0; i < given.size && i < pi->client_secret.size; i++)
-        difference |= (unsigned char)(given.at[i] ^ pi->client_secret.at[i]);
-    if (!difference) return true;
+    if (secret_is(given, pi->client_secret)) return true;
     call_refuse_400(call, "payment_intent_invalid_parameter", "client_secret",
                     "The client_secret provided does not match the client_secret associated with "
                     "the PaymentIntent.");

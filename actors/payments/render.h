@@ -39,7 +39,8 @@ struct render {
 
 typedef void renderer_fn(struct render *r, const void *row, struct text expand);
 renderer_fn render_payment_intent, render_charge, render_refund, render_balance_transaction,
-    render_customer, render_payment_method, render_webhook_endpoint, render_checkout_session;
+    render_customer, render_payment_method, render_webhook_endpoint, render_setup_intent,
+    render_setup_attempt, render_checkout_session;
 
 /* `key` with null, the id, or the object when `expand` names that key. */
 void render_reference(struct render *r, const char *key, enum row_table table, struct text id,
@@ -49,6 +50,8 @@ MUST_USE bool render_get(struct render *r, enum row_table table, struct text id,
 void render_object(struct render *r, enum row_table table, const void *row, struct text expand);
 /* What `expand` has below a segment, in the call's arena. */
 struct text render_below(struct render *r, struct text expand, const char *segment);
+/* `key` with an error as it was stored, and in it the payment method that met it. */
+void render_last_error(struct render *r, const char *key, struct text error, struct text method);
 /* `key` with the JSON, or with an empty object when there is none. */
 void render_hash(struct render *r, const char *key, struct text json);
 /* The table whose ids begin like this one; ROW_NONE when none does. */

@@ -8,23 +8,22 @@
 /* How many refunds an expanded charge shows. */
 #define REFUNDS_SHOWN 10
 
-/* The error as it was stored, with the payment method that met it. */
-static void
-last_payment_error(struct render *r, const struct row_payment_intent *pi)
+void
+render_last_error(struct render *r, const char *key, struct text error, struct text method_id)
 {
     _Alignas(max_align_t) char method[ROW_SIZE_MAX];
     struct json_member member;
     bool malformed;
-    json_key(&r->w, "last_payment_error");
-    if (!pi->last_payment_error.at) {
+    json_key(&r->w, key);
+    if (!error.at) {
         json_value_null(&r->w);
         return;
     }
     json_open(&r->w);
-    for (size_t at = 0; json_next_member(pi->last_payment_error, &at, &member, &malformed);) {
+    for (size_t at = 0; json_next_member(error, &at, &member, &malformed);) {
         /* Behind the message and the network's code, in front of the type. */
-        if (text_is(member.key, "type") && pi->last_error_method.at &&
-            render_get(r, ROW_payment_method, pi->last_error_method, method)) {
+        if (text_is(member.key, "type") && method_id.at &&
+            render_get(r, ROW_payment_method, method_id, method)) {
             json_key(&r->w, "payment_method");
             render_object(r, ROW_payment_method, method, NO_TEXT);
         }
@@ -66,14 +65,14 @@ render_payment_intent(struct render *r, const void *row, struct text expand)
     }
     json_text(w, "description", pi->description);
     json_null(w, "excluded_payment_method_types");
-    last_payment_error(r, pi);
+    render_last_error(r, "last_payment_error", pi->last_payment_error, pi->last_error_method);
     if (all) render_reference(r, "latest_charge", ROW_charge, pi->latest_charge, expand);
     json_flag(w, "livemode", r->call->livemode);
     if (all) {
         json_null(w, "managed_payments");
         render_hash(r, "metadata", pi->metadata);
     }
-    json_null(w, "next_action");
+    json_raw(w, "next_action", text_is(pi->status, "requires_action") ? pi->next_action : NO_TEXT);
     if (all) json_null(w, "on_behalf_of");
     render_reference(r, "payment_method", ROW_payment_method, pi->payment_method, expand);
     json_null(w, "payment_method_configuration_details");

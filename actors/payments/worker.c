@@ -425,20 +425,22 @@ make_ready(void *state, void *owner)
     job_make_ready(owner);
 }
 
+/* As set, else what the gateway listens at; a gateway that listens everywhere is here too. */
 static void
-set_public_url(struct worker *worker)
+find_public_url(struct worker *worker)
 {
     const struct settings *const settings = &worker->settings;
-    char *const url = worker->public_url;
-    if (settings->public_url[0]) {
-        snprintf(url, sizeof worker->public_url, "%s", settings->public_url);
-    } else { /* a browser cannot go to "all addresses" */
-        const bool all = strcmp(settings->listen, "0.0.0.0") == 0;
-        snprintf(url, sizeof worker->public_url, "http://%s:%lld",
-                 all ? "127.0.0.1" : settings->listen, (long long)settings->port);
-    }
-    for (size_t size = strlen(url); size && url[size - 1] == '/'; size--)
-        url[size - 1] = '\0';
+    const bool everywhere =
+        strcmp(settings->listen, "0.0.0.0") == 0 || strcmp(settings->listen, "::") == 0;
+    const bool v6 = strchr(settings->listen, ':') && !everywhere;
+    if (*settings->public_url)
+        snprintf(worker->public_url, sizeof worker->public_url, "%s", settings->public_url);
+    else
+        snprintf(worker->public_url, sizeof worker->public_url, "http://%s%s%s:%lld",
+                 v6 ? "[" : "", everywhere ? "localhost" : settings->listen, v6 ? "]" : "",
+                 (long long)settings->port);
+    const size_t size = strlen(worker->public_url);
+    if (size && worker->public_url[size - 1] == '/') worker->public_url[size - 1] = '\0';
 }
 
 struct worker *
@@ -448,7 +450,7 @@ worker_new(struct loop *loop, const struct settings *settings, const char *home)
     if (!worker) abort();
     worker->loop = loop;
     worker->settings = *settings;
-    set_public_url(worker);
+    find_public_url(worker);
     worker->leader = -1;
     worker->scratch = arena_new(SCRATCH_BYTES);
     worker->store = store_new(home);
@@ -503,6 +505,12 @@ const char *
 worker_public_url(const struct worker *worker)
 {
     return worker->public_url;
+}
+
+int64_t
+worker_challenge_expiry_s(const struct worker *worker)
+{
+    return worker->settings.challenge_expiry_s;
 }
 
 int64_t

@@ -26,7 +26,6 @@
 #define STALE_MAX 5
 #define MERCHANT_SIZE_MAX 63
 #define KEY_SIZE_MAX 255
-#define PUBLIC_URL_SIZE_MAX 255
 #define LEDGERS 2
 #define BEAT_MS 250
 #define LINK_DEAD_MS 1500
@@ -102,7 +101,7 @@ struct ledger {
 struct worker {
     struct loop *loop;
     struct settings settings;
-    char public_url[PUBLIC_URL_SIZE_MAX + 1];
+    char public_url[320];
     struct link *broker, *network;
     struct ledger ledgers[LEDGERS];
     int leader; /* index into ledgers, -1: none */

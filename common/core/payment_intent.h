@@ -38,7 +38,8 @@ enum pi_state { PI_NOWHERE, PI_STATES(AS_ENUM) PI_STATE_COUNT };
     X(DECLINED,      "the issuer or the network said no, or the asking was undone") \
     X(CAPTURE,       "what was held was taken, or a part of it") \
     X(CANCEL,        "it was given up") \
-    X(EXPIRED,       "the hold ran out")
+    X(EXPIRED,       "the hold ran out") \
+    X(PROVED,        "they did, and the merchant's server has to confirm again")
 #define AS_ENUM(name, doc) ON_##name,
 enum pi_event { PI_EVENTS(AS_ENUM) PI_EVENT_COUNT };
 #undef AS_ENUM

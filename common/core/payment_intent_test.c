@@ -36,7 +36,7 @@ Test(payment_intent, every_pair_is_legal_or_leaves_the_payment_alone)
             cr_expect(zero(u32, effects));
         }
     }
-    cr_expect(eq(int, legal, 19));
+    cr_expect(eq(int, legal, 20));
 }
 
 Test(payment_intent, every_state_can_be_reached)

@@ -12,8 +12,9 @@
 
 enum http_method { HTTP_GET, HTTP_POST, HTTP_DELETE };
 
-/* Who may call: SECRET keys only, or PUBLISHABLE ones too (with the object's client_secret), or the
- * PAGE of the object in the path, without any key: to know its id is to be let in. */
+/* Who may call: SECRET keys only, or PUBLISHABLE ones too (with the object's client_secret), or a
+ * PAGE in a payer's browser, without a key: the object's own secret is among its parameters, or is
+ * the id in the path itself. */
 enum route_access { ACCESS_SECRET, ACCESS_PUBLISHABLE, ACCESS_PAGE };
 
 enum param_kind {

@@ -25,7 +25,7 @@ static const char *const kinds[] = {
 static const char *const callers[] = {
     [ACCESS_SECRET] = "",
     [ACCESS_PUBLISHABLE] = "publishable keys too",
-    [ACCESS_PAGE] = "the session's page, without a key",
+    [ACCESS_PAGE] = "a page, without a key",
 };
 
 static void
