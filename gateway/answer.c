@@ -24,6 +24,7 @@ static const struct {
 } reasons[] = {
     {200, "OK"},
     {204, "No Content"},
+    {303, "See Other"},
     {400, "Bad Request"},
     {401, "Unauthorized"},
     {402, "Payment Required"},
@@ -164,6 +165,37 @@ answer_write_bytes(struct http_exchange *exchange, int status, const char *type,
     if (exchange->closes) put_header(&out, "Connection", TEXT("close"));
     put(&out, TEXT("\r\n"));
     if (type) put(&out, body);
+    exchange->answer = (struct text){out.at, out.size};
+}
+
+void
+answer_write_page(struct http_exchange *exchange, const struct answer_page *page)
+{
+    struct out out = {.cap = HEAD_BYTES_MAX + page->location.size + page->policy.size +
+                             page->html.size};
+    char line[64], when[40];
+    out.at = arena_take(exchange->arena, out.cap);
+    put(&out,
+        (struct text){line, (size_t)snprintf(line, sizeof line, "HTTP/1.1 %d ", page->status)});
+    put(&out, text_of(reason_of(page->status)));
+    put(&out, TEXT("\r\n"));
+    put_header(&out, "Date", date(when));
+    put_header(&out, "Content-Type", TEXT("text/html; charset=utf-8"));
+    put_header(&out, "Content-Length",
+               (struct text){line, (size_t)snprintf(line, sizeof line, "%zu", page->html.size)});
+    put_header(&out, "Location", page->location);
+    put_header(&out, "Cache-Control", TEXT("no-store"));
+    put_header(&out, "Content-Security-Policy", page->policy);
+    put_header(&out, "Cross-Origin-Opener-Policy", TEXT("same-origin"));
+    put_header(&out, "Permissions-Policy", TEXT("camera=(), geolocation=(), microphone=()"));
+    put_header(&out, "Referrer-Policy", TEXT("no-referrer"));
+    put_header(&out, "X-Content-Type-Options", TEXT("nosniff"));
+    put_header(&out, "X-Frame-Options", TEXT("DENY"));
+    put_header(&out, "X-Robots-Tag", TEXT("noindex"));
+    put_header(&out, "Request-Id", page->request);
+    if (exchange->closes) put_header(&out, "Connection", TEXT("close"));
+    put(&out, TEXT("\r\n"));
+    put(&out, page->html);
     exchange->answer = (struct text){out.at, out.size};
 }
 

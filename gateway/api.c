@@ -4,6 +4,8 @@
 #include "api_key.h"
 #include "card_spotting.h"
 #include "cards.h"
+#include "challenge_page.h"
+#include "challenge_page.h"
 #include "clock.h"
 #include "files.h"
 #include "form.h"
@@ -80,7 +82,15 @@ say(struct call *c, const struct answer *answer)
     whole.version = c->version;
     whole.key = c->key_sent;
     whole.any_origin = any_origin(c);
-    answer_write(c->x, &whole);
+    if (c->route && c->route->access == ACCESS_PAGE) {
+        const struct challenge_asked asked = {.challenge = c->object,
+                                              .merchant = c->merchant,
+                                              .secret = params_find(c->params, "secret"),
+                                              .answered = c->route->method == HTTP_POST};
+        challenge_page_write(c->x, &asked, &whole);
+    } else {
+        answer_write(c->x, &whole);
+    }
     const int64_t took_ms = clock_mono_ms() - c->x->began_ms;
     log_event(answer->status >= 500 ? LOG_WARNING : LOG_DEBUG,
               answer->status >= 500 ? "request.failed" : "request.answered",
@@ -288,7 +298,7 @@ key_of_form(struct call *c)
 
 /* No key: the id in the path is what lets the page in. It tells whose it is, too. */
 static bool
-find_page(struct call *c)
+find_session(struct call *c)
 {
     const struct msg_page_find find = {.has = HAS_page_find_session, .session = c->object};
     struct mux_call ask = {.to = MUX_BROKER, .slot = slot_of(c->object)};
@@ -309,7 +319,7 @@ find_page(struct call *c)
 static bool
 authenticate(struct call *c)
 {
-    if (c->route->access == ACCESS_PAGE) return find_page(c);
+    if (c->route->access == ACCESS_CHECKOUT) return find_session(c);
 
     char key[API_KEY_SIZE_MAX + 1], masked[64];
     uint8_t hash[API_KEY_HASH_BYTES];
@@ -662,7 +672,8 @@ pack_request(struct call *c, struct mux_call *ask)
     struct msg_api_request message = {
         .has = HAS_api_request_merchant | HAS_api_request_request | HAS_api_request_route |
                HAS_api_request_params | HAS_api_request_request_hash | HAS_api_request_path |
-               HAS_api_request_publishable | HAS_api_request_livemode | HAS_api_request_api_version,
+               HAS_api_request_publishable | HAS_api_request_livemode |
+               (c->version.at ? HAS_api_request_api_version : 0u),
         .merchant = c->merchant,
         .request = c->request,
         .route = text_of(c->route->name),
@@ -762,6 +773,23 @@ tell_health(struct call *c)
     say(c, &answer);
 }
 
+/* A page in a payer's browser has no key: the secret that is among its parameters is held against
+ * the challenge's by the worker. The merchant that it names is where the challenge is looked for. */
+static void
+ask_for_page(struct call *c)
+{
+    if (!check_content_type(c) || !read_params(c) || !check_params(c)) return;
+    const struct text merchant = params_find(c->params, "merchant");
+    if (!id_is(merchant, "acct_")) {
+        refuse(c, REFUSAL_NO_SUCH_URL, NO_TEXT, NO_TEXT);
+        return;
+    }
+    c->merchant = merchant;
+    c->version = NO_TEXT; /* the account's own */
+    hash_request(c);
+    ask_worker(c);
+}
+
 /* --- the whole
  * ---------------------------------------------------------------------------------------- */
 
@@ -813,9 +841,12 @@ api_handle(void *state, struct http_exchange *x)
         return;
     }
     if (pages_serve(x)) return;
-    if (find_route(&c) && authenticate(&c) && read_headers_of_the_api(&c) &&
-        check_content_type(&c) && read_params(&c) && check_params(&c) && read_idempotency_key(&c) &&
-        resolve_card(&c)) {
+    if (!find_route(&c)) return;
+    if (c.route->access == ACCESS_PAGE) {
+        ask_for_page(&c);
+    } else if (authenticate(&c) && read_headers_of_the_api(&c) && check_content_type(&c) &&
+               read_params(&c) && check_params(&c) && read_idempotency_key(&c) &&
+               resolve_card(&c)) {
         hash_request(&c);
         ask_worker(&c);
     }

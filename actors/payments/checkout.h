@@ -44,9 +44,6 @@ bool checkout_url_is_good(struct text url);
 struct text checkout_details(struct call *call, struct text email, struct text name,
                              struct text phone, struct text address);
 
-/* Nobody may pay any more. The handler of a job of the engine's: `call->object` is the session. */
-void checkout_expire_due(struct call *call);
-
 /* --- the end of a payment (checkout_pages.c) ------------------------------------------------- */
 
 /* Before the charge is made: the payer becomes a customer if the session says so, and the session

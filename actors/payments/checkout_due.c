@@ -3,7 +3,6 @@
  * rows, and every sweep looks again, so a worker that dies over it is no harm. */
 #include "worker.h"
 
-#include "checkout.h"
 #include "log.h"
 #include <stdio.h>
 

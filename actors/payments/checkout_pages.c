@@ -157,6 +157,11 @@ payment_of_session(struct call *call, const struct row_checkout_session *session
     pi->shipping = json_find(session->intent_data, "shipping");
     pi->metadata = json_find(session->intent_data, "metadata");
     pi->payment_method_types = session->payment_method_types;
+    pi->payment_method_options =
+        arena_format(call->arena,
+                     "{\"card\":{\"installments\":null,\"mandate_options\":null,\"network\":null,"
+                     "\"request_three_d_secure\":\"%.*s\"}}",
+                     (int)session->three_d_secure.size, session->three_d_secure.at);
     pi->checkout_session = session->id;
     const struct text secret = call_random_text(call, SECRET_SIZE);
     pi->client_secret = arena_format(call->arena, "%.*s_secret_%.*s", (int)pi->id.size, pi->id.at,

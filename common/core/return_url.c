@@ -45,7 +45,7 @@ authority_size(struct text url, size_t from)
 bool
 return_url_is_good(struct text url)
 {
-    if (!url.at || url.size > RETURN_URL_MAX) return false;
+    if (!url.at) return false;
     for (size_t i = 0; i < url.size; i++)
         if (url.at[i] <= 0x20 || url.at[i] >= 0x7f || memchr("\"<>\\^`{|}", url.at[i], 9))
             return false;

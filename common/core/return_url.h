@@ -7,8 +7,6 @@
 #include "text.h"
 #include <stdbool.h>
 
-#define RETURN_URL_MAX 5000
-
 /* Printable ASCII, a scheme that leads to another page or app, and something behind it. */
 MUST_USE bool return_url_is_good(struct text url);
 /* The URL with `query` (name=value&…, escaped already) among its parameters: before a fragment,

@@ -13,9 +13,10 @@
 enum http_method { HTTP_GET, HTTP_POST, HTTP_DELETE };
 
 /* Who may call: SECRET keys only, or PUBLISHABLE ones too (with the object's client_secret), or a
- * PAGE in a payer's browser, without a key: the object's own secret is among its parameters, or is
- * the id in the path itself. */
-enum route_access { ACCESS_SECRET, ACCESS_PUBLISHABLE, ACCESS_PAGE };
+ * PAGE in a payer's browser, without a key: the object's own secret is among its parameters, and
+ * what is answered is shown as a page; or the script of the CHECKOUT page, let in by the session's
+ * id that is in the path. */
+enum route_access { ACCESS_SECRET, ACCESS_PUBLISHABLE, ACCESS_PAGE, ACCESS_CHECKOUT };
 
 enum param_kind {
     PARAM_STRING,    /* low..high characters */

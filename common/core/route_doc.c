@@ -26,6 +26,7 @@ static const char *const callers[] = {
     [ACCESS_SECRET] = "",
     [ACCESS_PUBLISHABLE] = "publishable keys too",
     [ACCESS_PAGE] = "a page, without a key",
+    [ACCESS_CHECKOUT] = "the checkout page, without a key",
 };
 
 static void
