@@ -449,6 +449,7 @@ on_front(void *state, struct link *from, const struct packet *packet)
     switch (packet->number) {
     case MSG_api_request:
     case MSG_key_find:
+    case MSG_page_find:
     case MSG_merchant_create:
     case MSG_health: on_request(b, packet); return;
     default:
@@ -467,6 +468,7 @@ on_back(void *state, struct link *from, const struct packet *packet)
     switch (packet->number) {
     case MSG_api_answer:
     case MSG_key_found:
+    case MSG_page_found:
     case MSG_health_told:
     case MSG_refused:
         if (w != NO_WORKER) on_answer(b, w, packet);

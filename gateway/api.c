@@ -14,6 +14,7 @@
 #include "kept.h"
 #include "log.h"
 #include "message.h"
+#include "pages.h"
 #include "random.h"
 #include "route.h"
 #include "utf8.h"
@@ -64,6 +65,15 @@ struct call {
 /* --- saying no
  * ---------------------------------------------------------------------------------------- */
 
+/* Whether pages of other origins may read the answer: they may call what publishable keys may, with
+ * one. A secret key in a browser gets nothing to read, so that nobody builds upon it. */
+static bool
+any_origin(const struct call *c)
+{
+    return c->route && c->route->access == ACCESS_PUBLISHABLE && c->head->headers[HTTP_ORIGIN].at &&
+           (!c->who.known || c->who.publishable);
+}
+
 static void
 say(struct call *c, const struct answer *answer)
 {
@@ -71,6 +81,7 @@ say(struct call *c, const struct answer *answer)
     whole.request = c->request;
     whole.version = c->version;
     whole.key = c->key_sent;
+    whole.any_origin = any_origin(c);
     if (c->route && c->route->access == ACCESS_PAGE) {
         const struct challenge_asked asked = {.challenge = c->object,
                                               .merchant = c->merchant,
@@ -200,13 +211,17 @@ may_be_an_id(struct text object)
     return object.size <= OBJECT_SIZE_MAX && !card_number_in(object);
 }
 
+static enum http_method
+method_of(struct text word)
+{
+    return text_is(word, "GET") ? HTTP_GET : text_is(word, "POST") ? HTTP_POST : HTTP_DELETE;
+}
+
 static bool
 find_route(struct call *c)
 {
     const struct http_head *head = c->head;
-    const enum http_method method = text_is(head->method, "GET")    ? HTTP_GET
-                                    : text_is(head->method, "POST") ? HTTP_POST
-                                                                    : HTTP_DELETE;
+    const enum http_method method = method_of(head->method);
     const struct text shown = utf8_cut(head->path, 200);
     const struct text about = arena_format(c->arena, "%.*s: %.*s", (int)head->method.size,
                                            head->method.at, (int)shown.size, shown.at);
@@ -281,9 +296,31 @@ key_of_form(struct call *c)
     return authorization;
 }
 
+/* No key: the id in the path is what lets the page in. It tells whose it is, too. */
+static bool
+find_session(struct call *c)
+{
+    const struct msg_page_find find = {.has = HAS_page_find_session, .session = c->object};
+    struct mux_call ask = {.to = MUX_BROKER, .slot = slot_of(c->object)};
+    struct msg_page_found found;
+    if (!id_is(c->object, "cs_test_")) return refuse(c, REFUSAL_NO_PAGE, NO_TEXT, NO_TEXT);
+    if (!pack(c, MSG_page_find, &find, &ask) || !ask_for(c, &ask, MSG_page_found, &found))
+        return false;
+    if (!found.known || !(found.has & HAS_page_found_merchant))
+        return refuse(c, REFUSAL_NO_PAGE, NO_TEXT, NO_TEXT);
+    c->who.known = c->who.publishable = true;
+    copy_text(c->who.merchant, sizeof c->who.merchant, found.merchant);
+    copy_text(c->who.version, sizeof c->who.version,
+              found.has & HAS_page_found_api_version ? found.api_version : NO_TEXT);
+    c->merchant = text_of(c->who.merchant);
+    return true;
+}
+
 static bool
 authenticate(struct call *c)
 {
+    if (c->route->access == ACCESS_CHECKOUT) return find_session(c);
+
     char key[API_KEY_SIZE_MAX + 1], masked[64];
     uint8_t hash[API_KEY_HASH_BYTES];
     struct text authorization = c->head->headers[HTTP_AUTHORIZATION];
@@ -764,6 +801,27 @@ call_of(struct api *api, struct http_exchange *x)
     return c;
 }
 
+/* A browser asks before it sends a page's request with headers like Authorization. */
+static void
+answer_preflight(struct call *c)
+{
+    const struct text method = c->head->headers[HTTP_ACCESS_CONTROL_REQUEST_METHOD];
+    struct text object;
+    const struct route *route =
+        method.at ? route_find(method_of(method), c->head->path, &object) : NULL;
+    if (!route || route->access != ACCESS_PUBLISHABLE || !c->head->headers[HTTP_ORIGIN].at) {
+        refuse(c, REFUSAL_NO_PREFLIGHT, NO_TEXT, NO_TEXT);
+        return;
+    }
+    answer_write_bytes(c->x, 204, NULL,
+                       "Access-Control-Allow-Origin: *\r\n"
+                       "Access-Control-Allow-Methods: GET, POST\r\n"
+                       "Access-Control-Allow-Headers: Authorization, Content-Type, "
+                       "Idempotency-Key, Stripe-Account, Stripe-Version\r\n"
+                       "Access-Control-Max-Age: 600\r\n",
+                       NO_TEXT);
+}
+
 /* In this order: what may be said to whom, then what is wrong, then what it costs to find out. */
 void
 api_handle(void *state, struct http_exchange *x)
@@ -778,6 +836,11 @@ api_handle(void *state, struct http_exchange *x)
         tell_health(&c);
         return;
     }
+    if (text_is(x->head.method, "OPTIONS")) {
+        answer_preflight(&c);
+        return;
+    }
+    if (pages_serve(x)) return;
     if (!find_route(&c)) return;
     if (c.route->access == ACCESS_PAGE) {
         ask_for_page(&c);

@@ -17,6 +17,7 @@
 #include "answer.h"
 #include "attempt.h"
 #include "authentication.h"
+#include "checkout.h"
 #include "decline.h"
 #include "fee.h"
 #include "fields.h"
@@ -43,6 +44,7 @@ struct finish {
     struct row_charge *charge;
     struct row_payment_method *method;
     struct row_challenge *challenge; /* whose page waits for the end, or NULL */
+    struct row_checkout_session *session; /* that it is the payment of; NULL: none, or closed */
 };
 
 /* --- money ----------------------------------------------------------------------------------- */
@@ -361,6 +363,7 @@ authorized(struct finish *f)
     step(pi, f->attempt->capture ? ON_PAID : ON_HELD, f->attempt->amount, &effects);
     pi->latest_charge = f->attempt->charge;
     pi->last_payment_error = pi->last_error_method = NO_TEXT;
+    if (f->session) checkout_paid(f->call, f->session, pi, f->attempt->capture);
 
     f->charge = charge_of_attempt(f);
     f->charge->status = TEXT("succeeded");
@@ -379,6 +382,8 @@ authorized(struct finish *f)
          f->attempt->capture ? "payment_intent.succeeded"
                              : "payment_intent.amount_capturable_updated",
          ROW_payment_intent, pi, NULL);
+    if (f->session)
+        tell(f->call, "checkout.session.completed", ROW_checkout_session, f->session, NULL);
     show(f, ROW_payment_intent, pi,
          KNOWN({ROW_payment_intent, pi}, {ROW_charge, f->charge}, {ROW_payment_method, f->method},
                {txn ? ROW_balance_transaction : ROW_NONE, txn}));
@@ -481,6 +486,7 @@ captured(struct finish *f)
     if (f->answer->bypass_pending == 1) f->charge->bypass_pending = true;
     if (effects & RELEASE_HOLD) post_hold(f, "release", -f->charge->amount);
     if (effects & POST_CHARGE) txn = book_charge(f, f->attempt->amount);
+    if (f->session) checkout_captured(f->call, f->session);
     call_update(f->call, ROW_charge, f->charge);
     call_update(f->call, ROW_payment_intent, pi);
     tell(f->call, "charge.captured", ROW_charge, f->charge, NULL);
@@ -616,11 +622,26 @@ get_waiting_page(struct finish *f)
     return call_get(f->call, ROW_challenge, id, f->challenge);
 }
 
+/* The checkout session that this operation takes further: one that is open waits for its payment,
+ * one that is complete for the capture. False when it cannot be read now. */
+static bool
+read_session(struct finish *f)
+{
+    const char *const waits = text_is(f->attempt->operation, "authorize") ? "open"
+                              : text_is(f->attempt->operation, "capture") ? "complete"
+                                                                          : NULL;
+    if (!f->pi->checkout_session.at || !waits) return true;
+    f->session = call_new_row(f->call, ROW_checkout_session);
+    if (!call_get(f->call, ROW_checkout_session, f->pi->checkout_session, f->session)) return false;
+    if (!text_is(f->session->status, waits)) f->session = NULL;
+    return true;
+}
+
 void
 attempt_finished(struct call *call, struct row_attempt *attempt,
                  const struct msg_network_answer *answer)
 {
-    struct finish f = {call, attempt, answer, NULL, NULL, NULL, NULL};
+    struct finish f = {call, attempt, answer, NULL, NULL, NULL, NULL, NULL};
     const bool approved = answer->outcome == OUTCOME_APPROVED;
     call->livemode = noted(&f, "livemode");
     call->publishable = noted(&f, "publishable");
@@ -633,6 +654,7 @@ attempt_finished(struct call *call, struct row_attempt *attempt,
     f.pi = call_new_row(call, ROW_payment_intent);
     f.charge = call_new_row(call, ROW_charge);
     if (!call_get(call, ROW_payment_intent, attempt->payment_intent, f.pi)) return;
+    if (!read_session(&f)) return;
     if (text_is(attempt->operation, "authorize")) {
         f.method = call_new_row(call, ROW_payment_method);
         if (!call_get(call, ROW_payment_method, attempt->payment_method, f.method)) return;

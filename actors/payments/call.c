@@ -128,6 +128,7 @@ words_for(enum row_table table)
     switch (table) {
     case ROW_merchant: return TEXT("account");
     case ROW_payment_method: return TEXT("PaymentMethod");
+    case ROW_checkout_session: return TEXT("checkout.session");
     case ROW_setup_intent: return TEXT("setupintent");
     default: return text_of(table_find(table)->name);
     }

@@ -110,7 +110,7 @@ struct api_refusal {
     struct text payment_method; /* JSON object */
     const char *payment_method_type;
     const char *advice_code, *network_decline_code;
-    bool retry; /* Stripe-Should-Retry: true */
+    bool retry;               /* Stripe-Should-Retry: true */
     struct text setup_intent; /* JSON object */
 };
 void call_refuse(struct call *call, const struct api_refusal *refusal, bool began);
@@ -133,6 +133,7 @@ int64_t worker_settlement_delay_s(const struct worker *worker);
 const char *worker_public_url(const struct worker *worker);
 /* How long a payer may take to prove who they are. */
 int64_t worker_challenge_expiry_s(const struct worker *worker);
+int64_t worker_checkout_expires_s_min(const struct worker *worker);
 
 /* --- written by the resources, called by the engine ----------------------------------------------
  */
@@ -146,3 +147,7 @@ handler_fn *handler_of(enum route_number route);
  * be NULL. The attempt has been read from the store. Never refuses. */
 void attempt_finished(struct call *call, struct row_attempt *attempt,
                       const struct msg_network_answer *answer);
+
+/* checkout_sessions.c: the handler of a job of the engine's own, for a checkout session whose time
+ * has come; `call->object` is its id. */
+void checkout_expire_due(struct call *call);

@@ -46,11 +46,10 @@ take_default_method(struct call *call, struct row_customer *customer, struct tex
     return false;
 }
 
-void
-customer_create(struct call *call)
+struct row_customer *
+customer_new(struct call *call)
 {
     struct row_customer *customer = call_new_row(call, ROW_customer);
-    struct method_use use;
     customer->id = call_new_id(call, "cus_");
     customer->merchant = call->merchant;
     customer->created = call->now_s;
@@ -60,6 +59,14 @@ customer_create(struct call *call)
         char *c = (char *)customer->invoice_prefix.at + i;
         if (*c >= 'a' && *c <= 'z') *c = (char)(*c - 'a' + 'A');
     }
+    return customer;
+}
+
+void
+customer_create(struct call *call)
+{
+    struct row_customer *customer = customer_new(call);
+    struct method_use use;
     if (!take_fields(call, customer) || !method_of_request(call, NULL, &use)) return;
     if (use.row && !method_attach_to(call, use.row, customer->id)) return;
     if (!take_default_method(call, customer, use.row ? use.row->id : NO_TEXT)) return;

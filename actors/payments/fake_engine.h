@@ -290,6 +290,13 @@ worker_challenge_expiry_s(const struct worker *worker)
     return worker->challenge_expiry_s;
 }
 
+int64_t
+worker_checkout_expires_s_min(const struct worker *worker)
+{
+    (void)worker;
+    return 1800;
+}
+
 void *
 call_new_row(struct call *call, enum row_table table)
 {

@@ -34,6 +34,8 @@ static const struct expandable {
     {"balance_transaction", "source"},
     {"event", ""},
     {"webhook_endpoint", "application"},
+    {"checkout_session", "customer invoice line_items payment_intent payment_link setup_intent subscription"},
+    {"line_item", "discounts price taxes"},
 };
 // clang-format on
 

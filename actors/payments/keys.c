@@ -1,5 +1,5 @@
-/* What the broker sends that is not a call of the API: whose key is this, a new merchant, and
- * whether a payment could be made. */
+/* What the broker sends that is not a call of the API: whose key or page is this, a new merchant,
+ * and whether a payment could be made. */
 #include "worker.h"
 
 #include "log.h"
@@ -47,6 +47,38 @@ key_asked(struct worker *worker, struct link *from, const struct packet *packet)
         if (merchant.api_version.size) found.has |= HAS_key_found_api_version;
     }
     (void)link_send(worker->broker, envelope, MSG_key_found, &found);
+}
+
+/* --- page_find ------------------------------------------------------------------------------- */
+
+/* A payer's browser knows a session's id and no key: whose it is tells which worker to ask. */
+void
+page_asked(struct worker *worker, struct link *from, const struct packet *packet)
+{
+    struct msg_page_find find;
+    struct row_merchant merchant;
+    struct text id;
+    struct arena *const arena = worker->scratch;
+    const struct envelope envelope = {.slot = packet->slot, .correlation = packet->correlation};
+    if (!packet_decode(from, packet, MSG_page_find, &find)) return;
+
+    struct msg_page_found found = {.has = HAS_page_found_known};
+    enum store_verdict verdict =
+        store_merchant_of(worker->store, ROW_checkout_session, find.session, arena, &id);
+    if (verdict == STORE_FOUND)
+        verdict = store_get_unkept(worker->store, ROW_merchant, id, id, arena, &merchant);
+    if (verdict == STORE_UNAVAILABLE) {
+        packet_refuse(worker, packet, "busy", "the database does not answer");
+        return;
+    }
+    if (verdict == STORE_FOUND) {
+        found.has |= HAS_page_found_merchant;
+        found.known = 1;
+        found.merchant = id;
+        found.api_version = merchant.api_version;
+        if (merchant.api_version.size) found.has |= HAS_page_found_api_version;
+    }
+    (void)link_send(worker->broker, envelope, MSG_page_found, &found);
 }
 
 /* --- merchant_create ------------------------------------------------------------------------- */

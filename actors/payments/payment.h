@@ -60,6 +60,11 @@ void payment_confirm(struct call *call, struct row_payment_intent *pi, bool stor
 void payment_capture(struct call *call, struct row_payment_intent *pi, struct row_charge *charge,
                      int64_t amount, const char *param);
 
+/* --- customers (customers.c) ----------------------------------------------------------------- */
+
+/* A new one, with what every customer has. */
+struct row_customer *customer_new(struct call *call);
+
 /* --- attempts -------------------------------------------------------------------------------- */
 
 /* What the issuer may check of a card and its owner. The security code is good for one asking: it is

@@ -315,6 +315,13 @@ static bool
 change_is_possible(struct call *call, const struct row_payment_intent *pi)
 {
     const enum pi_state state = payment_standing(pi).state;
+    if (pi->checkout_session.at &&
+        (params_have(call->params, "amount") || params_have(call->params, "currency"))) {
+        call_refuse_400(call, NULL, params_have(call->params, "amount") ? "amount" : "currency",
+                        "The amount and currency of a PaymentIntent that was created by a Checkout "
+                        "Session are those of the session, and cannot be updated.");
+        return false;
+    }
     if (state == PI_NEEDS_METHOD || state == PI_NEEDS_CONFIRM || state == PI_NEEDS_ACTION)
         return true;
     for (size_t i = 0; i < sizeof fixed_once_asked / sizeof fixed_once_asked[0]; i++) {

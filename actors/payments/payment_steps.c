@@ -335,6 +335,12 @@ payment_intent_cancel(struct call *call)
                      (int)pi->status.size, pi->status.at);
         return;
     }
+    if (!(effects & RELEASE_HOLD) && pi->checkout_session.at) {
+        call_refuse_400(call, "payment_intent_unexpected_state", NULL,
+                        "You cannot cancel a PaymentIntent that was created by a Checkout Session. "
+                        "Expire the Checkout Session instead.");
+        return;
+    }
     if (!(effects & RELEASE_HOLD)) {
         pi->canceled_at = call->now_s;
         pi->cancellation_reason = reason;

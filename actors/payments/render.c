@@ -20,6 +20,7 @@ renderer_of(enum row_table table)
     case ROW_customer: return render_customer;
     case ROW_payment_method: return render_payment_method;
     case ROW_webhook_endpoint: return render_webhook_endpoint;
+    case ROW_checkout_session: return render_checkout_session;
     case ROW_setup_intent: return render_setup_intent;
     case ROW_setup_attempt: return render_setup_attempt;
     default: return NULL;

@@ -40,7 +40,7 @@ struct render {
 typedef void renderer_fn(struct render *r, const void *row, struct text expand);
 renderer_fn render_payment_intent, render_charge, render_refund, render_balance_transaction,
     render_customer, render_payment_method, render_webhook_endpoint, render_setup_intent,
-    render_setup_attempt;
+    render_setup_attempt, render_checkout_session;
 
 /* `key` with null, the id, or the object when `expand` names that key. */
 void render_reference(struct render *r, const char *key, enum row_table table, struct text id,

@@ -168,12 +168,10 @@ open_in_memory(struct store *store, const uint8_t slots[static SLOT_BYTES], stru
     return STORE_FOUND;
 }
 
-enum store_verdict
-store_open_attempts(struct store *store, const uint8_t slots[static SLOT_BYTES],
-                    struct arena *arena, struct row_attempt **attempts, size_t *count)
+/* "{1,5,1023}": an array of slots as Postgres reads it. */
+static struct text
+set_of_slots(struct arena *arena, const uint8_t slots[static SLOT_BYTES])
 {
-    if (!store->database) return open_in_memory(store, slots, arena, attempts, count);
-    struct question *const q = question_new(arena);
     char *const set = arena_take(arena, SLOT_COUNT * 5 + 3);
     size_t size = 0;
     set[size++] = '{';
@@ -181,11 +179,20 @@ store_open_attempts(struct store *store, const uint8_t slots[static SLOT_BYTES],
         if (slot_in(slots, slot))
             size += (size_t)sprintf(set + size, size > 1 ? ",%u" : "%u", (unsigned)slot);
     set[size++] = '}';
+    return (struct text){set, size};
+}
+
+enum store_verdict
+store_open_attempts(struct store *store, const uint8_t slots[static SLOT_BYTES],
+                    struct arena *arena, struct row_attempt **attempts, size_t *count)
+{
+    if (!store->database) return open_in_memory(store, slots, arena, attempts, count);
+    struct question *const q = question_new(arena);
     /* The words of the states are those of the partial index, so that it is used. */
     say(q,
         "SELECT %s FROM attempt WHERE state IN ('sending', 'unknown', 'reversing')"
         " AND slot = ANY ($%d::bigint[]) LIMIT %d",
-        columns_of(q, ROW_attempt), with(q, (struct text){set, size}), OPEN_ATTEMPTS_MAX);
+        columns_of(q, ROW_attempt), with(q, set_of_slots(arena, slots)), OPEN_ATTEMPTS_MAX);
     PGresult *const result = ask(store->database, q);
     if (!result) return STORE_UNAVAILABLE;
     const int found = PQntuples(result);
@@ -196,6 +203,58 @@ store_open_attempts(struct store *store, const uint8_t slots[static SLOT_BYTES],
     PQclear(result);
     *count = good ? (size_t)found : 0;
     return good ? STORE_FOUND : STORE_UNAVAILABLE;
+}
+
+/* A column of the answer, copied. */
+static struct text
+text_in(const PGresult *result, int row, int column, struct arena *arena)
+{
+    return arena_copy(arena, (struct text){PQgetvalue(result, row, column),
+                                           (size_t)PQgetlength(result, row, column)});
+}
+
+enum store_verdict
+store_merchant_of(struct store *store, enum row_table number, struct text id, struct arena *arena,
+                  struct text *merchant)
+{
+    const struct table *const table = table_find(number);
+    if (!id_is(id, table->prefix) || !store->database) return STORE_MISSING;
+    struct question *const q = question_new(arena);
+    say(q, "SELECT merchant FROM \"%s\" WHERE id = $%d", table->name, with(q, id));
+    PGresult *const result = ask(store->database, q);
+    if (!result) return STORE_UNAVAILABLE;
+    const bool found = PQntuples(result) == 1;
+    if (found) *merchant = text_in(result, 0, 0, arena);
+    PQclear(result);
+    return found ? STORE_FOUND : STORE_MISSING;
+}
+
+enum store_verdict
+store_due_sessions(struct store *store, const uint8_t slots[static SLOT_BYTES], int64_t now_s,
+                   struct arena *arena, struct due_session **sessions, size_t *count)
+{
+    *count = 0;
+    if (!store->database) return STORE_FOUND;
+    struct question *const q = question_new(arena);
+    char now[24];
+    snprintf(now, sizeof now, "%lld", (long long)now_s);
+    say(q,
+        "SELECT s.merchant, s.id, coalesce(m.api_version, '') FROM checkout_session s"
+        " JOIN merchant m ON m.merchant = s.merchant AND m.id = s.merchant"
+        " WHERE s.status = 'open' AND s.expires_at <= $%d::bigint",
+        with(q, text_of(now)));
+    say(q, " AND s.slot = ANY ($%d::bigint[]) ORDER BY s.expires_at LIMIT %d",
+        with(q, set_of_slots(arena, slots)), DUE_SESSIONS_MAX);
+    PGresult *const result = ask(store->database, q);
+    if (!result) return STORE_UNAVAILABLE;
+    *count = (size_t)PQntuples(result);
+    *sessions = arena_take(arena, sizeof **sessions * (*count + 1));
+    for (size_t i = 0; i < *count; i++)
+        (*sessions)[i] = (struct due_session){text_in(result, (int)i, 0, arena),
+                                              text_in(result, (int)i, 1, arena),
+                                              text_in(result, (int)i, 2, arena)};
+    PQclear(result);
+    return STORE_FOUND;
 }
 
 bool

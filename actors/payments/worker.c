@@ -251,6 +251,7 @@ broker_said(void *state, struct link *from, const struct packet *packet)
         switch (packet->number) {
         case MSG_api_request: call_asked(worker, from, packet); break;
         case MSG_key_find: key_asked(worker, from, packet); break;
+        case MSG_page_find: page_asked(worker, from, packet); break;
         case MSG_merchant_create: merchant_asked(worker, from, packet); break;
         case MSG_health: health_asked(worker, from, packet); break;
         default: break; /* the loop has counted what is not for us */
@@ -382,6 +383,7 @@ sweep(struct worker *worker)
         slots[i] = (uint8_t)(worker->slots.held[i] & ~worker->slots.releasing[i]);
     if (!attempts_recover(worker, slots))
         log_event(LOG_WARNING, "sweep.failed", "reason=\"Postgres did not answer\"");
+    checkouts_expire(worker, slots);
 }
 
 static void
@@ -509,4 +511,10 @@ int64_t
 worker_challenge_expiry_s(const struct worker *worker)
 {
     return worker->settings.challenge_expiry_s;
+}
+
+int64_t
+worker_checkout_expires_s_min(const struct worker *worker)
+{
+    return worker->settings.checkout_expires_s_min;
 }

@@ -188,6 +188,9 @@ bool network_is_there(const struct worker *worker);
  */
 MUST_USE bool attempts_recover(struct worker *worker, const uint8_t slots[static SLOT_BYTES]);
 
+/* checkout_due.c. A job for each session of these slots whose time has come. */
+void checkouts_expire(struct worker *worker, const uint8_t slots[static SLOT_BYTES]);
+
 /* What a commit's verdict means for its job: a table (commits.c). */
 enum after {
     AFTER_NOTHING, /* no verdict of ours: dropped */
@@ -212,5 +215,6 @@ int64_t recovery_pause_ms(unsigned tries);
 
 /* keys.c: what the broker sends that is not a call. */
 void key_asked(struct worker *worker, struct link *from, const struct packet *packet);
+void page_asked(struct worker *worker, struct link *from, const struct packet *packet);
 void merchant_asked(struct worker *worker, struct link *from, const struct packet *packet);
 void health_asked(struct worker *worker, struct link *from, const struct packet *packet);

@@ -13,9 +13,10 @@
 enum http_method { HTTP_GET, HTTP_POST, HTTP_DELETE };
 
 /* Who may call: SECRET keys only, or PUBLISHABLE ones too (with the object's client_secret), or a
- * PAGE in a payer's browser, without a key: the object's own secret is among its parameters, and what
- * is answered is shown as a page. */
-enum route_access { ACCESS_SECRET, ACCESS_PUBLISHABLE, ACCESS_PAGE };
+ * PAGE in a payer's browser, without a key: the object's own secret is among its parameters, and
+ * what is answered is shown as a page; or the script of the CHECKOUT page, let in by the session's
+ * id that is in the path. */
+enum route_access { ACCESS_SECRET, ACCESS_PUBLISHABLE, ACCESS_PAGE, ACCESS_CHECKOUT };
 
 enum param_kind {
     PARAM_STRING,    /* low..high characters */
@@ -39,7 +40,7 @@ enum param_need { PARAM_MAY, PARAM_MUST, PARAM_CLEARS /* may be empty: unsets */
 
 struct param_rule {
     enum param_kind kind;
-    const char *name; /* as sent: `card[number]` */
+    const char *name; /* as sent: `card[number]`; `items[][price]` is a field of each element */
     enum param_need need;
     int64_t low, high;
     const char *values, *doc;

@@ -22,6 +22,13 @@ static const char *const kinds[] = {
     [PARAM_SECRET] = "text, for the vault alone",
 };
 
+static const char *const callers[] = {
+    [ACCESS_SECRET] = "",
+    [ACCESS_PUBLISHABLE] = "publishable keys too",
+    [ACCESS_PAGE] = "a page, without a key",
+    [ACCESS_CHECKOUT] = "the checkout page, without a key",
+};
+
 static void
 print_bounds(const struct param_rule *rule)
 {
@@ -74,9 +81,7 @@ main(void)
     for (size_t i = 0; i < ROUTE_COUNT; i++)
         printf("| [%s %s](#%s) | %s | %s |\n", methods[routes[i].method], routes[i].path,
                routes[i].name, routes[i].doc,
-               routes[i].access == ACCESS_PUBLISHABLE ? "publishable keys too"
-               : routes[i].access == ACCESS_PAGE      ? "a page, without a key"
-                                                      : "");
+               callers[routes[i].access]);
     for (size_t i = 0; i < ROUTE_COUNT; i++) {
         const struct route *route = &routes[i];
         printf("\n## %s\n\n`%s %s` answers with a `%s`. %s\n\n", route->name,
