@@ -23,6 +23,7 @@ struct answer {
     struct text request, version, key, original_request;
     enum answer_retry retry;
     int64_t retry_after_s; /* 0: not said */
+    const char *limited;   /* Stripe-Rate-Limited-Reason; NULL: it was not */
 };
 
 /* What is wrong, in the API's shape. */

@@ -1,8 +1,10 @@
 /* events: what has happened, as it was told at that moment. They are the ledger's; nothing here
  * changes them. */
 #include "answer.h"
+#include "api_version.h"
 #include "fields.h"
 #include "handlers.h"
+#include "json_reader.h"
 #include "lists.h"
 
 #define TYPES_MAX 20
@@ -17,8 +19,14 @@ put_event(struct json_writer *w, const struct call *call, const struct store_eve
     json_integer(w, "created", event->created);
     json_key(w, "data");
     json_open(w);
-    json_raw(w, "object", event->data);
-    if (event->previous.at) json_raw(w, "previous_attributes", event->previous);
+    /* It may have been written in an older shape than its own, for an endpoint that wants that. */
+    const struct text kind = json_bare(json_find(event->data, "object"));
+    json_key(w, "object");
+    api_version_show(w, kind, event->data, event->api_version);
+    if (event->previous.at) {
+        json_key(w, "previous_attributes");
+        api_version_show(w, kind, event->previous, event->api_version);
+    }
     json_close(w);
     json_flag(w, "livemode", call->livemode);
     json_integer(w, "pending_webhooks", event->pending_webhooks);

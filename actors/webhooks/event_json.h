@@ -7,7 +7,8 @@
 #include <stdint.h>
 
 struct event {
-    struct text id, type, data, previous, api_version, request, key;
+    struct text id, type, data, previous, request, key;
+    struct text api_version;  /* the shape to be shown; data may be of an older one */
     int64_t created;          /* Unix seconds */
     int64_t pending_webhooks; /* endpoints that have not taken it yet, this one among them */
 };
