@@ -1,4 +1,4 @@
-/* limits: how many requests an account and a key may make in a second, and how many of an account
+/* request_limits: how many requests an account and a key may make in a second, and how many of an account
  * may be under way at once (settings.def: account_rate, key_rate, account_concurrency).
  *
  * The buckets of tokens are in Redis, where all gateways draw from them, some tokens at a time:
