@@ -1,8 +1,8 @@
 #include "api.h"
 
 #include "answer.h"
-#include "api_version.h"
 #include "api_key.h"
+#include "api_version.h"
 #include "card_spotting.h"
 #include "cards.h"
 #include "clock.h"
@@ -52,8 +52,8 @@ struct call {
     char request_text[ID_SIZE_MAX + 1];
     struct text request; /* req_… */
     const struct route *route;
-    struct text key_shown; /* sk_test_***oobar: the API key as it may be shown */
-    bool inside;           /* counted as under way */
+    struct text key_shown;    /* sk_test_***oobar: the API key as it may be shown */
+    bool inside;              /* counted as under way */
     struct text object, path; /* path with its method: POST /v1/refunds */
     struct api_key who;
     struct text merchant, version;
@@ -294,8 +294,7 @@ refuse_permission(struct call *c, struct permission_need need)
                   arena_format(c->arena,
                                "%.*s Having the 'rak_%s_%s' permission would allow this request to "
                                "continue.",
-                               (int)words.size, words.at, need.name,
-                               need.write ? "write" : "read"),
+                               (int)words.size, words.at, need.name, need.write ? "write" : "read"),
                   NO_TEXT);
 }
 
@@ -326,9 +325,9 @@ enter_limits(struct call *c, const uint8_t hash[static API_KEY_HASH_BYTES])
         [LIMIT_KEY_RATE] = {REFUSAL_RATE_LIMITED, "API key", "global-rate"},
     };
     int64_t again_ms;
-    const enum limit limit = limits_enter(
-        c->api->limits, c->merchant, (struct text){(const char *)hash, API_KEY_HASH_BYTES},
-        &again_ms);
+    const enum limit limit =
+        limits_enter(c->api->limits, c->merchant,
+                     (struct text){(const char *)hash, API_KEY_HASH_BYTES}, &again_ms);
     c->inside = limit == LIMIT_NONE;
     if (c->inside) return true;
     const struct answer answer = {
@@ -789,8 +788,11 @@ tell_health(struct call *c)
 static struct call
 call_of(struct api *api, struct http_exchange *x)
 {
-    struct call c = {
-        .api = api, .x = x, .arena = x->arena, .head = &x->head, .version = TEXT(API_VERSION_NEWEST)};
+    struct call c = {.api = api,
+                     .x = x,
+                     .arena = x->arena,
+                     .head = &x->head,
+                     .version = TEXT(API_VERSION_NEWEST)};
     return c;
 }
 
@@ -814,8 +816,8 @@ api_handle(void *state, struct http_exchange *x)
         return;
     }
     if (find_route(&c) && authenticate(&c) && read_headers_of_the_api(&c) &&
-        check_content_type(&c) && read_params(&c) && check_params(&c) && check_expansions(&c) && read_idempotency_key(&c) &&
-        resolve_card(&c)) {
+        check_content_type(&c) && read_params(&c) && check_params(&c) && check_expansions(&c) &&
+        read_idempotency_key(&c) && resolve_card(&c)) {
         hash_request(&c);
         ask_worker(&c);
     }

@@ -110,7 +110,8 @@ send_call(struct mux *mux, struct mux_call *call)
         end_call(mux, call, left_ms <= 0 ? MUX_LATE : MUX_UNROUTABLE);
 }
 
-/* Redis has nothing, or is not there: others are asked, unless it was Redis alone that was meant. */
+/* Redis has nothing, or is not there: others are asked, unless it was Redis alone that was meant.
+ */
 static void
 go_on_without_redis(struct mux *mux, struct mux_call *call)
 {

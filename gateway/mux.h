@@ -28,8 +28,8 @@ struct mux_call {
     uint16_t slot, number; /* of the message; then of the answer */
     const uint8_t *body;   /* packed already */
     size_t size;
-    int64_t deadline_ms;   /* of the monotonic clock */
-    const char *redis_key; /* asked first; NULL: do not ask Redis */
+    int64_t deadline_ms;           /* of the monotonic clock */
+    const char *redis_key;         /* asked first; NULL: do not ask Redis */
     const struct redis_draw *draw; /* not NULL: this is asked of Redis, and nothing of others */
 
     enum mux_outcome outcome;

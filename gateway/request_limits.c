@@ -8,8 +8,8 @@
 #include <stdlib.h>
 
 enum {
-    PLACES = 8192,    /* a power of two */
-    NEAR = 16,        /* places that one name may be at */
+    PLACES = 8192, /* a power of two */
+    NEAR = 16,     /* places that one name may be at */
     NAME_BYTES = 16,
     DRAWS_PER_S = 50, /* a full bucket is drawn from about that often */
     DRAW_MAX = 20,
@@ -25,10 +25,10 @@ struct rate {
 /* What is known of one account, or of one key. */
 struct place {
     uint8_t name[NAME_BYTES];
-    int64_t used_ms;  /* 0: free */
-    unsigned inside;  /* requests under way */
-    int64_t drawn;    /* tokens from Redis that are not spent yet */
-    int64_t shut_ms;  /* Redis said: none before */
+    int64_t used_ms;           /* 0: free */
+    unsigned inside;           /* requests under way */
+    int64_t drawn;             /* tokens from Redis that are not spent yet */
+    int64_t shut_ms;           /* Redis said: none before */
     int64_t own_milli, own_ms; /* our own bucket, for when Redis is away: filled when */
 };
 
@@ -108,8 +108,7 @@ take_of_our_own(struct place *place, struct rate rate, int64_t now_ms)
         place->own_milli = full;
     else if ((place->own_milli += passed_ms * rate.per_s) > full)
         place->own_milli = full;
-    if (place->own_milli < MILLI)
-        return (MILLI - place->own_milli + rate.per_s - 1) / rate.per_s;
+    if (place->own_milli < MILLI) return (MILLI - place->own_milli + rate.per_s - 1) / rate.per_s;
     place->own_milli -= MILLI;
     return 0;
 }

@@ -1,5 +1,5 @@
-/* request_limits: how many requests an account and a key may make in a second, and how many of an account
- * may be under way at once (settings.def: account_rate, key_rate, account_concurrency).
+/* request_limits: how many requests an account and a key may make in a second, and how many of an
+ * account may be under way at once (settings.def: account_rate, key_rate, account_concurrency).
  *
  * The buckets of tokens are in Redis, where all gateways draw from them, some tokens at a time:
  * most requests cost no question. When Redis is away or late, each gateway fills buckets of its own
@@ -7,8 +7,8 @@
  * (no room for one more account) is let through. */
 #pragma once
 
-#include "mux.h"
 #include "must_use.h"
+#include "mux.h"
 #include "settings.h"
 #include "text.h"
 #include <stdint.h>

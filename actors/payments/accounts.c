@@ -1,6 +1,6 @@
-/* What an operator changes of an account by hand: further keys, restricted ones among them, keys that
- * are to open nothing any more, and the version that the account is pinned to. The first two keys
- * come with the merchant (keys.c). */
+/* What an operator changes of an account by hand: further keys, restricted ones among them, keys
+ * that are to open nothing any more, and the version that the account is pinned to. The first two
+ * keys come with the merchant (keys.c). */
 #include "worker.h"
 
 #include "answer.h"

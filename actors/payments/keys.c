@@ -120,8 +120,7 @@ merchant_create(struct call *call)
     merchant->name = create->name;
     merchant->country = create->country;
     merchant->currency = create->currency;
-    merchant->api_version =
-        create->api_version.at ? create->api_version : TEXT(API_VERSION_NEWEST);
+    merchant->api_version = create->api_version.at ? create->api_version : TEXT(API_VERSION_NEWEST);
     call_insert(call, ROW_merchant, merchant);
     stage_key(call, create->secret_hash, create->secret_last4, false);
     stage_key(call, create->publishable_hash, create->publishable_last4, true);

@@ -244,8 +244,7 @@ store_key(struct store *store, struct text hash, struct arena *arena, struct row
             known->publishable = PQgetvalue(result, 0, 2)[0] == '1';
             known->livemode = PQgetvalue(result, 0, 3)[0] == '1';
             known->restricted = !PQgetisnull(result, 0, 4);
-            snprintf(known->permissions, sizeof known->permissions, "%s",
-                     PQgetvalue(result, 0, 4));
+            snprintf(known->permissions, sizeof known->permissions, "%s", PQgetvalue(result, 0, 4));
         }
         PQclear(result);
         if (!found) return STORE_MISSING; /* not remembered: it may be made in a moment */

@@ -20,9 +20,8 @@ Test(api_version, the_table_is_in_order_and_ends_with_the_newest)
 
 Test(api_version, only_whole_names_are_known)
 {
-    static const char *const strange[] = {"",           "2026-10-28", "2026-10-28.Endive",
-                                          "2019-12-03", "latest",     "2022-11-15 ",
-                                          "2099-01-01"};
+    static const char *const strange[] = {
+        "", "2026-10-28", "2026-10-28.Endive", "2019-12-03", "latest", "2022-11-15 ", "2099-01-01"};
     for (size_t i = 0; i < sizeof strange / sizeof strange[0]; i++)
         cr_expect(not(api_version_known(text_of(strange[i]))), "%s", strange[i]);
     cr_expect(not(api_version_known(NO_TEXT)));
@@ -33,8 +32,7 @@ Test(api_version, each_change_is_there_from_its_own_day_on)
     struct api_change_row change;
     for (size_t i = 0; api_change_at(i, &change); i++)
         for (size_t v = 0; api_version_at(v); v++)
-            cr_expect(eq(int,
-                         api_version_has(text_of(api_version_at(v)), (enum api_change)i),
+            cr_expect(eq(int, api_version_has(text_of(api_version_at(v)), (enum api_change)i),
                          strcmp(api_version_at(v), change.since) >= 0));
     cr_expect(api_version_has(NO_TEXT, API_CHARGES_LEFT_OUT), "an absent version is the newest");
 }

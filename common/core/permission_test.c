@@ -72,8 +72,8 @@ Test(permission, what_is_expanded_must_be_readable)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const char *name =
             permission_for_expand(text_of(rows[i].granted), text_of(rows[i].path)).name;
-        cr_expect(rows[i].missing ? name && strcmp(name, rows[i].missing) == 0 : !name, "%s with %s",
-                  rows[i].path, rows[i].granted);
+        cr_expect(rows[i].missing ? name && strcmp(name, rows[i].missing) == 0 : !name,
+                  "%s with %s", rows[i].path, rows[i].granted);
     }
 }
 
