@@ -451,6 +451,10 @@ on_front(void *state, struct link *from, const struct packet *packet)
     case MSG_key_find:
     case MSG_page_find:
     case MSG_merchant_create:
+    case MSG_key_create:
+    case MSG_key_list:
+    case MSG_key_revoke:
+    case MSG_merchant_update:
     case MSG_health: on_request(b, packet); return;
     default:
         refuse(b, &packet->peer, packet->slot, packet->correlation, "unroutable",

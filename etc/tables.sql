@@ -10,6 +10,7 @@ CREATE TABLE IF NOT EXISTS merchant (
     "country" text COLLATE "C",
     "currency" text COLLATE "C",
     "api_version" text COLLATE "C",
+    "told_version" text COLLATE "C",
     PRIMARY KEY (merchant, id)
 ) WITH (fillfactor = 80);
 COMMENT ON TABLE merchant IS 'An account that takes payments.';
@@ -21,6 +22,7 @@ COMMENT ON COLUMN merchant."name" IS 'as people call it';
 COMMENT ON COLUMN merchant."country" IS 'ISO 3166-1 alpha-2';
 COMMENT ON COLUMN merchant."currency" IS 'default currency, ISO 4217 in lower case';
 COMMENT ON COLUMN merchant."api_version" IS 'pinned shape of answers and events';
+COMMENT ON COLUMN merchant."told_version" IS 'oldest shape that an endpoint hears events in; absent: none older than the pinned one';
 
 -- A key of the API, kept as a keyed hash.
 CREATE TABLE IF NOT EXISTS api_key (
@@ -33,6 +35,7 @@ CREATE TABLE IF NOT EXISTS api_key (
     "livemode" boolean NOT NULL,
     "last4" text COLLATE "C",
     "revoked_at" bigint,
+    "permissions" text COLLATE "C",
     PRIMARY KEY (merchant, id)
 ) WITH (fillfactor = 80);
 CREATE UNIQUE INDEX IF NOT EXISTS api_key_hash ON api_key (hash);
@@ -45,6 +48,7 @@ COMMENT ON COLUMN api_key."publishable" IS 'pk_, else sk_';
 COMMENT ON COLUMN api_key."livemode" IS 'live, else test';
 COMMENT ON COLUMN api_key."last4" IS 'to tell keys apart';
 COMMENT ON COLUMN api_key."revoked_at" IS 'Unix seconds';
+COMMENT ON COLUMN api_key."permissions" IS 'of a restricted key, as in permission.h; absent: it may do everything';
 
 -- Somebody who pays a merchant.
 CREATE TABLE IF NOT EXISTS customer (

@@ -123,6 +123,7 @@ answer_write(struct http_exchange *exchange, const struct answer *answer)
     if (answer->retry != SAYS_NOTHING)
         put_header(&out, "Stripe-Should-Retry",
                    answer->retry == SAYS_YES ? TEXT("true") : TEXT("false"));
+    put_header(&out, "Stripe-Rate-Limited-Reason", text_of(answer->limited));
     if (answer->retry_after_s)
         put_header(&out, "Retry-After",
                    (struct text){line, (size_t)snprintf(line, sizeof line, "%lld",

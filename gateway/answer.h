@@ -24,6 +24,7 @@ struct answer {
     enum answer_retry retry;
     int64_t retry_after_s; /* 0: not said */
     bool any_origin;       /* pages of other origins may read it */
+    const char *limited;   /* Stripe-Rate-Limited-Reason; NULL: it was not */
 };
 
 /* What is wrong, in the API's shape. */

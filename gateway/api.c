@@ -2,9 +2,9 @@
 
 #include "answer.h"
 #include "api_key.h"
+#include "api_version.h"
 #include "card_spotting.h"
 #include "cards.h"
-#include "challenge_page.h"
 #include "challenge_page.h"
 #include "clock.h"
 #include "files.h"
@@ -15,7 +15,10 @@
 #include "log.h"
 #include "message.h"
 #include "pages.h"
+#include "openapi.h"
+#include "permission.h"
 #include "random.h"
+#include "request_limits.h"
 #include "route.h"
 #include "utf8.h"
 #include <assert.h>
@@ -23,7 +26,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define API_VERSION "2026-10-28.endive" /* what is answered to who asks for no other */
 #define SECRET_BYTES 32
 #define KEY_SIZE_MAX 255
 #define OBJECT_SIZE_MAX 255
@@ -39,6 +41,8 @@ struct api {
     uint8_t vault_key[32];
     struct api_key_cache *keys;
     struct card_memory *cards;
+    struct limits *limits;
+    struct text openapi; /* the whole of GET /openapi.json */
 };
 
 /* One request of the API. What is borrowed lives as long as its exchange. */
@@ -50,6 +54,8 @@ struct call {
     char request_text[ID_SIZE_MAX + 1];
     struct text request; /* req_… */
     const struct route *route;
+    struct text key_shown;    /* sk_test_***oobar: the API key as it may be shown */
+    bool inside;              /* counted as under way */
     struct text object, path; /* path with its method: POST /v1/refunds */
     struct api_key who;
     struct text merchant, version;
@@ -270,6 +276,8 @@ look_up_key(struct call *c, const uint8_t hash[static API_KEY_HASH_BYTES])
         c->who.livemode = found.livemode;
         copy_text(c->who.merchant, sizeof c->who.merchant, found.merchant);
         copy_text(c->who.version, sizeof c->who.version, found.api_version);
+        c->who.restricted = found.has & HAS_key_found_permissions;
+        copy_text(c->who.permissions, sizeof c->who.permissions, found.permissions);
     }
     api_key_remember(c->api->keys, hash, now_ms, &c->who);
     return true;
@@ -316,6 +324,67 @@ find_session(struct call *c)
     return true;
 }
 
+
+/* What a restricted key lacks is told by the name that whoever made the key can look for. */
+static bool
+refuse_permission(struct call *c, struct permission_need need)
+{
+    const struct text words = arena_format(
+        c->arena,
+        "The provided key '%.*s' does not have the required permissions for this endpoint on "
+        "account '%.*s'.",
+        (int)c->key_shown.size, c->key_shown.at, (int)c->merchant.size, c->merchant.at);
+    if (!need.name[0]) return refuse(c, REFUSAL_NO_PERMISSION, words, NO_TEXT);
+    return refuse(c, REFUSAL_NO_PERMISSION,
+                  arena_format(c->arena,
+                               "%.*s Having the 'rak_%s_%s' permission would allow this request to "
+                               "continue.",
+                               (int)words.size, words.at, need.name, need.write ? "write" : "read"),
+                  NO_TEXT);
+}
+
+/* What would be shown in full must be readable to the key too. */
+static bool
+check_expansions(struct call *c)
+{
+    struct param one;
+    if (!c->who.restricted) return true;
+    for (size_t at = 0; params_next_in(c->params, "expand", &at, &one);) {
+        const struct permission_need need =
+            permission_for_expand(text_of(c->who.permissions), one.value);
+        if (need.name) return refuse_permission(c, need);
+    }
+    return true;
+}
+
+/* How much one account and one key may ask of us. */
+static bool
+enter_limits(struct call *c, const uint8_t hash[static API_KEY_HASH_BYTES])
+{
+    static const struct {
+        enum refusal refusal;
+        const char *about, *reason;
+    } rows[] = {
+        [LIMIT_ACCOUNT_CONCURRENCY] = {REFUSAL_TOO_MANY_AT_ONCE, "", "global-concurrency"},
+        [LIMIT_ACCOUNT_RATE] = {REFUSAL_RATE_LIMITED, "account", "global-rate"},
+        [LIMIT_KEY_RATE] = {REFUSAL_RATE_LIMITED, "API key", "global-rate"},
+    };
+    int64_t again_ms;
+    const enum limit limit =
+        limits_enter(c->api->limits, c->merchant,
+                     (struct text){(const char *)hash, API_KEY_HASH_BYTES}, &again_ms);
+    c->inside = limit == LIMIT_NONE;
+    if (c->inside) return true;
+    const struct answer answer = {
+        .status = refusal_status(rows[limit].refusal),
+        .json = refusal_json(c->arena, rows[limit].refusal, text_of(rows[limit].about), NO_TEXT),
+        .retry = refusal_retry(rows[limit].refusal),
+        .retry_after_s = (again_ms + 999) / 1000,
+        .limited = rows[limit].reason};
+    say(c, &answer);
+    return false;
+}
+
 static bool
 authenticate(struct call *c)
 {
@@ -330,7 +399,7 @@ authenticate(struct call *c)
     crypto_generichash(hash, sizeof hash, (const uint8_t *)key, strlen(key), c->api->pepper,
                        sizeof c->api->pepper);
     sodium_memzero(key, sizeof key);
-    const struct text shown = arena_copy(c->arena, text_of(masked));
+    const struct text shown = c->key_shown = arena_copy(c->arena, text_of(masked));
     switch (verdict) {
     case API_KEY_ABSENT: return refuse(c, REFUSAL_NO_KEY, NO_TEXT, NO_TEXT);
     case API_KEY_MALFORMED: return refuse(c, REFUSAL_BAD_AUTHORIZATION, NO_TEXT, NO_TEXT);
@@ -342,25 +411,13 @@ authenticate(struct call *c)
     c->merchant = text_of(c->who.merchant);
     if (c->who.publishable && c->route->access != ACCESS_PUBLISHABLE)
         return refuse(c, REFUSAL_NEEDS_SECRET_KEY, NO_TEXT, NO_TEXT);
-    return true;
-}
-
-/* 2026-10-28 or 2026-10-28.endive. */
-static bool
-is_version(struct text v)
-{
-    static const char shape[] = "dddd-dd-dd";
-    if (v.size < sizeof shape - 1 || v.size > 63) return false;
-    for (size_t i = 0; i < v.size; i++) {
-        const char ch = v.at[i];
-        const bool digit = ch >= '0' && ch <= '9';
-        const bool letter = (ch >= 'a' && ch <= 'z') || ch == '_' || ch == '-';
-        if (i < sizeof shape - 1    ? (shape[i] == 'd' ? !digit : ch != '-')
-            : i == sizeof shape - 1 ? ch != '.'
-                                    : !letter && !digit)
-            return false;
+    if (!enter_limits(c, hash)) return false;
+    if (c->who.restricted) {
+        const struct permission_need need =
+            permission_for_route(text_of(c->who.permissions), c->route);
+        if (need.name) return refuse_permission(c, need);
     }
-    return v.size != sizeof shape;
+    return true;
 }
 
 static bool
@@ -368,7 +425,7 @@ read_headers_of_the_api(struct call *c)
 {
     const struct text version = c->head->headers[HTTP_STRIPE_VERSION];
     const struct text account = c->head->headers[HTTP_STRIPE_ACCOUNT];
-    if (version.at && !is_version(version))
+    if (version.at && !api_version_known(version))
         return refuse(c, REFUSAL_BAD_VERSION,
                       utf8_is_clean(version) ? utf8_cut(version, 63) : NO_TEXT, NO_TEXT);
     if (account.at && !text_equal(account, c->merchant))
@@ -796,8 +853,11 @@ ask_for_page(struct call *c)
 static struct call
 call_of(struct api *api, struct http_exchange *x)
 {
-    struct call c = {
-        .api = api, .x = x, .arena = x->arena, .head = &x->head, .version = TEXT(API_VERSION)};
+    struct call c = {.api = api,
+                     .x = x,
+                     .arena = x->arena,
+                     .head = &x->head,
+                     .version = TEXT(API_VERSION_NEWEST)};
     return c;
 }
 
@@ -840,16 +900,22 @@ api_handle(void *state, struct http_exchange *x)
         answer_preflight(&c);
         return;
     }
+    if (text_is(x->head.method, "GET") && text_is(x->head.path, "/openapi.json")) {
+        const struct answer answer = {.status = 200, .json = c.api->openapi};
+        say(&c, &answer);
+        return;
+    }
     if (pages_serve(x)) return;
     if (!find_route(&c)) return;
     if (c.route->access == ACCESS_PAGE) {
         ask_for_page(&c);
     } else if (authenticate(&c) && read_headers_of_the_api(&c) && check_content_type(&c) &&
-               read_params(&c) && check_params(&c) && read_idempotency_key(&c) &&
-               resolve_card(&c)) {
+               read_params(&c) && check_params(&c) && check_expansions(&c) &&
+               read_idempotency_key(&c) && resolve_card(&c)) {
         hash_request(&c);
         ask_worker(&c);
     }
+    if (c.inside) limits_leave(c.api->limits, c.merchant);
     assert(x->answer.size);
 }
 
@@ -875,6 +941,21 @@ read_secret(const char *home, const char *name, uint8_t out[static SECRET_BYTES]
     sodium_memzero(bytes, sizeof bytes);
 }
 
+/* Written once: it is the same for all. */
+static struct text
+make_openapi(void)
+{
+    for (size_t cap = (size_t)1 << 20;; cap *= 2) {
+        char *at = malloc(cap);
+        assert(at);
+        struct json_writer w;
+        json_writer_init(&w, at, cap);
+        openapi_write(&w);
+        if (!w.full) return json_writer_text(&w);
+        free(at);
+    }
+}
+
 struct api *
 api_new(struct node *node, const struct settings *settings, struct mux *mux)
 {
@@ -890,6 +971,8 @@ api_new(struct node *node, const struct settings *settings, struct mux *mux)
         die("The public key of vault-1 is missing: %s/keys/public/vault-1.pub.", home);
     api->keys = api_key_cache_new();
     api->cards = card_memory_new();
+    api->limits = limits_new(settings, mux);
+    api->openapi = make_openapi();
     return api;
 }
 
@@ -900,6 +983,8 @@ api_destroy(struct api **api_p)
     if (!api) return;
     api_key_cache_destroy(&api->keys);
     card_memory_destroy(&api->cards);
+    limits_destroy(&api->limits);
+    free((void *)(uintptr_t)api->openapi.at);
     sodium_memzero(api, sizeof *api);
     free(api);
     *api_p = NULL;

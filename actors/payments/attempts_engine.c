@@ -278,6 +278,7 @@ attempt_resume(struct job *job)
     job->finishing = false;
     job->stale = 0;
     job->merchant_create = NULL;
+    job->by_hand = NULL;
     job->call.route = NULL;
     job->call.card = NULL;
     job->call.params = (struct params){NULL, 0};

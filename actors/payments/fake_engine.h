@@ -571,7 +571,8 @@ fake_call(struct arena *arena)
                         .request = TEXT("req_000000000000000000000001"),
                         .api_version = text_of(fake.api_version),
                         .now_ms = fake.now_ms,
-                        .now_s = fake.now_ms / 1000};
+                        .now_s = fake.now_ms / 1000,
+                        .change = &fake.change};
     return call;
 }
 
@@ -650,7 +651,6 @@ request(const char *route, struct text object, const char *form)
     call.expand = fake_expand(&call);
     call.livemode = fake.livemode;
     call.publishable = fake.publishable;
-    call.change = &fake.change;
     if (fake_card_of(&call, &card)) call.card = &card;
 
     fake.said = SAID_NOTHING;

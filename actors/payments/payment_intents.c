@@ -2,6 +2,7 @@
  * in payment_steps.c. */
 #include "amount_words.h"
 #include "answer.h"
+#include "api_version.h"
 #include "fields.h"
 #include "handlers.h"
 #include "json_reader.h"
@@ -10,17 +11,7 @@
 
 #include <assert.h>
 
-/* Since these versions an account's own kinds of payment method are offered unless told otherwise,
- * and captures need not be waited for. Versions begin with their day, so they compare as texts. */
-#define AUTOMATIC_METHODS_SINCE "2023-08-16"
-#define ASYNC_CAPTURE_SINCE "2024-04-10"
 #define SECRET_SIZE 25
-
-static bool
-version_is_since(const struct call *call, const char *day)
-{
-    return !call->api_version.at || text_compare(call->api_version, text_of(day)) >= 0;
-}
 
 /* --- standing -------------------------------------------------------------------------------- */
 
@@ -164,7 +155,7 @@ static void
 take_automatic_methods(struct call *call, struct row_payment_intent *pi)
 {
     const bool given = params_have_any(call->params, "automatic_payment_methods");
-    const bool otherwise = version_is_since(call, AUTOMATIC_METHODS_SINCE) &&
+    const bool otherwise = api_version_has(call->api_version, API_AUTOMATIC_METHODS) &&
                            !params_have(call->params, "confirmation_method");
     pi->payment_method_types = TEXT("[\"card\"]");
     if (!(given ? params_flag(call->params, "automatic_payment_methods[enabled]", false)
@@ -225,8 +216,9 @@ payment_intent_create(struct call *call)
     pi->status = text_of(pi_state_name(PI_NEEDS_METHOD));
     pi->amount = params_integer(call->params, "amount", 0);
     pi->currency = currency_code(params_find(call->params, "currency"));
-    pi->capture_method =
-        version_is_since(call, ASYNC_CAPTURE_SINCE) ? TEXT("automatic_async") : TEXT("automatic");
+    pi->capture_method = api_version_has(call->api_version, API_ASYNC_CAPTURE)
+                             ? TEXT("automatic_async")
+                             : TEXT("automatic");
     pi->confirmation_method = TEXT("automatic");
     field_text(call, "confirmation_method", &pi->confirmation_method);
     field_text(call, "customer", &pi->customer);

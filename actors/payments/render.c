@@ -1,5 +1,6 @@
 #include "render.h"
 
+#include "change.h"
 #include "expand.h"
 
 #include <assert.h>
@@ -128,10 +129,26 @@ render_get(struct render *r, enum row_table table, struct text id, void *row)
             memcpy(row, k->row, table_find((uint64_t)table)->size);
             return true;
         }
+    const void *const staged = r->call->change ? change_find(r->call->change, table, id) : NULL;
+    if (staged) {
+        memcpy(row, staged, table_find((uint64_t)table)->size);
+        return true;
+    }
     const enum store_verdict verdict =
         store_get(r->call->store, table, r->call->merchant, id, r->call->arena, row);
     if (verdict == STORE_UNAVAILABLE) r->whole = false;
     return verdict == STORE_FOUND;
+}
+
+const void *
+render_staged(const struct render *r, enum row_table table, size_t *at)
+{
+    const struct change *const change = r->call->change;
+    while (change && *at < change->row_count) {
+        const struct staged_row *const staged = &change->rows[(*at)++];
+        if (staged->table == table && !staged->replaces) return staged->row;
+    }
+    return NULL;
 }
 
 void

@@ -45,8 +45,12 @@ renderer_fn render_payment_intent, render_charge, render_refund, render_balance_
 /* `key` with null, the id, or the object when `expand` names that key. */
 void render_reference(struct render *r, const char *key, enum row_table table, struct text id,
                       struct text expand);
-/* Fills `row` from what is known or from the store. False when it has none: `whole` says why. */
+/* Fills `row` from what is known, staged or in the store. False when none has it: `whole` says why.
+ */
 MUST_USE bool render_get(struct render *r, enum row_table table, struct text id, void *row);
+/* The next row of a table that this call inserts, in a walk that begins with *at = 0; NULL at the
+ * end. Lists of the store do not have it yet. */
+const void *render_staged(const struct render *r, enum row_table table, size_t *at);
 void render_object(struct render *r, enum row_table table, const void *row, struct text expand);
 /* What `expand` has below a segment, in the call's arena. */
 struct text render_below(struct render *r, struct text expand, const char *segment);

@@ -1,12 +1,14 @@
 /* render_payments: payment intents, charges, refunds and balance transactions as the API shows
  * them. Members stand in alphabetical order behind id and object, as in Stripe's answers. What
  * Florin does not have yet is null, as it is for a merchant that does not use it. */
+#include "api_version.h"
 #include "expand.h"
 #include "json_reader.h"
 #include "render.h"
 
-/* How many refunds an expanded charge shows. */
+/* How many refunds a charge shows, and how many charges a payment intent of an old version. */
 #define REFUNDS_SHOWN 10
+#define CHARGES_SHOWN 10
 
 void
 render_last_error(struct render *r, const char *key, struct text error, struct text method_id)
@@ -33,6 +35,45 @@ render_last_error(struct render *r, const char *key, struct text error, struct t
     json_close(&r->w);
 }
 
+/* The charges of a payment, the newest first: one that was staged just now before those of the
+ * store. What is staged or known of a charge stands for what the store has of it. */
+static void
+charges_of(struct render *r, const struct row_payment_intent *pi)
+{
+    const struct store_page page = {
+        .filters = {{"payment_intent", pi->id}}, .filter_count = 1, .limit = CHARGES_SHOWN};
+    struct json_writer *w = &r->w;
+    void *rows = NULL;
+    size_t count = 0, fresh = 0;
+    bool more = false;
+    if (pi->latest_charge.at &&
+        store_list(r->call->store, ROW_charge, r->call->merchant, &page, r->call->arena, &rows,
+                   &count, &more) == STORE_UNAVAILABLE)
+        r->whole = false;
+    const struct row_charge *stored = rows, *staged;
+    struct row_charge charge;
+    json_key(w, "charges");
+    json_open(w);
+    json_string(w, "object", "list");
+    json_key(w, "data");
+    json_array(w);
+    for (size_t at = 0; (staged = render_staged(r, ROW_charge, &at));)
+        if (text_equal(staged->payment_intent, pi->id)) {
+            render_charge(r, staged, NO_TEXT);
+            fresh++;
+        }
+    for (size_t i = 0; i < count; i++)
+        render_charge(r, render_get(r, ROW_charge, stored[i].id, &charge) ? &charge : &stored[i],
+                      NO_TEXT);
+    json_array_end(w);
+    json_flag(w, "has_more", more);
+    json_integer(w, "total_count", (int64_t)(count + fresh));
+    json_text(w, "url",
+              arena_format(r->call->arena, "/v1/charges?payment_intent=%.*s", (int)pi->id.size,
+                           pi->id.at));
+    json_close(w);
+}
+
 void
 render_payment_intent(struct render *r, const void *row, struct text expand)
 {
@@ -55,6 +96,7 @@ render_payment_intent(struct render *r, const void *row, struct text expand)
     json_number_or_null(w, "canceled_at", pi->canceled_at);
     json_text(w, "cancellation_reason", pi->cancellation_reason);
     json_text(w, "capture_method", pi->capture_method);
+    if (all && !api_version_has(r->call->api_version, API_CHARGES_LEFT_OUT)) charges_of(r, pi);
     json_text(w, "client_secret", pi->client_secret);
     json_text(w, "confirmation_method", pi->confirmation_method);
     json_integer(w, "created", pi->created);
@@ -97,6 +139,14 @@ render_payment_intent(struct render *r, const void *row, struct text expand)
     json_close(w);
 }
 
+static bool
+is_known(const struct render *r, enum row_table table, struct text id)
+{
+    for (const struct known *k = r->known; k && k->table; k++)
+        if (k->table == table && text_equal(row_id(k->row), id)) return true;
+    return false;
+}
+
 /* The newest refunds of a charge, those that were staged just now before those of the store. */
 static void
 refunds_of(struct render *r, const struct row_charge *charge, struct text expand)
@@ -111,7 +161,8 @@ refunds_of(struct render *r, const struct row_charge *charge, struct text expand
     if (store_list(r->call->store, ROW_refund, r->call->merchant, &page, r->call->arena, &rows,
                    &count, &more) == STORE_UNAVAILABLE)
         r->whole = false;
-    const struct row_refund *stored = rows;
+    const struct row_refund *stored = rows, *staged;
+    struct row_refund newer;
     const struct text of_charge = arena_format(r->call->arena, "/v1/charges/%.*s/refunds",
                                                (int)charge->id.size, charge->id.at);
     json_key(w, "refunds");
@@ -123,12 +174,13 @@ refunds_of(struct render *r, const struct row_charge *charge, struct text expand
         if (k->table == ROW_refund &&
             text_equal(((const struct row_refund *)k->row)->charge, charge->id))
             render_refund(r, k->row, below);
-    for (size_t i = 0; i < count; i++) {
-        bool shown = false;
-        for (const struct known *k = r->known; k && k->table; k++)
-            shown |= k->table == ROW_refund && text_equal(row_id(k->row), stored[i].id);
-        if (!shown) render_refund(r, &stored[i], below);
-    }
+    for (size_t at = 0; (staged = render_staged(r, ROW_refund, &at));)
+        if (text_equal(staged->charge, charge->id) && !is_known(r, ROW_refund, staged->id))
+            render_refund(r, staged, below);
+    for (size_t i = 0; i < count; i++)
+        if (!is_known(r, ROW_refund, stored[i].id))
+            render_refund(r, render_get(r, ROW_refund, stored[i].id, &newer) ? &newer : &stored[i],
+                          below);
     json_array_end(w);
     json_flag(w, "has_more", more);
     json_text(w, "url", of_charge);
@@ -175,7 +227,9 @@ render_charge(struct render *r, const void *row, struct text expand)
     json_null(w, "receipt_number");
     json_null(w, "receipt_url");
     json_flag(w, "refunded", charge->refunded);
-    if (expand_has(expand, "refunds")) refunds_of(r, charge, expand);
+    if (expand_has(expand, "refunds") ||
+        !api_version_has(r->call->api_version, API_REFUNDS_LEFT_OUT))
+        refunds_of(r, charge, expand);
     json_null(w, "review");
     json_raw(w, "shipping", charge->shipping);
     json_null(w, "source");

@@ -289,7 +289,7 @@ store_key(struct store *store, struct text hash, struct arena *arena, struct row
     row_clear(ROW_api_key, key);
     if (known->until_ms <= clock_mono_ms() || memcmp(known->hash, hash.at, hash.size) != 0) {
         struct question *const q = question_new(arena);
-        say(q, "SELECT id, merchant, publishable::int, livemode::int FROM api_key"
+        say(q, "SELECT id, merchant, publishable::int, livemode::int, permissions FROM api_key"
                " WHERE hash = $1 AND revoked_at IS NULL");
         with_bytes(q, hash);
         PGresult *const result = ask(store->database, q);
@@ -302,6 +302,8 @@ store_key(struct store *store, struct text hash, struct arena *arena, struct row
             snprintf(known->merchant, sizeof known->merchant, "%s", PQgetvalue(result, 0, 1));
             known->publishable = PQgetvalue(result, 0, 2)[0] == '1';
             known->livemode = PQgetvalue(result, 0, 3)[0] == '1';
+            known->restricted = !PQgetisnull(result, 0, 4);
+            snprintf(known->permissions, sizeof known->permissions, "%s", PQgetvalue(result, 0, 4));
         }
         PQclear(result);
         if (!found) return STORE_MISSING; /* not remembered: it may be made in a moment */
@@ -311,5 +313,6 @@ store_key(struct store *store, struct text hash, struct arena *arena, struct row
     key->hash = arena_copy(arena, hash);
     key->publishable = known->publishable;
     key->livemode = known->livemode;
+    if (known->restricted) key->permissions = arena_copy(arena, text_of(known->permissions));
     return STORE_FOUND;
 }

@@ -253,6 +253,10 @@ broker_said(void *state, struct link *from, const struct packet *packet)
         case MSG_key_find: key_asked(worker, from, packet); break;
         case MSG_page_find: page_asked(worker, from, packet); break;
         case MSG_merchant_create: merchant_asked(worker, from, packet); break;
+        case MSG_key_create:
+        case MSG_key_list:
+        case MSG_key_revoke:
+        case MSG_merchant_update: account_asked(worker, from, packet); break;
         case MSG_health: health_asked(worker, from, packet); break;
         default: break; /* the loop has counted what is not for us */
         }

@@ -56,6 +56,7 @@ struct job {
     int64_t deadline_ms; /* Unix ms; 0: none */
     handler_fn *handler; /* NULL: there is no call to run, only an attempt */
     const struct msg_merchant_create *merchant_create; /* its handler's parameters */
+    const void *by_hand; /* the message of a handler in accounts.c */
 
     /* How the handler left. */
     enum ending ending;
@@ -217,4 +218,6 @@ int64_t recovery_pause_ms(unsigned tries);
 void key_asked(struct worker *worker, struct link *from, const struct packet *packet);
 void page_asked(struct worker *worker, struct link *from, const struct packet *packet);
 void merchant_asked(struct worker *worker, struct link *from, const struct packet *packet);
+/* accounts.c: likewise, what operators do by hand. */
+void account_asked(struct worker *worker, struct link *from, const struct packet *packet);
 void health_asked(struct worker *worker, struct link *from, const struct packet *packet);
