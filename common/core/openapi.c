@@ -586,6 +586,13 @@ write_info(struct json_writer *w)
     json_close(w);
 }
 
+/* What browsers open by a token of their own is no part of the API. */
+static bool
+is_of_a_page(const struct route *route)
+{
+    return route->access == ACCESS_PAGE || route->access == ACCESS_CHECKOUT;
+}
+
 /* A path stands once, with all its methods, at the place of its first row. */
 static void
 write_paths(struct json_writer *w)
@@ -593,7 +600,7 @@ write_paths(struct json_writer *w)
     json_key(w, "paths");
     json_open(w);
     for (size_t i = 0; i < ROUTE_COUNT; i++) {
-        bool written = false;
+        bool written = is_of_a_page(&routes[i]);
         for (size_t k = 0; k < i; k++)
             written |= strcmp(routes[k].path, routes[i].path) == 0;
         if (written) continue;

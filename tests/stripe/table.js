@@ -53,19 +53,34 @@ export function good(schema) {
     return 'x'.repeat(Math.max(1, schema.minLength ?? 1));
 }
 
+// Objects of one's own, by the parameter that wants one; filled in by the tests that need them.
+export const own = {};
+
+// What an operation needs besides what its row says must be there, because one thing makes another needed.
+const needed = {
+    checkout_session_create: {success_url: 'https://example.com/', 'line_items[0][quantity]': '1',
+        'line_items[0][price_data][currency]': 'usd', 'line_items[0][price_data][unit_amount]': '1500',
+        'line_items[0][price_data][product_data][name]': 'Tea'},
+};
+
 // What an operation cannot do without, all of it well formed.
 export function required(entry) {
-    const params = new Map();
+    const params = new Map(Object.entries(needed[entry.name] ?? {}));
     for (const leaf of leaves(entry)) {
         if (!leaf.required) continue;
         if (leaf.schema.type === 'array') params.set(`${leaf.name}[]`, leaf.schema.items.enum?.[0] ?? 'x');
-        else params.set(leaf.name, leaf.name === 'amount' ? '2000' : good(leaf.schema));
+        else params.set(leaf.name, leaf.name === 'amount' ? '2000' : own[leaf.name] ?? good(leaf.schema));
     }
     return params;
 }
 
+// The name that a parameter inside an array of hashes has in its first element.
+export const nameOfFirst = (leaf) => leaf.name.replace('[][', '[0][');
+
 // That, and one parameter more, with what must stand beside it.
 export function requiredAnd(entry, leaf, value) {
+    if (needed[entry.name] && leaf.name.includes('[]['))
+        return new Map([...required(entry), [nameOfFirst(leaf), value]]);
     const params = new Map([...required(entry)].filter(([k]) => k.replace('[]', '') !== leaf.name));
     for (const kin of leaf.kin)
         for (const [k, v] of good(kin.schema) === null ? leavesOf(kin) : [[kin.name, good(kin.schema)]]) params.set(k, v);
