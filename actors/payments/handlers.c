@@ -32,6 +32,9 @@ static const struct expandable {
     {"balance_transaction", "source"},
     {"event", ""},
     {"webhook_endpoint", "application"},
+    {"source", "account customer"},
+    {"token", "bank_account card"},
+    {"confirmation_token", ""},
 };
 // clang-format on
 

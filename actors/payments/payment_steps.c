@@ -30,6 +30,7 @@ attempt_new(struct call *call, const char *operation, const struct attempt_notes
     if (notes->answer) json_string(&w, "answer", table_find((uint64_t)notes->answer)->name);
     if (notes->cancellation_reason.at)
         json_text(&w, "cancellation_reason", notes->cancellation_reason);
+    if (notes->refund_ends) json_string(&w, "refund_ends", notes->refund_ends);
     json_flag(&w, "livemode", call->livemode);
     json_flag(&w, "publishable", call->publishable);
     json_close(&w);
@@ -81,7 +82,7 @@ way_back_is_known(struct call *call, const struct row_payment_intent *pi)
     return false;
 }
 
-static bool
+bool
 card_can_be_charged(struct call *call, const struct row_payment_method *method)
 {
     if (!method->unsupported.at) return true;
@@ -113,7 +114,8 @@ payment_confirm(struct call *call, struct row_payment_intent *pi, bool stored,
     if (pi->customer.at && !get_customer(call, pi->customer, "customer", customer)) return;
     if (!method_may_pay(call, method, pi->customer)) return;
     if (!card_can_be_charged(call, method)) return;
-    if (!way_back_is_known(call, pi)) return;
+    const bool chosen_way = use->chosen && use->chosen->return_url.at;
+    if (!chosen_way && !way_back_is_known(call, pi)) return;
 
     /* After this point it must succeed. */
     struct row_attempt *attempt = attempt_new(call, "authorize", &(struct attempt_notes){0});
@@ -130,7 +132,7 @@ payment_confirm(struct call *call, struct row_payment_intent *pi, bool stored,
     const struct network_extras extras = {
         method->cvc, field_in(call, method->billing_details, "address", "postal_code"),
         field_in(call, method->billing_details, "address", "line1")};
-    if (use->fresh || method->cvc.at || !method->customer.at) {
+    if (use->fresh || use->chosen || method->cvc.at || !method->customer.at) {
         method->cvc = NO_TEXT;
         method->consumed = !method->customer.at;
         method_stage(call, use);
@@ -170,6 +172,7 @@ payment_intent_confirm(struct call *call)
     }
     if (!payment_take_fields(call, pi)) return;
     if (!method_of_request(call, "payment_method_data", &use)) return;
+    payment_take_choice(pi, &use);
     if (use.row) {
         const enum pi_verdict verdict = payment_step(pi, ON_ATTACH, 0, &effects);
         assert(verdict == PI_OK);
