@@ -23,5 +23,7 @@ issuer_decide(const struct issuer_question *question)
         answer.code = "expired_card";
     answer.approves = !*answer.code;
     answer.bypass_pending = answer.approves && effect->at_once;
+    if (effect == test_effect(TEST_CARD_REFUNDS_PEND)) answer.refunds = REFUND_PENDS;
+    if (effect == test_effect(TEST_CARD_REFUNDS_RETURN)) answer.refunds = REFUND_RETURNS;
     return answer;
 }

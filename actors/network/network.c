@@ -81,6 +81,19 @@ send_answer(struct network *network, const struct held *held)
     TELL(line1_check, record->line1_check)
     TELL(currency, record->currency)
 #undef TELL
+    const struct refund_now refund = operation_refund(record, clock_wall_ms());
+    if (refund.state) {
+        answer.has |= HAS_network_answer_refund_state;
+        answer.refund_state = text_of(refund.state);
+    }
+    if (refund.failure) {
+        answer.has |= HAS_network_answer_refund_failure;
+        answer.refund_failure = text_of(refund.failure);
+    }
+    if (refund.ask_again_s) {
+        answer.has |= HAS_network_answer_ask_again_s;
+        answer.ask_again_s = (uint64_t)refund.ask_again_s;
+    }
     if (record->state != NETWORK_STATE_NONE)
         answer.has |= HAS_network_answer_amount | HAS_network_answer_bypass_pending;
     const struct envelope envelope = {
@@ -151,7 +164,8 @@ operate(struct network *network, const struct msg_network_request *request,
     for (size_t i = 0; i < sizeof chance; i++)
         authorization_code[i] = letters[chance[i] % 32];
     (void)id_new(network_id, "ntx_");
-    const struct operation_names names = {network_id, authorization_code, clock_wall_ms()};
+    const struct operation_names names = {network_id, authorization_code, clock_wall_ms(),
+                                          network->settings.network_refund_ms};
     return operation_do(network->book, request, issuer, &names, record);
 }
 

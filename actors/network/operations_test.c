@@ -94,7 +94,7 @@ make(struct ask ask)
     char network_id[32];
     const struct msg_network_request request = request_of(ask);
     snprintf(network_id, sizeof network_id, "ntx_%d", made++);
-    const struct operation_names names = {network_id, "A1B2C3", 1000 + made};
+    const struct operation_names names = {network_id, "A1B2C3", 1000 + made, 500};
     const enum network_outcome outcome =
         operation_do(book, &request, ask.issuer ? ask.issuer : &yes, &names, &told);
     book_commit(book);
@@ -397,7 +397,7 @@ Test(operations, what_was_committed_survives_a_kill_and_what_was_not_does_not)
         book = book_open(home);
         const struct msg_network_request late =
             request_of(ASK(AUTHORIZE, "att_late", .amount = 5, .currency = "usd", .capture = true));
-        const struct operation_names names = {"ntx_x", "A1B2C3", 1};
+        const struct operation_names names = {"ntx_x", "A1B2C3", 1, 0};
         (void)authorize("att_a", 1000, false);
         (void)follow(NETWORK_CAPTURE, "att_c", "att_a", 700);
         (void)reverse("att_t");
