@@ -70,6 +70,7 @@ CREATE TABLE IF NOT EXISTS customer (
     "tax_exempt" text COLLATE "C",
     "default_payment_method" text COLLATE "C",
     "deleted" boolean NOT NULL,
+    "default_source" text COLLATE "C",
     PRIMARY KEY (merchant, id)
 ) WITH (fillfactor = 80);
 CREATE INDEX IF NOT EXISTS customer_email ON customer (merchant, email, id) WHERE email IS NOT NULL;
@@ -86,6 +87,7 @@ COMMENT ON COLUMN customer."preferred_locales" IS 'array of strings';
 COMMENT ON COLUMN customer."tax_exempt" IS 'none, exempt or reverse';
 COMMENT ON COLUMN customer."default_payment_method" IS 'invoice_settings.default_payment_method';
 COMMENT ON COLUMN customer."deleted" IS 'deleted: only its id is shown';
+COMMENT ON COLUMN customer."default_source" IS 'card_…: what is charged when a charge names no source';
 
 -- A card that can be charged, by its token.
 CREATE TABLE IF NOT EXISTS payment_method (
@@ -116,7 +118,7 @@ CREATE TABLE IF NOT EXISTS payment_method (
 ) WITH (fillfactor = 80);
 CREATE INDEX IF NOT EXISTS payment_method_customer ON payment_method (merchant, customer, id) WHERE customer IS NOT NULL;
 COMMENT ON TABLE payment_method IS 'A card that can be charged, by its token.';
-COMMENT ON COLUMN payment_method."id" IS 'pm_…';
+COMMENT ON COLUMN payment_method."id" IS 'pm_…, or card_… for a card that came as a token: see table_takes_id';
 COMMENT ON COLUMN payment_method."merchant" IS 'whose';
 COMMENT ON COLUMN payment_method."created" IS 'Unix seconds';
 COMMENT ON COLUMN payment_method."customer" IS 'attached to';
@@ -231,6 +233,8 @@ CREATE TABLE IF NOT EXISTS charge (
     "shipping" text COMPRESSION lz4 COLLATE "C",
     "metadata" text COMPRESSION lz4 COLLATE "C",
     "bypass_pending" boolean NOT NULL,
+    "attempt" text COLLATE "C",
+    "source" text COMPRESSION lz4 COLLATE "C",
     PRIMARY KEY (merchant, id),
     CHECK (amount > 0 AND amount_captured BETWEEN 0 AND amount),
     CHECK (amount_refunded >= 0 AND amount_refunding >= 0),
@@ -258,6 +262,8 @@ COMMENT ON COLUMN charge."fraud_details" IS 'object';
 COMMENT ON COLUMN charge."shipping" IS 'object';
 COMMENT ON COLUMN charge."metadata" IS 'object of strings';
 COMMENT ON COLUMN charge."bypass_pending" IS 'its funds are available at once';
+COMMENT ON COLUMN charge."attempt" IS 'of a charge without a payment: the one that is open, if any';
+COMMENT ON COLUMN charge."source" IS 'likewise: the card as it was charged, as the API shows it';
 
 -- Money given back.
 CREATE TABLE IF NOT EXISTS refund (
@@ -278,9 +284,13 @@ CREATE TABLE IF NOT EXISTS refund (
     "customer" text COLLATE "C",
     "description" text COLLATE "C",
     "metadata" text COMPRESSION lz4 COLLATE "C",
+    "slot" bigint NOT NULL,
+    "attempt" text COLLATE "C",
+    "follow_at" bigint,
     PRIMARY KEY (merchant, id),
     CHECK (amount > 0)
 ) WITH (fillfactor = 80);
+CREATE INDEX IF NOT EXISTS refund_to_follow ON refund (slot) WHERE follow_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS refund_charge ON refund (merchant, charge, id);
 CREATE INDEX IF NOT EXISTS refund_payment_intent ON refund (merchant, payment_intent, id);
 COMMENT ON TABLE refund IS 'Money given back.';
@@ -291,6 +301,9 @@ COMMENT ON COLUMN refund."status" IS 'pending, succeeded, failed or canceled';
 COMMENT ON COLUMN refund."amount" IS 'minor units';
 COMMENT ON COLUMN refund."reason" IS 'duplicate, fraudulent or requested_by_customer';
 COMMENT ON COLUMN refund."metadata" IS 'object of strings';
+COMMENT ON COLUMN refund."slot" IS 'of the merchant: its owner follows what becomes of it';
+COMMENT ON COLUMN refund."attempt" IS 'attempt that made it: the network''s reference';
+COMMENT ON COLUMN refund."follow_at" IS 'Unix seconds: the network is asked again then; absent: it is final';
 
 -- One movement of a merchant's balance.
 CREATE TABLE IF NOT EXISTS balance_transaction (
@@ -379,19 +392,21 @@ CREATE TABLE IF NOT EXISTS attempt (
     CHECK (amount > 0)
 ) WITH (fillfactor = 80);
 CREATE INDEX IF NOT EXISTS attempt_open ON attempt (slot) WHERE state IN ('sending', 'unknown', 'reversing');
-CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_open ON attempt (merchant, payment_intent) WHERE state IN ('sending', 'unknown', 'reversing') AND operation <> 'refund';
+CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_open ON attempt (merchant, payment_intent) WHERE state IN ('sending', 'unknown', 'reversing') AND operation NOT IN ('refund', 'recall');
 CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_approved ON attempt (merchant, payment_intent) WHERE operation = 'authorize' AND state = 'approved';
+CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_open_of_charge ON attempt (merchant, charge) WHERE payment_intent IS NULL AND state IN ('sending', 'unknown', 'reversing') AND operation NOT IN ('refund', 'recall');
+CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_approved_of_charge ON attempt (merchant, charge) WHERE operation = 'authorize' AND state = 'approved';
 COMMENT ON TABLE attempt IS 'One operation that leaves the house; its id is the network''s key.';
 COMMENT ON COLUMN attempt."id" IS 'att_…: the reference at the network';
 COMMENT ON COLUMN attempt."merchant" IS 'whose';
 COMMENT ON COLUMN attempt."created" IS 'Unix seconds';
 COMMENT ON COLUMN attempt."state" IS 'name of the state in attempt.h';
-COMMENT ON COLUMN attempt."operation" IS 'authorize, capture, void or refund';
+COMMENT ON COLUMN attempt."operation" IS 'authorize, capture, void, refund or recall';
 COMMENT ON COLUMN attempt."slot" IS 'of the merchant';
 COMMENT ON COLUMN attempt."epoch" IS 'of the slot, when it was last written';
 COMMENT ON COLUMN attempt."amount" IS 'minor units';
 COMMENT ON COLUMN attempt."charge" IS 'made when the attempt was';
-COMMENT ON COLUMN attempt."original" IS 'attempt that it captures, voids or refunds';
+COMMENT ON COLUMN attempt."original" IS 'attempt that it captures, voids, refunds or recalls';
 COMMENT ON COLUMN attempt."capture" IS 'authorize: take the money at once';
 COMMENT ON COLUMN attempt."network_id" IS 'the network''s transaction id';
 COMMENT ON COLUMN attempt."code" IS 'declined: row of declines.def';
