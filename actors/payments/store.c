@@ -205,6 +205,9 @@ store_open_attempts(struct store *store, const uint8_t slots[static SLOT_BYTES],
     return good ? STORE_FOUND : STORE_UNAVAILABLE;
 }
 
+/* --- refunds to follow -----------------------------------------------------------------------
+ */
+
 struct refund_gathering {
     const uint8_t *slots;
     struct arena *arena;
