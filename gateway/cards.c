@@ -80,8 +80,7 @@ struct card_wish
 cards_find(const struct route *route, struct text object, struct params params)
 {
     const struct text method = params_find(params, "payment_method");
-    const struct text source =
-        route->method == HTTP_POST ? params_find(params, "source") : NO_TEXT;
+    const struct text source = route->method == HTTP_POST ? params_find(params, "source") : NO_TEXT;
     const bool data = params_have_any(params, "payment_method_data");
 
     if (names_card_in_path(route) && is_test_name(object))

@@ -533,12 +533,18 @@ Test(operations, a_record_cut_anywhere_is_refused)
 /* --- the later life of a refund
  * ---------------------------------------------------------------------- */
 
-static const struct issuer_answer pends = {
-    .approves = true, .code = "", .cvc_check = "", .postal_check = "", .line1_check = "",
-    .refunds = REFUND_PENDS};
-static const struct issuer_answer returns = {
-    .approves = true, .code = "", .cvc_check = "", .postal_check = "", .line1_check = "",
-    .refunds = REFUND_RETURNS};
+static const struct issuer_answer pends = {.approves = true,
+                                           .code = "",
+                                           .cvc_check = "",
+                                           .postal_check = "",
+                                           .line1_check = "",
+                                           .refunds = REFUND_PENDS};
+static const struct issuer_answer returns = {.approves = true,
+                                             .code = "",
+                                             .cvc_check = "",
+                                             .postal_check = "",
+                                             .line1_check = "",
+                                             .refunds = REFUND_RETURNS};
 
 /* The same, at a moment of its own; a refund takes 500 ms. */
 static int

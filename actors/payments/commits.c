@@ -291,8 +291,8 @@ commit_answered(struct job *job, const struct msg_committed *committed)
         break;
     case AFTER_DROP:
         log_event(LOG_WARNING, "refund.not_followed", "refund=%s verdict=%s detail=\"%.*s\"",
-                  job->refund, commit_verdict_name(committed->verdict),
-                  (int)committed->detail.size, committed->detail.at ? committed->detail.at : "");
+                  job->refund, commit_verdict_name(committed->verdict), (int)committed->detail.size,
+                  committed->detail.at ? committed->detail.at : "");
         forget_staged(job);
         break;
     case AFTER_NOTHING:

@@ -1,5 +1,5 @@
-/* confirmation_tokens: what a payer chose on a page, kept until a payment is confirmed with it. Here
- * only tests make them. */
+/* confirmation_tokens: what a payer chose on a page, kept until a payment is confirmed with it.
+ * Here only tests make them. */
 #include "answer.h"
 #include "fields.h"
 #include "handlers.h"

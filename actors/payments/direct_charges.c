@@ -14,8 +14,8 @@ static void
 refuse_not_linked(struct call *call, struct text customer, struct text source)
 {
     call_refuse_400(call, "missing", "source",
-                    "Customer %.*s does not have a linked source with ID %.*s.",
-                    (int)customer.size, customer.at, (int)source.size, source.at);
+                    "Customer %.*s does not have a linked source with ID %.*s.", (int)customer.size,
+                    customer.at, (int)source.size, source.at);
 }
 
 /* A customer's card: the one that is named, or their default source. */

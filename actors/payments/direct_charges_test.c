@@ -167,9 +167,8 @@ Test(direct_charges, a_customer_is_charged_by_their_default_source_or_one_of_the
     const struct text id = got_id("id"), first = got_id("default_source");
     cr_assert(eq(int, request("source_create", id, "source=tok_bypassPending"), 200));
     const struct text second = got_id("id");
-    const char *by = arena_format(fake.durable, "amount=100&currency=usd&customer=%.*s",
-                                  (int)id.size, id.at)
-                         .at;
+    const char *by =
+        arena_format(fake.durable, "amount=100&currency=usd&customer=%.*s", (int)id.size, id.at).at;
     charge(by);
     EXPECT_GOT("source.id", first.at);
     EXPECT_GOT("customer", id.at);
@@ -178,9 +177,10 @@ Test(direct_charges, a_customer_is_charged_by_their_default_source_or_one_of_the
     EXPECT_GOT("source.id", second.at);
     EXPECT_GOT("source.last4", "0077");
     cr_expect(eq(i64, fake.accounts[MERCHANT_AVAILABLE], -67), "its funds are there at once");
-    cr_assert(eq(int, request("charge_create", NO_TEXT,
-                              arena_format(fake.durable, "%s&source=tok_visa", by).at),
-                 400));
+    cr_assert(eq(
+        int,
+        request("charge_create", NO_TEXT, arena_format(fake.durable, "%s&source=tok_visa", by).at),
+        400));
     EXPECT_GOT("error.code", "missing");
     cr_assert(eq(int, request("customer_create", NO_TEXT, ""), 200));
     const struct text poor = got_id("id");

@@ -1,5 +1,5 @@
-/* finish: what the ends of attempts share (attempts_finish.c, charge_finish.c, refund_life.c). Everything
- * is staged; the caller answers. */
+/* finish: what the ends of attempts share (attempts_finish.c, charge_finish.c, refund_life.c).
+ * Everything is staged; the caller answers. */
 #pragma once
 
 #include "call.h"
@@ -48,7 +48,8 @@ struct known;
  * cannot be expanded now is an id. */
 void show(struct finish *f, enum row_table table, const void *row, const struct known *known);
 
-/* --- the ends of a charge without a payment (charge_finish.c) ---------------------------------- */
+/* --- the ends of a charge without a payment (charge_finish.c) ----------------------------------
+ */
 
 void charge_authorized(struct finish *f);
 void charge_not_authorized(struct finish *f);
@@ -58,7 +59,8 @@ void charge_released(struct finish *f, struct row_refund *refund);
 /* A capture that was not: the hold stands as it stood. */
 void charge_not_captured(struct finish *f);
 
-/* --- the later life of a refund (refund_life.c) ------------------------------------------------ */
+/* --- the later life of a refund (refund_life.c) ------------------------------------------------
+ */
 
 /* A recall was answered. */
 void refund_recalled(struct finish *f, struct row_refund *refund,

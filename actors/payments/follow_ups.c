@@ -2,9 +2,9 @@
  *
  *     due ──sweep──► inquired ──answer──► refund_followed ──► committed
  *
- * All that counts is in the refund's row: when it has to be looked at, and under which reference the
- * network knows it. Whatever goes wrong on this way, the job just ends; the row is still due, and the
- * next sweep, of whoever owns the slot then, begins again. */
+ * All that counts is in the refund's row: when it has to be looked at, and under which reference
+ * the network knows it. Whatever goes wrong on this way, the job just ends; the row is still due,
+ * and the next sweep, of whoever owns the slot then, begins again. */
 #include "worker.h"
 
 #include "log.h"

@@ -11,9 +11,9 @@
 
 /* A payment method as a request names it. */
 struct method_use {
-    struct row_payment_method *row; /* NULL: the request names none */
-    bool fresh;                     /* made by this request and not stored yet */
-    struct row_token *token;        /* it came as this one, which is used up now; or NULL */
+    struct row_payment_method *row;        /* NULL: the request names none */
+    bool fresh;                            /* made by this request and not stored yet */
+    struct row_token *token;               /* it came as this one, which is used up now; or NULL */
     struct row_confirmation_token *chosen; /* likewise */
 };
 

@@ -1,23 +1,24 @@
 /* refund_life: what becomes of a refund after the network has taken it.
  *
- * Mostly it is over then. But one may stay pending for a while, and one that succeeded may come back
- * later: the cardholder's account is closed, and the money returns. The network says when it wants
- * to be asked again (refund.follow_at); whoever owns the slot then inquires (follow_ups.c) and
- * refund_followed books what is heard. So nothing depends on anybody's memory: until it is final a
- * refund bears the moment at which it has to be looked at.
+ * Mostly it is over then. But one may stay pending for a while, and one that succeeded may come
+ * back later: the cardholder's account is closed, and the money returns. The network says when it
+ * wants to be asked again (refund.follow_at); whoever owns the slot then inquires (follow_ups.c)
+ * and refund_followed books what is heard. So nothing depends on anybody's memory: until it is
+ * final a refund bears the moment at which it has to be looked at.
  *
  *     pending ──► succeeded ──► failed        by the network
- *        └──► canceled, failed                by a recall: refund_cancel, and refund_expire for tests
+ *        └──► canceled, failed                by a recall: refund_cancel, and refund_expire for
+ * tests
  *
  * The merchant's balance has been charged since the refund was taken, pending or not; what fails or
  * is taken back is credited as a movement of its own, refund_failure. */
+#include "refund_life.h"
 #include "answer.h"
 #include "fields.h"
 #include "finish.h"
 #include "handlers.h"
 #include "json_reader.h"
 #include "payment.h"
-#include "refund_life.h"
 
 #include <assert.h>
 
@@ -67,8 +68,7 @@ refund_followed(struct call *call, struct text id, const struct msg_network_answ
 
     const struct row_refund before = *refund;
     const bool was_pending = text_is(refund->status, "pending");
-    if (refund->follow_at == NO_NUMBER ||
-        (!was_pending && !text_is(refund->status, "succeeded"))) {
+    if (refund->follow_at == NO_NUMBER || (!was_pending && !text_is(refund->status, "succeeded"))) {
         call_answer(call, 200, TEXT("{}")); /* another has seen to it */
         return;
     }
@@ -107,9 +107,8 @@ recall(struct call *call, const char *ends)
         refuse_busy(call);
         return;
     }
-    struct row_attempt *attempt =
-        attempt_new(call, "recall",
-                    &(struct attempt_notes){.answer = ROW_refund, .refund_ends = ends});
+    struct row_attempt *attempt = attempt_new(
+        call, "recall", &(struct attempt_notes){.answer = ROW_refund, .refund_ends = ends});
     attempt->amount = refund->amount;
     attempt->currency = refund->currency;
     attempt->payment_intent = refund->payment_intent;
@@ -142,11 +141,11 @@ refund_recalled(struct finish *f, struct row_refund *refund,
     const bool pending = text_is(refund->status, "pending");
     if (f->answer->outcome != OUTCOME_APPROVED) {
         /* It had reached the cardholder already: the next inquiry says so. */
-        call_answer(f->call, 400,
-                    refusal_json(f->call,
-                                 &(struct api_refusal){
-                                     .message = TEXT("This refund is no longer pending: it can "
-                                                     "neither be canceled nor expire.")}));
+        call_answer(
+            f->call, 400,
+            refusal_json(f->call, &(struct api_refusal){
+                                      .message = TEXT("This refund is no longer pending: it can "
+                                                      "neither be canceled nor expire.")}));
         return;
     }
     if (pending) {

@@ -17,8 +17,8 @@ refund(const char *card)
             .at;
     cr_assert(eq(int, request("payment_intent_create", NO_TEXT, form), 200));
     charge_id = got_id("latest_charge");
-    form = arena_format(fake.durable, "charge=%.*s&amount=500", (int)charge_id.size, charge_id.at)
-               .at;
+    form =
+        arena_format(fake.durable, "charge=%.*s&amount=500", (int)charge_id.size, charge_id.at).at;
     (void)told();
     cr_assert(eq(int, request("refund_create", NO_TEXT, form), 200));
     return got_id("id");
@@ -71,8 +71,7 @@ Test(refund_life, what_comes_back_is_the_merchants_again_and_can_be_refunded_aga
     EXPECT_TOLD("refund.updated refund.failed charge.refund.updated");
     cr_expect(zero(i64, fake.accounts[REFUNDS]));
     cr_expect(eq(i64, fake.accounts[MERCHANT_PENDING], pending - 500));
-    cr_assert(
-        eq(int, request("refund_retrieve", id, "expand[]=failure_balance_transaction"), 200));
+    cr_assert(eq(int, request("refund_retrieve", id, "expand[]=failure_balance_transaction"), 200));
     EXPECT_GOT("status", "failed");
     EXPECT_GOT("failure_reason", "expired_or_canceled_card");
     EXPECT_GOT("failure_balance_transaction.type", "refund_failure");
@@ -83,8 +82,8 @@ Test(refund_life, what_comes_back_is_the_merchants_again_and_can_be_refunded_aga
     fake_follow(id, "failed"); /* twice is once */
     EXPECT_TOLD("");
     cr_expect(zero(i64, fake.accounts[REFUNDS]));
-    const char *all = arena_format(fake.durable, "charge=%.*s", (int)charge_id.size, charge_id.at)
-                          .at;
+    const char *all =
+        arena_format(fake.durable, "charge=%.*s", (int)charge_id.size, charge_id.at).at;
     cr_assert(eq(int, request("refund_create", NO_TEXT, all), 200));
     EXPECT_GOT("amount", "2000");
 }

@@ -12,8 +12,12 @@ static const char *
 legacy_brand(struct text brand)
 {
     static const char *const names[][2] = {
-        {"amex", "American Express"}, {"diners", "Diners Club"}, {"discover", "Discover"},
-        {"jcb", "JCB"},               {"mastercard", "MasterCard"}, {"unionpay", "UnionPay"},
+        {"amex", "American Express"},
+        {"diners", "Diners Club"},
+        {"discover", "Discover"},
+        {"jcb", "JCB"},
+        {"mastercard", "MasterCard"},
+        {"unionpay", "UnionPay"},
         {"visa", "Visa"},
     };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
@@ -50,8 +54,7 @@ render_legacy_card(struct render *r, const void *row, struct text expand)
     json_text(w, "allow_redisplay", card->allow_redisplay);
     json_string(w, "brand", legacy_brand(card->brand));
     json_text(w, "country", card->country);
-    if (card->customer.at)
-        render_reference(r, "customer", ROW_customer, card->customer, expand);
+    if (card->customer.at) render_reference(r, "customer", ROW_customer, card->customer, expand);
     json_text(w, "cvc_check", card->cvc_check);
     json_null(w, "dynamic_last4");
     json_integer(w, "exp_month", card->exp_month);
@@ -103,8 +106,9 @@ render_sources(struct render *r, const struct row_customer *customer)
     }
     json_array_end(w);
     json_flag(w, "has_more", more);
-    json_text(w, "url", arena_format(r->call->arena, "/v1/customers/%.*s/sources",
-                                     (int)customer->id.size, customer->id.at));
+    json_text(w, "url",
+              arena_format(r->call->arena, "/v1/customers/%.*s/sources", (int)customer->id.size,
+                           customer->id.at));
     json_close(w);
 }
 

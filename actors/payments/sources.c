@@ -1,7 +1,7 @@
 /* sources: the older way in which a customer has cards, /v1/customers/{customer}/sources. Each is a
  * payment method whose id begins with card_, so that whatever takes the one takes the other; only
- * how it is shown differs (ROW_legacy_card of render.h), and that a customer has one of them that is
- * charged when a charge names none. */
+ * how it is shown differs (ROW_legacy_card of render.h), and that a customer has one of them that
+ * is charged when a charge names none. */
 #include "answer.h"
 #include "fields.h"
 #include "handlers.h"
@@ -42,7 +42,8 @@ source_told(struct call *call, const struct row_payment_method *card)
     tell(call, "payment_method.attached", ROW_payment_method, card, NULL);
 }
 
-/* The customer's newest source but one; NO_TEXT when there is none. False: it cannot be found out. */
+/* The customer's newest source but one; NO_TEXT when there is none. False: it cannot be found out.
+ */
 static bool
 next_source(struct call *call, const struct row_customer *customer, struct text but,
             struct text *id)
@@ -147,8 +148,8 @@ source_in_path(struct call *call, struct row_customer *customer, struct row_paym
 {
     enum store_verdict verdict;
     if (!get_customer(call, call->parent, NULL, customer)) return false;
-    verdict = store_get(call->store, ROW_payment_method, call->merchant, call->object, call->arena,
-                        card);
+    verdict =
+        store_get(call->store, ROW_payment_method, call->merchant, call->object, call->arena, card);
     if (verdict == STORE_UNAVAILABLE) {
         refuse_unavailable(call);
         return false;

@@ -257,6 +257,9 @@ store_due_sessions(struct store *store, const uint8_t slots[static SLOT_BYTES], 
     return STORE_FOUND;
 }
 
+/* --- refunds to follow -----------------------------------------------------------------------
+ */
+
 struct refund_gathering {
     const uint8_t *slots;
     struct arena *arena;

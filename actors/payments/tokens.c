@@ -1,5 +1,5 @@
-/* tokens: a card as it may be used, once and within a day, by whoever was told the token and not the
- * card.
+/* tokens: a card as it may be used, once and within a day, by whoever was told the token and not
+ * the card.
  *
  * A token stands for a payment method of the older kind, card_…, which nobody can pay with but
  * through the token: it is born `consumed`, and token_take gives it back its use for one call. That
@@ -54,9 +54,8 @@ void
 card_take_billing(struct call *call, const char *hash, struct text *billing)
 {
     static const char *const lines[][2] = {
-        {"city", "address_city"},   {"country", "address_country"},
-        {"line1", "address_line1"}, {"line2", "address_line2"},
-        {"postal_code", "address_zip"}, {"state", "address_state"},
+        {"city", "address_city"},   {"country", "address_country"}, {"line1", "address_line1"},
+        {"line2", "address_line2"}, {"postal_code", "address_zip"}, {"state", "address_state"},
     };
     const struct text now = *billing, address = json_find(now, "address");
     /* Each text escaped, and the names around them. */

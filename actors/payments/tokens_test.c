@@ -92,10 +92,9 @@ Test(tokens, a_token_is_good_for_a_day)
 {
     const struct text id = token();
     fake.now_ms += INT64_C(86400) * 1000;
-    cr_assert(eq(int,
-                 request("charge_create", NO_TEXT,
-                         form("amount=100&currency=usd&source=%.*s", ID(id))),
-                 400));
+    cr_assert(eq(
+        int, request("charge_create", NO_TEXT, form("amount=100&currency=usd&source=%.*s", ID(id))),
+        400));
     EXPECT_GOT("error.code", "resource_missing");
     EXPECT_GOT("error.param", "source");
 }
@@ -104,17 +103,18 @@ Test(tokens, the_card_of_a_token_is_not_to_be_had_without_it)
 {
     cr_assert(eq(int, request("token_create", NO_TEXT, TYPED), 200));
     const struct text card = got_id("card.id");
-    cr_assert(eq(int,
-                 request("payment_intent_create", NO_TEXT,
-                         form("amount=100&currency=usd&confirm=true&payment_method=%.*s", ID(card))),
-                 400));
+    cr_assert(
+        eq(int,
+           request("payment_intent_create", NO_TEXT,
+                   form("amount=100&currency=usd&confirm=true&payment_method=%.*s", ID(card))),
+           400));
     EXPECT_GOT("error.code", "payment_method_unexpected_state");
     const struct text id = customer();
     cr_assert(eq(int, request("payment_method_attach", card, form("customer=%.*s", ID(id))), 400));
-    cr_assert(eq(int,
-                 request("charge_create", NO_TEXT,
-                         form("amount=100&currency=usd&source=%.*s", ID(card))),
-                 400));
+    cr_assert(
+        eq(int,
+           request("charge_create", NO_TEXT, form("amount=100&currency=usd&source=%.*s", ID(card))),
+           400));
 }
 
 Test(tokens, a_payment_method_from_a_token_has_its_card_address_and_code)
@@ -152,10 +152,9 @@ Test(tokens, a_customers_card_can_become_a_token_for_a_secret_key_alone)
     cr_expect_not(text_equal(got_id("card.id"), card), "it is a copy");
     EXPECT_GOT("card.last4", "4242");
     const struct text other = customer();
-    cr_assert(eq(int,
-                 request("token_create", NO_TEXT,
-                         form("customer=%.*s&card=%.*s", ID(other), ID(card))),
-                 400));
+    cr_assert(eq(
+        int, request("token_create", NO_TEXT, form("customer=%.*s&card=%.*s", ID(other), ID(card))),
+        400));
     cr_assert(eq(int, request("token_create", NO_TEXT, form("customer=%.*s", ID(other))), 400));
 }
 
@@ -164,7 +163,8 @@ Test(tokens, a_customers_card_can_become_a_token_for_a_secret_key_alone)
 Test(tokens, the_first_source_is_the_one_that_is_charged)
 {
     const struct text id = customer(), first_token = token();
-    cr_assert(eq(int, request("source_create", id, form("source=%.*s&metadata[a]=1", ID(first_token))),
+    cr_assert(eq(int,
+                 request("source_create", id, form("source=%.*s&metadata[a]=1", ID(first_token))),
                  200));
     EXPECT_GOT("object", "card");
     EXPECT_GOT("metadata.a", "1");
@@ -174,8 +174,8 @@ Test(tokens, the_first_source_is_the_one_that_is_charged)
     cr_assert(eq(int, request("source_create", id, "source=tok_visa"), 200));
     const struct text second = got_id("id");
     EXPECT_TOLD("customer.source.created payment_method.attached");
-    cr_assert(eq(int, request("customer_retrieve", id, "expand[]=sources&expand[]=default_source"),
-                 200));
+    cr_assert(
+        eq(int, request("customer_retrieve", id, "expand[]=sources&expand[]=default_source"), 200));
     EXPECT_GOT("default_source.id", first.at);
     EXPECT_GOT("sources.data.0.id", second.at);
     EXPECT_GOT("sources.data.1.id", first.at);
@@ -237,8 +237,8 @@ Test(tokens, a_new_source_of_an_update_takes_the_place_of_the_former)
     cr_assert(eq(int, request("customer_create", NO_TEXT, "source=tok_visa"), 200));
     const struct text id = got_id("id"), first = got_id("default_source");
     (void)told();
-    cr_assert(eq(int, request("customer_update", id, "source=tok_bypassPending&expand[]=sources"),
-                 200));
+    cr_assert(
+        eq(int, request("customer_update", id, "source=tok_bypassPending&expand[]=sources"), 200));
     const struct text second = got_id("default_source");
     EXPECT_GOT("sources.data.0.id", second.at);
     EXPECT_TOLD("payment_method.detached customer.source.deleted customer.source.created "
@@ -296,10 +296,10 @@ Test(tokens, a_deleted_customer_has_no_sources)
     cr_assert(eq(int, request("source_list", id, ""), 404));
     cr_assert(eq(int, request("source_create", id, "source=tok_visa"), 404));
     cr_assert(eq(int, request("source_retrieve", path(id, card), ""), 404));
-    cr_assert(eq(int,
-                 request("charge_create", NO_TEXT,
-                         form("amount=100&currency=usd&customer=%.*s", ID(id))),
-                 400));
+    cr_assert(
+        eq(int,
+           request("charge_create", NO_TEXT, form("amount=100&currency=usd&customer=%.*s", ID(id))),
+           400));
     EXPECT_GOT("error.code", "resource_missing");
 }
 
@@ -328,8 +328,8 @@ Test(tokens, a_confirmation_token_confirms_one_payment_with_what_was_chosen)
     EXPECT_GOT("shipping.carrier", "(absent)");
     EXPECT_GOT("payment_intent", "null");
     const struct text chosen = got_id("id");
-    const char *confirm = form("amount=500&currency=usd&confirm=true&confirmation_token=%.*s",
-                               ID(chosen));
+    const char *confirm =
+        form("amount=500&currency=usd&confirm=true&confirmation_token=%.*s", ID(chosen));
     cr_assert(eq(int, request("payment_intent_create", NO_TEXT, confirm), 200));
     EXPECT_GOT("status", "succeeded");
     EXPECT_GOT("setup_future_usage", "off_session");
@@ -343,17 +343,19 @@ Test(tokens, a_confirmation_token_confirms_one_payment_with_what_was_chosen)
 
 Test(tokens, a_confirmation_token_is_refused_beside_others_unconfirmed_and_late)
 {
-    cr_assert(eq(int,
-                 request("confirmation_token_create", NO_TEXT,
-                         "payment_method_data[type]=card&payment_method_data[card][token]=tok_visa"),
-                 200));
+    cr_assert(
+        eq(int,
+           request("confirmation_token_create", NO_TEXT,
+                   "payment_method_data[type]=card&payment_method_data[card][token]=tok_visa"),
+           200));
     const struct text chosen = got_id("id");
     cr_assert(eq(int,
                  request("payment_intent_create", NO_TEXT,
                          form("amount=500&currency=usd&confirmation_token=%.*s", ID(chosen))),
                  400));
-    cr_assert(eq(int, request("payment_intent_create", NO_TEXT,
-                              "amount=500&currency=usd&payment_method_types[]=card"),
+    cr_assert(eq(int,
+                 request("payment_intent_create", NO_TEXT,
+                         "amount=500&currency=usd&payment_method_types[]=card"),
                  200));
     const struct text pi = got_id("id");
     cr_assert(eq(int,

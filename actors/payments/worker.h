@@ -77,7 +77,7 @@ struct job {
     bool finishing; /* attempt_finished is what runs, not the handler */
     enum asked asked;
     struct msg_network_answer answer;
-    unsigned tries; /* of recovery, for its backoff */
+    unsigned tries;               /* of recovery, for its backoff */
     char refund[ID_SIZE_MAX + 1]; /* the one that is followed; `attempt` is what made it */
 
     /* What is waited for. */
