@@ -3,7 +3,6 @@
  * keys come with the merchant (keys.c). */
 #include "worker.h"
 
-#include "answer.h"
 #include "api_version.h"
 #include "permission.h"
 #include <assert.h>
@@ -62,7 +61,10 @@ get_account(struct call *call, struct row_merchant *merchant)
                       merchant)) {
     case STORE_FOUND: return true;
     case STORE_UNAVAILABLE: call_refuse(call, &refusal_unavailable, false); return false;
-    case STORE_MISSING: refuse_missing(call, "account", call->merchant, "merchant"); return false;
+    case STORE_MISSING:
+        call_refuse_400(call, "resource_missing", "merchant", "No such account: '%.*s'",
+                        (int)call->merchant.size, call->merchant.at);
+        return false;
     }
     return false;
 }
@@ -144,7 +146,10 @@ revoke_key(struct call *call)
     if (!call_lock(call, revoke->key)) return;
     switch (store_get(call->store, ROW_api_key, call->merchant, revoke->key, call->arena, key)) {
     case STORE_UNAVAILABLE: call_refuse(call, &refusal_unavailable, false); return;
-    case STORE_MISSING: refuse_missing(call, "key", revoke->key, "key"); return;
+    case STORE_MISSING:
+        call_refuse_400(call, "resource_missing", "key", "No such key: '%.*s'",
+                        (int)revoke->key.size, revoke->key.at);
+        return;
     case STORE_FOUND: break;
     }
     if (key->revoked_at == NO_NUMBER) {
