@@ -551,7 +551,7 @@ static int
 at(int64_t now_ms, struct ask ask)
 {
     const struct msg_network_request request = request_of(ask);
-    const struct operation_names names = {"ntx_later", "A1B2C3", now_ms, 500};
+    const struct operation_names names = {"ntx_later", "A1B2C3", "dst_x", now_ms, 500};
     const enum network_outcome outcome =
         operation_do(book, &request, ask.issuer ? ask.issuer : &yes, &names, &told);
     book_commit(book);

@@ -52,6 +52,21 @@ Test(direct_charges, whoever_takes_the_attempt_over_makes_the_same_answer)
     EXPECT_GOT("balance_transaction.net", "1912");
 }
 
+Test(direct_charges, whose_issuer_wants_to_hear_from_the_payer_is_declined)
+{
+    const char *const form = NOW "tok_authenticationRequiredOnSetup";
+    cr_assert(eq(int, request("charge_create", NO_TEXT, form), 402));
+    EXPECT_GOT("error.code", "authentication_required");
+    EXPECT_GOT("error.decline_code", "authentication_required");
+    EXPECT_TOLD("charge.failed");
+    cr_assert(eq(int, request("charge_retrieve", got_id("error.charge"), ""), 200));
+    EXPECT_GOT("status", "failed");
+    EXPECT_GOT("paid", "false");
+    EXPECT_GOT("captured", "false");
+    for (int account = 0; account < 8; account++)
+        cr_expect(zero(i64, fake.accounts[account]));
+}
+
 Test(direct_charges, a_decline_is_told_with_the_charge)
 {
     cr_assert(eq(int,
