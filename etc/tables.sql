@@ -70,6 +70,7 @@ CREATE TABLE IF NOT EXISTS customer (
     "tax_exempt" text COLLATE "C",
     "default_payment_method" text COLLATE "C",
     "deleted" boolean NOT NULL,
+    "default_source" text COLLATE "C",
     PRIMARY KEY (merchant, id)
 ) WITH (fillfactor = 80);
 CREATE INDEX IF NOT EXISTS customer_email ON customer (merchant, email, id) WHERE email IS NOT NULL;
@@ -86,6 +87,7 @@ COMMENT ON COLUMN customer."preferred_locales" IS 'array of strings';
 COMMENT ON COLUMN customer."tax_exempt" IS 'none, exempt or reverse';
 COMMENT ON COLUMN customer."default_payment_method" IS 'invoice_settings.default_payment_method';
 COMMENT ON COLUMN customer."deleted" IS 'deleted: only its id is shown';
+COMMENT ON COLUMN customer."default_source" IS 'card_…: what is charged when a charge names no source';
 
 -- A card that can be charged, by its token.
 CREATE TABLE IF NOT EXISTS payment_method (
@@ -117,7 +119,7 @@ CREATE TABLE IF NOT EXISTS payment_method (
 ) WITH (fillfactor = 80);
 CREATE INDEX IF NOT EXISTS payment_method_customer ON payment_method (merchant, customer, id) WHERE customer IS NOT NULL;
 COMMENT ON TABLE payment_method IS 'A card that can be charged, by its token.';
-COMMENT ON COLUMN payment_method."id" IS 'pm_…';
+COMMENT ON COLUMN payment_method."id" IS 'pm_…, or card_… for a card that came as a token: see table_takes_id';
 COMMENT ON COLUMN payment_method."merchant" IS 'whose';
 COMMENT ON COLUMN payment_method."created" IS 'Unix seconds';
 COMMENT ON COLUMN payment_method."customer" IS 'attached to';
@@ -237,6 +239,8 @@ CREATE TABLE IF NOT EXISTS charge (
     "shipping" text COMPRESSION lz4 COLLATE "C",
     "metadata" text COMPRESSION lz4 COLLATE "C",
     "bypass_pending" boolean NOT NULL,
+    "attempt" text COLLATE "C",
+    "source" text COMPRESSION lz4 COLLATE "C",
     PRIMARY KEY (merchant, id),
     CHECK (amount > 0 AND amount_captured BETWEEN 0 AND amount),
     CHECK (amount_refunded >= 0 AND amount_refunding >= 0),
@@ -264,6 +268,8 @@ COMMENT ON COLUMN charge."fraud_details" IS 'object';
 COMMENT ON COLUMN charge."shipping" IS 'object';
 COMMENT ON COLUMN charge."metadata" IS 'object of strings';
 COMMENT ON COLUMN charge."bypass_pending" IS 'its funds are available at once';
+COMMENT ON COLUMN charge."attempt" IS 'of a charge without a payment: the one that is open, if any';
+COMMENT ON COLUMN charge."source" IS 'likewise: the card as it was charged, as the API shows it';
 
 -- Money given back.
 CREATE TABLE IF NOT EXISTS refund (
@@ -284,9 +290,13 @@ CREATE TABLE IF NOT EXISTS refund (
     "customer" text COLLATE "C",
     "description" text COLLATE "C",
     "metadata" text COMPRESSION lz4 COLLATE "C",
+    "slot" bigint NOT NULL,
+    "attempt" text COLLATE "C",
+    "follow_at" bigint,
     PRIMARY KEY (merchant, id),
     CHECK (amount > 0)
 ) WITH (fillfactor = 80);
+CREATE INDEX IF NOT EXISTS refund_to_follow ON refund (slot) WHERE follow_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS refund_charge ON refund (merchant, charge, id);
 CREATE INDEX IF NOT EXISTS refund_payment_intent ON refund (merchant, payment_intent, id);
 COMMENT ON TABLE refund IS 'Money given back.';
@@ -297,6 +307,9 @@ COMMENT ON COLUMN refund."status" IS 'pending, succeeded, failed or canceled';
 COMMENT ON COLUMN refund."amount" IS 'minor units';
 COMMENT ON COLUMN refund."reason" IS 'duplicate, fraudulent or requested_by_customer';
 COMMENT ON COLUMN refund."metadata" IS 'object of strings';
+COMMENT ON COLUMN refund."slot" IS 'of the merchant: its owner follows what becomes of it';
+COMMENT ON COLUMN refund."attempt" IS 'attempt that made it: the network''s reference';
+COMMENT ON COLUMN refund."follow_at" IS 'Unix seconds: the network is asked again then; absent: it is final';
 
 -- One movement of a merchant's balance.
 CREATE TABLE IF NOT EXISTS balance_transaction (
@@ -387,20 +400,22 @@ CREATE TABLE IF NOT EXISTS attempt (
     CHECK (CASE operation WHEN 'verify' THEN amount = 0 ELSE amount > 0 END)
 ) WITH (fillfactor = 80);
 CREATE INDEX IF NOT EXISTS attempt_open ON attempt (slot) WHERE state IN ('sending', 'unknown', 'reversing');
-CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_open ON attempt (merchant, payment_intent) WHERE state IN ('sending', 'unknown', 'reversing') AND operation <> 'refund';
+CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_open ON attempt (merchant, payment_intent) WHERE state IN ('sending', 'unknown', 'reversing') AND operation NOT IN ('refund', 'recall');
 CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_approved ON attempt (merchant, payment_intent) WHERE operation = 'authorize' AND state = 'approved';
 CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_setup_open ON attempt (merchant, setup_intent) WHERE state IN ('sending', 'unknown', 'reversing') AND setup_intent IS NOT NULL;
+CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_open_of_charge ON attempt (merchant, charge) WHERE payment_intent IS NULL AND state IN ('sending', 'unknown', 'reversing') AND operation NOT IN ('refund', 'recall');
+CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_approved_of_charge ON attempt (merchant, charge) WHERE operation = 'authorize' AND state = 'approved';
 COMMENT ON TABLE attempt IS 'One operation that leaves the house; its id is the network''s key.';
 COMMENT ON COLUMN attempt."id" IS 'att_…: the reference at the network';
 COMMENT ON COLUMN attempt."merchant" IS 'whose';
 COMMENT ON COLUMN attempt."created" IS 'Unix seconds';
 COMMENT ON COLUMN attempt."state" IS 'name of the state in attempt.h';
-COMMENT ON COLUMN attempt."operation" IS 'authorize, capture, void, refund or verify';
+COMMENT ON COLUMN attempt."operation" IS 'authorize, capture, void, refund, recall or verify';
 COMMENT ON COLUMN attempt."slot" IS 'of the merchant';
 COMMENT ON COLUMN attempt."epoch" IS 'of the slot, when it was last written';
 COMMENT ON COLUMN attempt."amount" IS 'minor units';
 COMMENT ON COLUMN attempt."charge" IS 'made when the attempt was';
-COMMENT ON COLUMN attempt."original" IS 'attempt that it captures, voids or refunds, or whose challenge was passed';
+COMMENT ON COLUMN attempt."original" IS 'attempt that it captures, voids, refunds or recalls, or whose challenge was passed';
 COMMENT ON COLUMN attempt."capture" IS 'authorize: take the money at once';
 COMMENT ON COLUMN attempt."network_id" IS 'the network''s transaction id';
 COMMENT ON COLUMN attempt."code" IS 'declined: row of declines.def';
@@ -580,3 +595,47 @@ COMMENT ON COLUMN checkout_session."three_d_secure" IS 'payment_method_options.c
 COMMENT ON COLUMN checkout_session."submit_type" IS 'auto, book, donate or pay';
 COMMENT ON COLUMN checkout_session."phone" IS 'the page asks for a telephone number';
 COMMENT ON COLUMN checkout_session."metadata" IS 'object of strings';
+
+-- A card as it may be used, once and within a day.
+CREATE TABLE IF NOT EXISTS token (
+    "id" text COLLATE "C" NOT NULL,
+    "merchant" text COLLATE "C" NOT NULL,
+    "version" bigint NOT NULL,
+    "created" bigint NOT NULL,
+    "card" text COLLATE "C",
+    "used" boolean NOT NULL,
+    PRIMARY KEY (merchant, id)
+) WITH (fillfactor = 80);
+COMMENT ON TABLE token IS 'A card as it may be used, once and within a day.';
+COMMENT ON COLUMN token."id" IS 'tok_…';
+COMMENT ON COLUMN token."merchant" IS 'whose';
+COMMENT ON COLUMN token."created" IS 'Unix seconds';
+COMMENT ON COLUMN token."card" IS 'card_…: the payment method that it stands for';
+COMMENT ON COLUMN token."used" IS 'it was used, and is good for nothing more';
+
+-- What a payer chose, to confirm a payment with, once.
+CREATE TABLE IF NOT EXISTS confirmation_token (
+    "id" text COLLATE "C" NOT NULL,
+    "merchant" text COLLATE "C" NOT NULL,
+    "version" bigint NOT NULL,
+    "created" bigint NOT NULL,
+    "expires_at" bigint NOT NULL,
+    "payment_method" text COLLATE "C",
+    "return_url" text COLLATE "C",
+    "setup_future_usage" text COLLATE "C",
+    "shipping" text COMPRESSION lz4 COLLATE "C",
+    "payment_intent" text COLLATE "C",
+    "setup_intent" text COLLATE "C",
+    PRIMARY KEY (merchant, id)
+) WITH (fillfactor = 80);
+COMMENT ON TABLE confirmation_token IS 'What a payer chose, to confirm a payment with, once.';
+COMMENT ON COLUMN confirmation_token."id" IS 'ctoken_…';
+COMMENT ON COLUMN confirmation_token."merchant" IS 'whose';
+COMMENT ON COLUMN confirmation_token."created" IS 'Unix seconds';
+COMMENT ON COLUMN confirmation_token."expires_at" IS 'Unix seconds';
+COMMENT ON COLUMN confirmation_token."payment_method" IS 'pm_…, made for it unless it was there before';
+COMMENT ON COLUMN confirmation_token."return_url" IS 'where the payer comes back to';
+COMMENT ON COLUMN confirmation_token."setup_future_usage" IS 'on_session or off_session';
+COMMENT ON COLUMN confirmation_token."shipping" IS 'object';
+COMMENT ON COLUMN confirmation_token."payment_intent" IS 'the payment that it was used for';
+COMMENT ON COLUMN confirmation_token."setup_intent" IS 'the set-up that it was used for';

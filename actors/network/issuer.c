@@ -74,5 +74,7 @@ issuer_decide(const struct issuer_question *question)
         answer.code = card->decline;
     answer.approves = !*answer.code && !answer.challenges;
     answer.bypass_pending = answer.approves && effect->at_once;
+    if (effect == test_effect(TEST_CARD_REFUNDS_PEND)) answer.refunds = REFUND_PENDS;
+    if (effect == test_effect(TEST_CARD_REFUNDS_RETURN)) answer.refunds = REFUND_RETURNS;
     return answer;
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "card.h"
+#include "record.h"
 #include "text.h"
 #include <stdbool.h>
 
@@ -27,6 +28,7 @@ struct issuer_answer {
     const char *code; /* row of declines.def; "" when it approves or challenges */
     const char *cvc_check, *postal_check, *line1_check;
     bool bypass_pending; /* the funds are available at once */
+    enum refund_course refunds;
 };
 
 struct issuer_answer issuer_decide(const struct issuer_question *question);

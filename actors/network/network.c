@@ -83,6 +83,19 @@ send_answer(struct network *network, const struct held *held)
     TELL(currency, record->currency)
     TELL(authentication_id, record->authentication_id)
 #undef TELL
+    const struct refund_now refund = operation_refund(record, clock_wall_ms());
+    if (refund.state) {
+        answer.has |= HAS_network_answer_refund_state;
+        answer.refund_state = text_of(refund.state);
+    }
+    if (refund.failure) {
+        answer.has |= HAS_network_answer_refund_failure;
+        answer.refund_failure = text_of(refund.failure);
+    }
+    if (refund.ask_again_s) {
+        answer.has |= HAS_network_answer_ask_again_s;
+        answer.ask_again_s = (uint64_t)refund.ask_again_s;
+    }
     if (record->state != NETWORK_STATE_NONE)
         answer.has |= HAS_network_answer_amount | HAS_network_answer_bypass_pending |
                       HAS_network_answer_authentication;
@@ -157,7 +170,7 @@ operate(struct network *network, const struct msg_network_request *request,
     char authentication_id[ID_SIZE_MAX + 1];
     (void)id_new(authentication_id, "dst_");
     const struct operation_names names = {network_id, authorization_code, authentication_id,
-                                          clock_wall_ms()};
+                                          clock_wall_ms(), network->settings.network_refund_ms};
     return operation_do(network->book, request, issuer, &names, record);
 }
 

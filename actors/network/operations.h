@@ -6,6 +6,7 @@
  *   capture    of an authorization that is held: once, at most what is held; the rest is released
  *   void       of an authorization that is held
  *   refund     of what was captured, in parts, until nothing is left
+ *   recall     of a refund that is pending: it never happened
  *   inquire    what became of a reference
  *   reverse    undoes a reference, or leaves a tombstone for it: it is refused if it comes later
  *
@@ -25,7 +26,16 @@
 struct operation_names {
     const char *network_id, *authorization_code, *authentication_id;
     int64_t now_ms;
+    int64_t refund_ms; /* how long a refund takes that is not done at once */
 };
+
+/* How an approved refund stands. */
+struct refund_now {
+    const char *state;   /* pending, succeeded, failed; NULL: it is done, and nothing follows */
+    const char *failure; /* failed: why */
+    int64_t ask_again_s; /* 0: it is final */
+};
+struct refund_now operation_refund(const struct network_record *record, int64_t now_ms);
 
 /* NULL when the request is whole, else what is missing, in words. */
 const char *operation_misses(const struct msg_network_request *request);

@@ -94,7 +94,7 @@ make(struct ask ask)
     char network_id[32];
     const struct msg_network_request request = request_of(ask);
     snprintf(network_id, sizeof network_id, "ntx_%d", made++);
-    const struct operation_names names = {network_id, "A1B2C3", "dst_x", 1000 + made};
+    const struct operation_names names = {network_id, "A1B2C3", "dst_x", 1000 + made, 500};
     const enum network_outcome outcome =
         operation_do(book, &request, ask.issuer ? ask.issuer : &yes, &names, &told);
     book_commit(book);
@@ -465,7 +465,7 @@ Test(operations, what_was_committed_survives_a_kill_and_what_was_not_does_not)
         book = book_open(home);
         const struct msg_network_request late =
             request_of(ASK(AUTHORIZE, "att_late", .amount = 5, .currency = "usd", .capture = true));
-        const struct operation_names names = {"ntx_x", "A1B2C3", "dst_x", 1};
+        const struct operation_names names = {"ntx_x", "A1B2C3", "dst_x", 1, 0};
         (void)authorize("att_a", 1000, false);
         (void)follow(NETWORK_CAPTURE, "att_c", "att_a", 700);
         (void)reverse("att_t");
@@ -528,4 +528,125 @@ Test(operations, a_record_cut_anywhere_is_refused)
         cr_expect(not(record_decode(bytes, cut, &record)));
     cr_assert(record_decode(bytes, size, &record));
     cr_expect(zero(int, memcmp(&record, &told, sizeof record)));
+}
+
+/* --- the later life of a refund
+ * ---------------------------------------------------------------------- */
+
+static const struct issuer_answer pends = {.approves = true,
+                                           .code = "",
+                                           .cvc_check = "",
+                                           .postal_check = "",
+                                           .line1_check = "",
+                                           .refunds = REFUND_PENDS};
+static const struct issuer_answer returns = {.approves = true,
+                                             .code = "",
+                                             .cvc_check = "",
+                                             .postal_check = "",
+                                             .line1_check = "",
+                                             .refunds = REFUND_RETURNS};
+
+/* The same, at a moment of its own; a refund takes 500 ms. */
+static int
+at(int64_t now_ms, struct ask ask)
+{
+    const struct msg_network_request request = request_of(ask);
+    const struct operation_names names = {"ntx_later", "A1B2C3", "dst_x", now_ms, 500};
+    const enum network_outcome outcome =
+        operation_do(book, &request, ask.issuer ? ask.issuer : &yes, &names, &told);
+    book_commit(book);
+    return outcome;
+}
+
+static void
+refund_of(const struct issuer_answer *issuer)
+{
+    EXPECT(at(1000, ASK(AUTHORIZE, "att_a", .amount = 1000, .currency = "usd", .capture = true,
+                        .issuer = issuer)),
+           APPROVED);
+    EXPECT(at(1000, ASK(REFUND, "att_r", .original = "att_a", .amount = 300, .currency = "usd")),
+           APPROVED);
+}
+
+/* What is told of the refund at a moment. */
+static void
+expect_refund(int64_t now_ms, const char *state, int64_t ask_again_s)
+{
+    EXPECT(at(now_ms, ASK(INQUIRE, "att_r")), APPROVED);
+    const struct refund_now now = operation_refund(&told, now_ms);
+    cr_expect(eq(str, (char *)(now.state ? now.state : ""), (char *)state));
+    cr_expect(eq(i64, now.ask_again_s, ask_again_s));
+    cr_expect(eq(int, now.failure != NULL, strcmp(state, "failed") == 0));
+}
+
+Test(operations, most_refunds_are_final_at_once)
+{
+    refund_of(&yes);
+    expect_refund(1000, "", 0);
+    expect_refund(9000, "", 0);
+    stands("att_a", 0, 1000, 300);
+}
+
+Test(operations, a_refund_may_be_pending_and_done_later)
+{
+    refund_of(&pends);
+    expect_refund(1000, "pending", 1);
+    expect_refund(1499, "pending", 1);
+    expect_refund(1500, "succeeded", 0);
+    stands("att_a", 0, 1000, 300);
+}
+
+Test(operations, a_refund_may_come_back_and_is_told_so_for_ever)
+{
+    refund_of(&returns);
+    expect_refund(1000, "succeeded", 1);
+    stands("att_a", 0, 1000, 300);
+    expect_refund(1500, "failed", 0);
+    stands("att_a", 0, 1000, 0);
+    expect_refund(9000, "failed", 0);
+    stands("att_a", 0, 1000, 0);
+    EXPECT(reverse("att_r"), REVERSED);
+    stands("att_a", 0, 1000, 0);
+    EXPECT(at(9000, ASK(REFUND, "att_s", .original = "att_a", .amount = 1000, .currency = "usd")),
+           APPROVED);
+}
+
+Test(operations, what_comes_back_between_two_looks_is_looked_at_once_more)
+{
+    refund_of(&returns);
+    EXPECT(at(1499, ASK(INQUIRE, "att_r")), APPROVED);
+    const struct refund_now now = operation_refund(&told, 1500);
+    cr_expect(gt(i64, now.ask_again_s, 0));
+}
+
+Test(operations, a_pending_refund_is_recalled_once)
+{
+    refund_of(&pends);
+    const struct ask recall = ASK(RECALL, "att_x", .original = "att_r", .amount = 300);
+    EXPECT(at(1200, recall), APPROVED);
+    EXPECT(at(1200, recall), APPROVED);
+    stands("att_a", 0, 1000, 0);
+    expect_refund(1200, "failed", 0);
+    EXPECT(at(1200, ASK(RECALL, "att_y", .original = "att_r", .amount = 300)), DECLINED);
+    EXPECT(reverse("att_x"), REVERSED);
+    stands("att_a", 0, 1000, 300);
+    expect_refund(1300, "pending", 1);
+}
+
+Test(operations, what_is_not_pending_is_not_recalled)
+{
+    static const struct issuer_answer *const issuers[] = {&yes, &returns, &pends};
+    for (size_t i = 0; i < 3; i++) {
+        char names[3][16];
+        for (int n = 0; n < 3; n++)
+            snprintf(names[n], sizeof names[n], "att_%zu_%d", i, n);
+        EXPECT(at(1000, ASK(AUTHORIZE, names[0], .amount = 1000, .currency = "usd", .capture = true,
+                            .issuer = issuers[i])),
+               APPROVED);
+        EXPECT(at(1000, ASK(REFUND, names[1], .original = names[0], .amount = 300)), APPROVED);
+        const int64_t now_ms = issuers[i] == &pends ? 1500 : 1000; /* too late, for that one */
+        EXPECT(at(now_ms, ASK(RECALL, names[2], .original = names[1], .amount = 300)), DECLINED);
+        stands(names[0], 0, 1000, 300);
+    }
+    EXPECT(at(1000, ASK(RECALL, "att_n", .original = "att_nothing", .amount = 1)), DECLINED);
 }

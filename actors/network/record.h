@@ -18,6 +18,15 @@
 enum network_state { NETWORK_STATE_NONE, NETWORK_STATES(AS_ENUM) };
 #undef AS_ENUM
 
+/* How a refund to a card goes. Numbers are for ever. */
+#define REFUND_COURSES(X) \
+    X(AT_ONCE, 0, "done when it is answered") \
+    X(PENDS,   1, "pending at first, done later") \
+    X(RETURNS, 2, "done when it is answered, and comes back later")
+#define AS_ENUM(name, number, doc) REFUND_##name = (number),
+enum refund_course { REFUND_COURSES(AS_ENUM) };
+#undef AS_ENUM
+
 #define WORD_AS_MEMBER(name, size)   char name[(size) + 1];
 #define NUMBER_AS_MEMBER(name, size) int64_t name;
 #define COLUMN(kind, name, size, doc) kind##_AS_MEMBER(name, size)

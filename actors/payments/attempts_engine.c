@@ -37,6 +37,11 @@ static const enum next nexts[ASKED_COUNT][OUTCOME_COUNT] = {
         [OUTCOME_APPROVED] = NEXT_FINISH,   [OUTCOME_DECLINED] = NEXT_FINISH, [OUTCOME_NOT_FOUND] = NEXT_REVERSE,
         [OUTCOME_REVERSED] = NEXT_FINISH,   [OUTCOME_NEVER_SENT] = NEXT_REVERSE,
         [OUTCOME_CHALLENGED] = NEXT_FINISH},
+    /* Not decided here: follow_ups.c looks at every answer. */
+    [ASKED_FOLLOW_UP] = {
+        [OUTCOME_APPROVED] = NEXT_AGAIN,    [OUTCOME_DECLINED] = NEXT_AGAIN,  [OUTCOME_NOT_FOUND] = NEXT_AGAIN,
+        [OUTCOME_REVERSED] = NEXT_AGAIN,    [OUTCOME_NEVER_SENT] = NEXT_AGAIN,
+        [OUTCOME_CHALLENGED] = NEXT_AGAIN},
     /* Only an acknowledged reversal ends it: an approval found now is not booked. */
     [ASKED_REVERSAL] = {
         [OUTCOME_APPROVED] = NEXT_AGAIN,    [OUTCOME_DECLINED] = NEXT_AGAIN,  [OUTCOME_NOT_FOUND] = NEXT_AGAIN,
@@ -148,16 +153,23 @@ rows_agree(struct call *call, const struct row_attempt *attempt)
 {
     struct row_payment_intent *const pi = call_new_row(call, ROW_payment_intent);
     struct row_refund *const refund = call_new_row(call, ROW_refund);
+    struct row_charge *const charge = call_new_row(call, ROW_charge);
+    /* Its end does not mind what became of the refund meanwhile. */
+    if (text_is(attempt->operation, network_operation_name(NETWORK_RECALL))) return true;
     if (attempt->refund.at)
         return store_get(call->store, ROW_refund, call->merchant, attempt->refund, call->arena,
                          refund) == STORE_FOUND &&
-               text_is(refund->status, "pending");
+               text_is(refund->status, "pending") && !refund->balance_transaction.at;
     if (attempt->setup_intent.at) {
         struct row_setup_intent *const si = call_new_row(call, ROW_setup_intent);
         return store_get(call->store, ROW_setup_intent, call->merchant, attempt->setup_intent,
                          call->arena, si) == STORE_FOUND &&
                text_equal(si->attempt, attempt->id);
     }
+    if (!attempt->payment_intent.at)
+        return store_get(call->store, ROW_charge, call->merchant, attempt->charge, call->arena,
+                         charge) == STORE_FOUND &&
+               text_equal(charge->attempt, attempt->id);
     return store_get(call->store, ROW_payment_intent, call->merchant, attempt->payment_intent,
                      call->arena, pi) == STORE_FOUND &&
            text_equal(pi->attempt, attempt->id);
@@ -183,6 +195,8 @@ finish(struct call *call)
                          attempt->payment_intent);
         if (attempt->setup_intent.at)
             store_forget(call->store, ROW_setup_intent, attempt->merchant, attempt->setup_intent);
+        if (attempt->charge.at)
+            store_forget(call->store, ROW_charge, attempt->merchant, attempt->charge);
         if (attempt->refund.at)
             store_forget(call->store, ROW_refund, attempt->merchant, attempt->refund);
         attempt_pause(job);
@@ -222,6 +236,10 @@ attempt_ask(struct job *job)
 void
 attempt_timed_out(struct job *job)
 {
+    if (job->asked == ASKED_FOLLOW_UP) { /* it is still due, and asked about again */
+        job_end(job);
+        return;
+    }
     if (job->asked != ASKED_OPERATION) {
         attempt_pause(job);
         return;
@@ -282,7 +300,7 @@ attempt_resume(struct job *job)
     job->call.route = NULL;
     job->call.card = NULL;
     job->call.params = (struct params){NULL, 0};
-    job->call.object = job->call.request_hash = job->call.path = NO_TEXT;
+    job->call.object = job->call.parent = job->call.request_hash = job->call.path = NO_TEXT;
     job->call.key = job->call.request = job->call.expand = job->call.api_version = NO_TEXT;
 
     struct row_attempt *const attempt = reload(job);
@@ -352,7 +370,8 @@ static uint64_t
 operation_asked(const struct job *job)
 {
     switch (job->asked) {
-    case ASKED_INQUIRY: return NETWORK_INQUIRE;
+    case ASKED_INQUIRY:
+    case ASKED_FOLLOW_UP: return NETWORK_INQUIRE;
     case ASKED_REVERSAL: return NETWORK_REVERSE;
     default: return job->request.operation;
     }
@@ -379,7 +398,19 @@ network_answer(struct worker *worker, struct link *from, const struct packet *pa
     }
     job_wait(job, STEP_READY, 0, 0);
     job->answer = answer;
-    answered(job);
+    if (job->asked == ASKED_FOLLOW_UP)
+        follow_up_answered(job);
+    else
+        answered(job);
+}
+
+static void
+attempt_timed_out_early(struct job *job)
+{
+    if (job->asked == ASKED_FOLLOW_UP)
+        job_end(job);
+    else
+        attempt_resume(job);
 }
 
 /* Another process id: the network was restarted, and has forgotten what was in flight. No need to
@@ -395,7 +426,7 @@ network_pong(struct worker *worker, struct link *from, const struct packet *pack
     if (!restarted) return;
     log_event(LOG_WARNING, "network.restarted", "pid=%llu", (unsigned long long)pong.pid);
     for (size_t i = 0; i < worker->job_count; i++)
-        if (worker->jobs[i]->step == STEP_NETWORK) attempt_resume(worker->jobs[i]);
+        if (worker->jobs[i]->step == STEP_NETWORK) attempt_timed_out_early(worker->jobs[i]);
 }
 
 void

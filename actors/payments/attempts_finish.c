@@ -21,6 +21,7 @@
 #include "decline.h"
 #include "fee.h"
 #include "fields.h"
+#include "finish.h"
 #include "json_reader.h"
 #include "payment.h"
 
@@ -33,18 +34,6 @@ enum account {
 #define ACCOUNT(NAME, number, word, owner, kind, doc) ACCOUNT_##NAME = (number),
 #include "accounts.def"
 #undef ACCOUNT
-};
-
-/* Everything about one attempt's end. */
-struct finish {
-    struct call *call;
-    struct row_attempt *attempt;
-    const struct msg_network_answer *answer;
-    struct row_payment_intent *pi;
-    struct row_charge *charge;
-    struct row_payment_method *method;
-    struct row_challenge *challenge; /* whose page waits for the end, or NULL */
-    struct row_checkout_session *session; /* that it is the payment of; NULL: none, or closed */
 };
 
 /* --- money ----------------------------------------------------------------------------------- */
@@ -66,9 +55,7 @@ post(struct call *call, const char *kind, struct text source, struct text curren
     call_post(call, kind, source, currency, lines, kept);
 }
 
-/* What an issuer holds for a manual capture: `amount` above 0 when it begins, below when it ends.
- */
-static void
+void
 post_hold(struct finish *f, const char *kind, int64_t amount)
 {
     const struct posting_line lines[] = {{ACCOUNT_AUTHORIZATIONS_HELD, amount},
@@ -94,7 +81,7 @@ movement(struct finish *f, const char *type, struct text source, int64_t amount,
 
 /* The money is the merchant's, less the fee: pending until it is settled, unless the card's money
  * is there at once. The charge bears its movement. */
-static struct row_balance_transaction *
+struct row_balance_transaction *
 book_charge(struct finish *f, int64_t amount)
 {
     struct row_charge *charge = f->charge;
@@ -145,9 +132,31 @@ book_refund(struct finish *f, const struct row_refund *refund,
     return txn;
 }
 
+/* It comes back to where it was taken from: while that is pending, so is this, and both become
+ * available together. */
+struct row_balance_transaction *
+book_refund_failure(struct finish *f, const struct row_refund *refund,
+                    const struct row_balance_transaction *of_refund)
+{
+    const bool pending =
+        text_is(of_refund->status, "pending") && of_refund->available_on > f->call->now_s;
+    const struct posting_line lines[] = {
+        {pending ? ACCOUNT_MERCHANT_PENDING : ACCOUNT_MERCHANT_AVAILABLE, -refund->amount},
+        {ACCOUNT_REFUNDS, refund->amount}};
+    post(f->call, "refund_failure", refund->id, refund->currency, lines, 2);
+
+    struct row_balance_transaction *txn =
+        movement(f, "refund_failure", refund->id, refund->amount, 0);
+    txn->description = TEXT("REFUND FAILURE");
+    txn->status = pending ? TEXT("pending") : TEXT("available");
+    txn->available_on = pending ? of_refund->available_on : f->call->now_s;
+    call_insert(f->call, ROW_balance_transaction, txn);
+    return txn;
+}
+
 /* --- the charge ------------------------------------------------------------------------------ */
 
-static struct text
+struct text
 approved_outcome(struct finish *f)
 {
     struct json_writer w = call_writer(f->call, 512);
@@ -164,7 +173,7 @@ approved_outcome(struct finish *f)
     return json_writer_text(&w);
 }
 
-static struct text
+struct text
 declined_outcome(struct finish *f, const struct decline *decline)
 {
     struct json_writer w = call_writer(f->call, 1024);
@@ -207,7 +216,7 @@ indicator_of(const struct finish *f)
     return authentication ? authentication_eci(authentication, f->method->brand) : NULL;
 }
 
-static struct text
+struct text
 method_details(struct finish *f)
 {
     const struct row_payment_method *method = f->method;
@@ -298,9 +307,7 @@ end(struct finish *f, int status, struct text json)
         call_answer(f->call, status, json);
 }
 
-/* The money has moved: what the client is shown must not stand in its way. What cannot be expanded
- * now is an id. */
-static void
+void
 show(struct finish *f, enum row_table table, const void *row, const struct known *known)
 {
     struct text json;
@@ -330,22 +337,21 @@ step(struct row_payment_intent *pi, enum pi_event event, int64_t amount, uint32_
 
 /* --- authorize ------------------------------------------------------------------------------- */
 
-/* What the issuer said of code and address; whether the method may be kept. True when it changed.
- */
-static bool
+bool
 note_on_method(struct finish *f, bool approved)
 {
     struct row_payment_method *method = f->method;
     const struct row_payment_method before = *method;
     const struct msg_network_answer *answer = f->answer;
-    const bool keep = approved && payment_future_use(f->call, f->pi).at && f->pi->customer.at;
+    const bool keep =
+        approved && f->pi && payment_future_use(f->call, f->pi).at && f->pi->customer.at;
     if (check_made(answer->cvc_check).at) method->cvc_check = answer->cvc_check;
     if (check_made(answer->line1_check).at) method->line1_check = answer->line1_check;
     if (check_made(answer->postal_check).at) method->postal_check = answer->postal_check;
     if (keep && !method->customer.at) method->customer = f->pi->customer;
     if (keep && text_is(payment_future_use(f->call, f->pi), "off_session")) method->set_up = true;
     /* Confirming marked it as used; what did not succeed may be tried again. */
-    method->consumed = approved && !method->customer.at;
+    if (f->pi) method->consumed = approved && !method->customer.at;
     return method->consumed != before.consumed || method->set_up != before.set_up ||
            !text_equal(method->customer, before.customer) ||
            !text_equal(method->cvc_check, before.cvc_check) ||
@@ -390,14 +396,14 @@ authorized(struct finish *f)
 }
 
 static bool
-noted(struct finish *f, const char *flag)
+noted(const struct finish *f, const char *flag)
 {
     return text_is(json_find(f->attempt->params, flag), "true");
 }
 
 /* Why not. Who wanted nothing to be done by the payer is refused what needs it. */
-static const struct decline *
-reason_of(struct finish *f)
+const struct decline *
+reason_of(const struct finish *f)
 {
     switch (f->answer->outcome) {
     case OUTCOME_DECLINED: return decline_named(f->answer->code);
@@ -549,7 +555,12 @@ refunded(struct finish *f, struct row_refund *refund,
 {
     struct row_charge *charge = f->charge;
     struct row_balance_transaction *txn = book_refund(f, refund, of_charge);
-    refund->status = TEXT("succeeded");
+    const struct msg_network_answer *answer = f->answer;
+    /* One that has failed meanwhile is booked all the same, and followed at once to its failure. */
+    const bool failed = text_is(answer->refund_state, "failed");
+    refund->status = text_is(answer->refund_state, "pending") ? TEXT("pending") : TEXT("succeeded");
+    if (failed || answer->has & HAS_network_answer_ask_again_s)
+        refund->follow_at = f->call->now_s + (failed ? 0 : (int64_t)answer->ask_again_s);
     refund->balance_transaction = txn->id;
     charge->amount_refunding -= refund->amount;
     charge->amount_refunded += refund->amount;
@@ -637,6 +648,31 @@ read_session(struct finish *f)
     return true;
 }
 
+/* Of a charge without a payment: authorized, captured, or its hold released. */
+static void
+charge_attempt_finished(struct finish *f)
+{
+    struct call *call = f->call;
+    struct row_attempt *attempt = f->attempt;
+    struct row_refund *refund = call_new_row(call, ROW_refund);
+    const bool approved = f->answer->outcome == OUTCOME_APPROVED;
+    f->method = call_new_row(call, ROW_payment_method);
+    if (!call_get(call, ROW_charge, attempt->charge, f->charge)) return;
+    if (!call_get(call, ROW_payment_method, attempt->payment_method, f->method)) return;
+    if (attempt->refund.at && !call_get(call, ROW_refund, attempt->refund, refund)) return;
+    close_attempt(f);
+    if (text_is(attempt->operation, "authorize") && approved)
+        charge_authorized(f);
+    else if (text_is(attempt->operation, "authorize"))
+        charge_not_authorized(f);
+    else if (attempt->refund.at)
+        charge_released(f, refund);
+    else if (approved)
+        charge_captured(f);
+    else
+        charge_not_captured(f);
+}
+
 void
 attempt_finished(struct call *call, struct row_attempt *attempt,
                  const struct msg_network_answer *answer)
@@ -651,10 +687,16 @@ attempt_finished(struct call *call, struct row_attempt *attempt,
     }
 
     /* First everything is read: what is missing leaves nothing half staged. */
-    f.pi = call_new_row(call, ROW_payment_intent);
     f.charge = call_new_row(call, ROW_charge);
-    if (!call_get(call, ROW_payment_intent, attempt->payment_intent, f.pi)) return;
-    if (!read_session(&f)) return;
+    if (attempt->payment_intent.at) {
+        f.pi = call_new_row(call, ROW_payment_intent);
+        if (!call_get(call, ROW_payment_intent, attempt->payment_intent, f.pi)) return;
+        if (!read_session(&f)) return;
+    }
+    if (!f.pi && !text_is(attempt->operation, "refund") && !text_is(attempt->operation, "recall")) {
+        charge_attempt_finished(&f);
+        return;
+    }
     if (text_is(attempt->operation, "authorize")) {
         f.method = call_new_row(call, ROW_payment_method);
         if (!call_get(call, ROW_payment_method, attempt->payment_method, f.method)) return;
@@ -680,6 +722,16 @@ attempt_finished(struct call *call, struct row_attempt *attempt,
             refunded(&f, refund, of_charge);
         else
             not_refunded(&f, refund);
+        return;
+    }
+    if (text_is(attempt->operation, "recall")) {
+        struct row_refund *refund = call_new_row(call, ROW_refund);
+        struct row_balance_transaction *of_refund = call_new_row(call, ROW_balance_transaction);
+        if (!call_get(call, ROW_refund, attempt->refund, refund)) return;
+        if (!call_get(call, ROW_balance_transaction, refund->balance_transaction, of_refund))
+            return;
+        close_attempt(&f);
+        refund_recalled(&f, refund, of_refund);
         return;
     }
     close_attempt(&f);

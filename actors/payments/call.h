@@ -40,6 +40,7 @@ struct call {
     const struct route *route; /* NULL when an attempt is finished by recovery */
     struct text merchant, request, key, request_hash, path, api_version;
     struct text object; /* the id in the path */
+    struct text parent; /* the first one, when the path has two: whose the object is */
     struct params params;
     const struct msg_card *card; /* the card of this request, or NULL */
     struct text expand; /* paths, a space between them, at most 4 levels deep (checked); which of

@@ -31,7 +31,7 @@ Test(engine, every_verdict_has_a_consequence_for_what_may_get_it)
         for (uint64_t verdict = COMMIT_DONE; verdict <= COMMIT_REJECTED; verdict++) {
             const bool of_a_key =
                 verdict == COMMIT_ANSWERED || verdict == COMMIT_OPEN || verdict == COMMIT_MISMATCH;
-            const bool keyless = aim == AIM_TAKE || aim == AIM_REVERSE;
+            const bool keyless = aim == AIM_TAKE || aim == AIM_REVERSE || aim == AIM_FOLLOW;
             cr_expect_eq(commit_after(aim, verdict, false) == AFTER_NOTHING, of_a_key && keyless,
                          "%s for aim %d", commit_verdict_name(verdict), (int)aim);
         }

@@ -12,6 +12,7 @@
 #include "form.h"
 #include "id.h"
 #include "json_reader.h"
+#include "refund_life.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
@@ -477,6 +478,8 @@ static const struct {
       .last4 = {"9995", 4},
       .attach_code = {"insufficient_funds", 18}}},
     {"chargeCustomerFail", {.token = {"card_generic_decline", 20}, .last4 = {"0341", 4}}},
+    {"pendingRefund", {.token = {"card_pending_refund", 19}, .last4 = {"7726", 4}}},
+    {"refundFail", {.token = {"card_failing_refund", 19}, .last4 = {"5126", 4}}},
     {"bypassPending", {.token = {"card_bypass", 11}, .last4 = {"0077", 4}}},
     {"createDispute",
      {.token = {"card_approved", 13}, .last4 = {"0259", 4}, .unsupported = {"disputes", 8}}},
@@ -540,6 +543,7 @@ fake_network(const struct row_attempt *attempt)
     const struct row_payment_method *method = (const void *)kept->row;
     struct text token = method->token;
     token = (struct text){token.at + 5, token.size - 5};
+    const bool refunds = text_is(attempt->operation, "refund");
     const bool first =
         text_is(attempt->operation, "authorize") || text_is(attempt->operation, "verify");
     const bool kept_later = !method->attach_code.at && text_is(attempt->operation, "verify");
@@ -550,6 +554,13 @@ fake_network(const struct row_attempt *attempt)
         if (first)
             fake_asking(attempt, method->set_up,
                         (struct text){token.at + word, token.size - word}, &answer);
+    } else if (text_is(token, "pending_refund") || text_is(token, "failing_refund")) {
+        if (refunds) {
+            answer.has = HAS_network_answer_ask_again_s;
+            answer.ask_again_s = 5;
+            answer.refund_state =
+                text_is(token, "pending_refund") ? TEXT("pending") : TEXT("succeeded");
+        }
     } else if (!text_is(token, "approved") && first && !kept_later) {
         answer.outcome = OUTCOME_DECLINED;
         answer.code = token;
@@ -599,6 +610,28 @@ fake_finish(struct text id)
     arena_destroy(&arena);
 }
 
+/* The network was asked again what became of a refund, by whoever owns the slot then. */
+static inline void
+fake_follow(struct text refund, const char *state)
+{
+    struct arena *arena = arena_new((size_t)64 << 20);
+    struct call call = fake_call(arena);
+    const struct msg_network_answer answer = {
+        .has = strcmp(state, "pending") == 0 ? HAS_network_answer_ask_again_s : 0u,
+        .outcome = OUTCOME_APPROVED,
+        .refund_state = text_of(state),
+        .refund_failure = TEXT("expired_or_canceled_card"),
+        .ask_again_s = 1};
+    call.change = &fake.change;
+    call.request = NO_TEXT;
+    fake.said = SAID_NOTHING;
+    change_clear(&fake.change);
+    refund_followed(&call, refund, &answer);
+    cr_assert(eq(int, (int)fake.said, (int)SAID_ANSWER));
+    fake_commit(&call);
+    arena_destroy(&arena);
+}
+
 static struct text
 fake_expand(struct call *call)
 {
@@ -619,10 +652,18 @@ fake_card_of(const struct call *call, struct msg_card *card)
     const struct text token = params_find(call->params, "card[token]");
     const struct text data = params_find(call->params, "payment_method_data[card][token]");
     const struct text named = params_find(call->params, "payment_method");
+    const struct text source = params_find(call->params, "source");
+    const struct text typed = params_find(call->params, "card[number]");
+    if (text_starts(source, "tok_") &&
+        fake_card((struct text){source.at + 4, source.size - 4}, card))
+        return true;
+    if (typed.at) return fake_card(TEXT("visa_cvc"), card);
     if (text_starts(token, "tok_"))
         return fake_card((struct text){token.at + 4, token.size - 4}, card);
     if (text_starts(data, "tok_"))
         return fake_card((struct text){data.at + 4, data.size - 4}, card);
+    if (text_starts(call->object, "tok_"))
+        return fake_card((struct text){call->object.at + 4, call->object.size - 4}, card);
     if (text_starts(named, "pm_card_"))
         return fake_card((struct text){named.at + 8, named.size - 8}, card);
     if (text_starts(call->object, "pm_card_"))
@@ -648,6 +689,12 @@ request(const char *route, struct text object, const char *form)
               "%s", form);
     cr_assert(route_check(call.route, call.params, &error), "%s: %s", form, error.message);
     call.object = arena_copy(arena, object);
+    const char *const slash = object.at ? memchr(object.at, '/', object.size) : NULL;
+    if (slash) { /* a path with two ids */
+        call.parent = (struct text){call.object.at, (size_t)(slash - object.at)};
+        call.object = (struct text){call.object.at + call.parent.size + 1,
+                                    object.size - call.parent.size - 1};
+    }
     call.expand = fake_expand(&call);
     call.livemode = fake.livemode;
     call.publishable = fake.publishable;

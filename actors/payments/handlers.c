@@ -36,6 +36,9 @@ static const struct expandable {
     {"webhook_endpoint", "application"},
     {"checkout_session", "customer invoice line_items payment_intent payment_link setup_intent subscription"},
     {"line_item", "discounts price taxes"},
+    {"source", "account customer"},
+    {"token", "bank_account card"},
+    {"confirmation_token", ""},
 };
 // clang-format on
 

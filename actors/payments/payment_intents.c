@@ -117,8 +117,7 @@ refuse_amount(struct call *call, const char *code, const char *words, const char
     call_refuse_400(call, code, "amount", "%s %s", words, amount);
 }
 
-/* The amount is one that can be charged in that currency. */
-static bool
+bool
 amount_fits(struct call *call, struct text code, int64_t amount)
 {
     const struct currency *currency = currency_find(code);
@@ -185,6 +184,11 @@ combination_is_possible(struct call *call)
                         "You can only set off_session when you set confirm to true.");
         return false;
     }
+    if (params_have(call->params, "confirmation_token") && !confirm) {
+        call_refuse_400(call, NULL, "confirmation_token",
+                        "You can only give a confirmation_token when you set confirm to true.");
+        return false;
+    }
     if (params_have(call->params, "return_url") && !confirm) {
         call_refuse_400(call, NULL, "return_url",
                         "A return_url is of use only when you set confirm to true.");
@@ -195,8 +199,7 @@ combination_is_possible(struct call *call)
 
 /* --- the handlers ---------------------------------------------------------------------------- */
 
-/* A currency is stored in lower case, whatever it came in. */
-static struct text
+struct text
 currency_code(struct text given)
 {
     const struct currency *currency = currency_find(given);
@@ -232,6 +235,7 @@ payment_intent_create(struct call *call)
     take_automatic_methods(call, pi);
     if (!payment_take_fields(call, pi)) return;
     if (!method_of_request(call, "payment_method_data", &use)) return;
+    payment_take_choice(pi, &use);
     if (use.row && !method_may_pay(call, use.row, pi->customer)) return;
     if (use.row) {
         const enum pi_verdict verdict = payment_step(pi, ON_ATTACH, 0, &effects);

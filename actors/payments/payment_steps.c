@@ -33,6 +33,7 @@ attempt_new(struct call *call, const char *operation, const struct attempt_notes
     if (notes->cancellation_reason.at)
         json_text(&w, "cancellation_reason", notes->cancellation_reason);
     if (notes->challenge.at) json_text(&w, "challenge", notes->challenge);
+    if (notes->refund_ends) json_string(&w, "refund_ends", notes->refund_ends);
     json_flag(&w, "livemode", call->livemode);
     if (notes->no_action) json_flag(&w, "no_action", true);
     if (notes->off_session) json_flag(&w, "off_session", true);
@@ -71,7 +72,7 @@ refuse_confirm(struct call *call, const struct row_payment_intent *pi, bool stor
                      pi_state_name(state));
 }
 
-static bool
+bool
 card_can_be_charged(struct call *call, const struct row_payment_method *method)
 {
     if (!method->unsupported.at) return true;
@@ -130,8 +131,12 @@ payment_confirm(struct call *call, struct row_payment_intent *pi, bool stored,
     if (pi->customer.at && !get_customer(call, pi->customer, "customer", customer)) return;
     if (!method_may_pay(call, method, pi->customer)) return;
     if (!card_can_be_charged(call, method)) return;
+    const bool chosen_way = use->chosen && use->chosen->return_url.at;
     if (!action_notes(call, pi->payment_method_options, &notes)) return;
-    if (!way_back_is_known(call, pi->automatic_payment_methods, "PaymentIntent")) return;
+    if (!chosen_way &&
+        !way_back_is_known(call, pi->automatic_payment_methods, "PaymentIntent"))
+        return;
+    if (chosen_way && !notes.return_url.at) notes.return_url = use->chosen->return_url;
 
     /* After this point it must succeed. */
     struct row_attempt *attempt = payment_attempt(call, pi, method, &notes);
@@ -142,7 +147,7 @@ payment_confirm(struct call *call, struct row_payment_intent *pi, bool stored,
     /* Without a customer the whole method is good for one payment: it is marked as used now, so that
      * no second payment can take it meanwhile. */
     const struct network_extras extras = take_extras(call, method);
-    if (use->fresh || extras.cvc.at || !method->customer.at) {
+    if (use->fresh || use->chosen || extras.cvc.at || !method->customer.at) {
         method->consumed = !method->customer.at;
         method_stage(call, use);
     }
@@ -181,6 +186,7 @@ payment_intent_confirm(struct call *call)
     }
     if (!payment_take_fields(call, pi)) return;
     if (!method_of_request(call, "payment_method_data", &use)) return;
+    payment_take_choice(pi, &use);
     if (use.row) {
         const enum pi_verdict verdict = payment_step(pi, ON_ATTACH, 0, &effects);
         assert(verdict == PI_OK);

@@ -13,6 +13,7 @@
 static renderer_fn *
 renderer_of(enum row_table table)
 {
+    if (table == ROW_legacy_card) return render_legacy_card;
     switch (table) {
     case ROW_payment_intent: return render_payment_intent;
     case ROW_charge: return render_charge;
@@ -24,6 +25,8 @@ renderer_of(enum row_table table)
     case ROW_checkout_session: return render_checkout_session;
     case ROW_setup_intent: return render_setup_intent;
     case ROW_setup_attempt: return render_setup_attempt;
+    case ROW_token: return render_token;
+    case ROW_confirmation_token: return render_confirmation_token;
     default: return NULL;
     }
 }
@@ -90,7 +93,9 @@ static void
 put_several(struct render *r, const void *what)
 {
     const struct several *several = what;
-    const size_t size = table_find((uint64_t)several->table)->size;
+    const size_t size = several->table == ROW_legacy_card
+                            ? sizeof(struct row_payment_method)
+                            : table_find((uint64_t)several->table)->size;
     const struct text below = render_below(r, several->expand, "data");
     json_open(&r->w);
     json_string(&r->w, "object", "list");

@@ -232,7 +232,7 @@ render_charge(struct render *r, const void *row, struct text expand)
         refunds_of(r, charge, expand);
     json_null(w, "review");
     json_raw(w, "shipping", charge->shipping);
-    json_null(w, "source");
+    json_raw(w, "source", charge->source);
     json_null(w, "source_transfer");
     json_text(w, "statement_descriptor", charge->statement_descriptor);
     json_text(w, "statement_descriptor_suffix", charge->statement_descriptor_suffix);
@@ -272,6 +272,7 @@ render_refund(struct render *r, const void *row, struct text expand)
     render_hash(r, "metadata", refund->metadata);
     render_reference(r, "payment_intent", ROW_payment_intent, refund->payment_intent, expand);
     render_reference(r, "payment_method", ROW_payment_method, refund->payment_method, expand);
+    if (text_is(refund->status, "pending")) json_string(w, "pending_reason", "processing");
     json_text(w, "reason", refund->reason);
     json_null(w, "receipt_number");
     json_null(w, "source_transfer_reversal");

@@ -67,7 +67,7 @@ store_get_unkept(struct store *store, enum row_table number, struct text merchan
     const struct table *const table = table_find(number);
     assert(table);
     /* An id of another shape is nobody's; it is not worth a question, and need not be clean. */
-    if (!id_is(id, table->prefix) || !store->database) return STORE_MISSING;
+    if (!table_takes_id(table, id) || !store->database) return STORE_MISSING;
     struct question *const q = question_new(arena);
     say(q, "SELECT %s FROM \"%s\" WHERE merchant = $1 AND id = $2", columns_of(q, number),
         table->name);
@@ -255,6 +255,60 @@ store_due_sessions(struct store *store, const uint8_t slots[static SLOT_BYTES], 
                                               text_in(result, (int)i, 2, arena)};
     PQclear(result);
     return STORE_FOUND;
+}
+
+/* --- refunds to follow -----------------------------------------------------------------------
+ */
+
+struct refund_gathering {
+    const uint8_t *slots;
+    struct arena *arena;
+    int64_t now_s;
+    struct row_refund *refunds;
+    size_t count;
+};
+
+static void
+gather_refund(void *state, const void *row)
+{
+    struct refund_gathering *const g = state;
+    const struct row_refund *const refund = row;
+    if (refund->follow_at == NO_NUMBER || refund->follow_at > g->now_s) return;
+    if (!slot_in(g->slots, slot_of(refund->merchant)) || g->count == REFUNDS_TO_FOLLOW_MAX) return;
+    const size_t size = row_copy(ROW_refund, row, NULL, NULL, 0);
+    (void)row_copy(ROW_refund, row, &g->refunds[g->count++], arena_take(g->arena, size), size);
+}
+
+enum store_verdict
+store_refunds_to_follow(struct store *store, const uint8_t slots[static SLOT_BYTES], int64_t now_s,
+                        struct arena *arena, struct row_refund **refunds, size_t *count)
+{
+    if (!store->database) {
+        struct refund_gathering g = {slots, arena, now_s, NULL, 0};
+        g.refunds = arena_take(arena, sizeof *g.refunds * REFUNDS_TO_FOLLOW_MAX);
+        cache_each(store->cache, ROW_refund, gather_refund, &g);
+        *refunds = g.refunds;
+        *count = g.count;
+        return STORE_FOUND;
+    }
+    struct question *const q = question_new(arena);
+    char *const moment = arena_take(arena, 24);
+    const int size = snprintf(moment, 24, "%lld", (long long)now_s);
+    say(q,
+        "SELECT %s FROM refund WHERE follow_at IS NOT NULL AND follow_at <= $%d::bigint"
+        " AND slot = ANY ($%d::bigint[]) ORDER BY follow_at LIMIT %d",
+        columns_of(q, ROW_refund), with(q, (struct text){moment, (size_t)size}),
+        with(q, set_of_slots(arena, slots)), REFUNDS_TO_FOLLOW_MAX);
+    PGresult *const result = ask(store->database, q);
+    if (!result) return STORE_UNAVAILABLE;
+    const int found = PQntuples(result);
+    bool good = true;
+    *refunds = arena_take(arena, sizeof **refunds * (size_t)(found ? found : 1));
+    for (int i = 0; good && i < found; i++)
+        good = pg_row(ROW_refund, result, i, arena, &(*refunds)[i]);
+    PQclear(result);
+    *count = good ? (size_t)found : 0;
+    return good ? STORE_FOUND : STORE_UNAVAILABLE;
 }
 
 bool

@@ -49,5 +49,12 @@ MUST_USE enum store_verdict store_open_attempts(struct store *store,
                                                 const uint8_t slots[static SLOT_BYTES],
                                                 struct arena *arena, struct row_attempt **attempts,
                                                 size_t *count);
+#define REFUNDS_TO_FOLLOW_MAX 256
+/* At most REFUNDS_TO_FOLLOW_MAX refunds of these slots whose follow_at has come, the longest due
+ * first. Never from memory. */
+MUST_USE enum store_verdict store_refunds_to_follow(struct store *store,
+                                                    const uint8_t slots[static SLOT_BYTES],
+                                                    int64_t now_s, struct arena *arena,
+                                                    struct row_refund **refunds, size_t *count);
 /* Whether Postgres answers a question now. */
 bool store_reads(struct store *store);

@@ -188,6 +188,7 @@ fill_call(struct job *job, const struct route *route, const struct msg_api_reque
     call->path = request->path;
     call->api_version = request->api_version;
     call->object = request->object;
+    call->parent = request->parent;
     call->params = (struct params){(const uint8_t *)request->params.at, request->params.size};
     call->publishable = request->publishable == 1;
     call->livemode = request->livemode == 1;
@@ -387,6 +388,8 @@ sweep(struct worker *worker)
         slots[i] = (uint8_t)(worker->slots.held[i] & ~worker->slots.releasing[i]);
     if (!attempts_recover(worker, slots))
         log_event(LOG_WARNING, "sweep.failed", "reason=\"Postgres did not answer\"");
+    else if (!follow_ups_begin(worker, slots))
+        log_event(LOG_WARNING, "sweep.failed", "reason=\"Postgres did not answer about refunds\"");
     checkouts_expire(worker, slots);
 }
 

@@ -33,13 +33,13 @@
 enum step { STEP_FREE, STEP_READY, STEP_LOCK, STEP_COMMIT, STEP_NETWORK, STEP_PAUSE };
 
 /* What the commit that is at the ledger is for. */
-enum aim { AIM_ANSWER, AIM_BEGIN, AIM_TAKE, AIM_REVERSE, AIM_FINISH, AIM_COUNT };
+enum aim { AIM_ANSWER, AIM_BEGIN, AIM_TAKE, AIM_REVERSE, AIM_FINISH, AIM_FOLLOW, AIM_COUNT };
 
 /* How a handler left: call_* only note it, job_proceed does it once the handler has returned. */
 enum ending { ENDING_NONE, ENDING_WAIT, ENDING_ANSWER, ENDING_REFUSE, ENDING_BEGIN };
 
 /* What was asked of the network. */
-enum asked { ASKED_OPERATION, ASKED_INQUIRY, ASKED_REVERSAL, ASKED_COUNT };
+enum asked { ASKED_OPERATION, ASKED_INQUIRY, ASKED_REVERSAL, ASKED_FOLLOW_UP, ASKED_COUNT };
 
 struct job {
     struct call call; /* first, so that the engine finds the job of a handler's call */
@@ -77,7 +77,8 @@ struct job {
     bool finishing; /* attempt_finished is what runs, not the handler */
     enum asked asked;
     struct msg_network_answer answer;
-    unsigned tries; /* of recovery, for its backoff */
+    unsigned tries;               /* of recovery, for its backoff */
+    char refund[ID_SIZE_MAX + 1]; /* the one that is followed; `attempt` is what made it */
 
     /* What is waited for. */
     struct name_node by_wait;
@@ -191,6 +192,10 @@ MUST_USE bool attempts_recover(struct worker *worker, const uint8_t slots[static
 
 /* checkout_due.c. A job for each session of these slots whose time has come. */
 void checkouts_expire(struct worker *worker, const uint8_t slots[static SLOT_BYTES]);
+/* follow_ups.c: refunds that the network wants to be asked about again. */
+/* Jobs for those of these slots that are due. False when Postgres could not be asked. */
+MUST_USE bool follow_ups_begin(struct worker *worker, const uint8_t slots[static SLOT_BYTES]);
+void follow_up_answered(struct job *job);
 
 /* What a commit's verdict means for its job: a table (commits.c). */
 enum after {
@@ -206,6 +211,7 @@ enum after {
     AFTER_RESUME,   /* look where the attempt stands */
     AFTER_PAUSE,    /* likewise, in a while */
     AFTER_FAIL,     /* 500 */
+    AFTER_DROP,     /* whoever looks next sees to it */
 };
 enum after commit_after(enum aim aim, uint64_t verdict, bool repeated);
 

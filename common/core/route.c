@@ -65,6 +65,17 @@ route_find(enum http_method method, struct text path, struct text *object)
     return NULL;
 }
 
+struct text
+route_parent(const struct route *route, struct text path)
+{
+    const char *const open = strchr(route->path, '{');
+    const size_t from = open ? (size_t)(open - route->path) : 0;
+    if (!open || !strchr(open + 1, '{') || path.size <= from) return NO_TEXT;
+    const char *const slash = memchr(path.at + from, '/', path.size - from);
+    if (!slash) return NO_TEXT;
+    return (struct text){path.at + from, (size_t)(slash - path.at) - from};
+}
+
 const struct route *
 route_named(struct text name)
 {

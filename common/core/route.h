@@ -76,6 +76,8 @@ extern const struct route routes[ROUTE_COUNT];
  * still percent-encoded as sent, or NO_TEXT. NULL when there is none: 404. */
 const struct route *route_find(enum http_method method, struct text path, struct text *object);
 const struct route *route_named(struct text name);
+/* The first id of a path that has two and fits the row, as sent; NO_TEXT when it has but one. */
+struct text route_parent(const struct route *route, struct text path);
 
 /* What is wrong with a request's parameters, in Stripe's words. */
 struct param_error {
