@@ -267,6 +267,8 @@ payment_method_list(struct call *call)
     const struct text id = field_given(call, "customer");
     if (id.at && !get_customer(call, id, "customer", customer)) return;
     if (!list_page(call, ROW_payment_method, &page)) return;
+    /* Cards that are in a token only are nobody's to see: of all, those of the newer kind. */
+    if (!id.at) page.id_least = TEXT("pm_");
     list_filter(&page, "customer", id);
     list_filter(&page, "allow_redisplay", field_given(call, "allow_redisplay"));
     list_answer(call, ROW_payment_method, &page);

@@ -103,6 +103,8 @@ Test(tokens, the_card_of_a_token_is_not_to_be_had_without_it)
 {
     cr_assert(eq(int, request("token_create", NO_TEXT, TYPED), 200));
     const struct text card = got_id("card.id");
+    cr_assert(eq(int, request("payment_method_list", NO_TEXT, ""), 200));
+    EXPECT_GOT("data.0", "(absent)");
     cr_assert(
         eq(int,
            request("payment_intent_create", NO_TEXT,
