@@ -15,9 +15,12 @@ missing(const char *granted, const char *route, bool *write)
 
 Test(permission, every_route_belongs_to_a_resource)
 {
-    for (size_t i = 0; i < ROUTE_COUNT; i++)
+    for (size_t i = 0; i < ROUTE_COUNT; i++) {
+        if (routes[i].access == ACCESS_PAGE || routes[i].access == ACCESS_CHECKOUT)
+            continue; /* opened by a token of their own, not by a key */
         cr_expect(permission_resource_of(&routes[i]) != NULL, "%s is in no row of permission.def",
                   routes[i].path);
+    }
 }
 
 Test(permission, what_is_not_given_is_refused_by_its_name)

@@ -53,5 +53,9 @@ schema_listed(const struct route *route)
         if (ends_with(route->name, size, schemas[i].name) &&
             (!found || strlen(schemas[i].name) > strlen(found->name)))
             found = &schemas[i];
+    /* What is listed under another name is what a POST to the same path makes. */
+    for (size_t i = 0; i < ROUTE_COUNT && !found; i++)
+        if (routes[i].method == HTTP_POST && strcmp(routes[i].path, route->path) == 0)
+            found = schema_named(text_of(routes[i].returns));
     return found;
 }
