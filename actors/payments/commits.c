@@ -38,7 +38,7 @@ static const enum after verdicts[AIM_COUNT][VERDICT_COUNT] = {
         [COMMIT_STALE] = AFTER_RERUN,    [COMMIT_REJECTED] = AFTER_PAUSE},
     /* What was not written is still due, and is looked at again. */
     [AIM_FOLLOW] = {
-        [COMMIT_DONE] = AFTER_GO_ON,     [COMMIT_FENCED] = AFTER_DROP,  [COMMIT_BUSY] = AFTER_REPEAT,
+        [COMMIT_DONE] = AFTER_GO_ON,     [COMMIT_FENCED] = AFTER_LOST,  [COMMIT_BUSY] = AFTER_REPEAT,
         [COMMIT_STALE] = AFTER_DROP,     [COMMIT_REJECTED] = AFTER_DROP},
 };
 // clang-format on
@@ -230,6 +230,8 @@ fenced(struct job *job)
     if (job->commit.epoch < worker->slots.epoch[job->slot] && slot_is_held(worker, job->slot)) {
         if (job->aim == AIM_ANSWER || job->aim == AIM_BEGIN || job->aim == AIM_FINISH)
             run_again(job);
+        else if (job->aim == AIM_FOLLOW)
+            job_end(job); /* it is still due */
         else
             attempt_resume(job);
         return;
