@@ -108,6 +108,7 @@ CREATE TABLE IF NOT EXISTS payment_method (
     "metadata" text COMPRESSION lz4 COLLATE "C",
     "allow_redisplay" text COLLATE "C",
     "consumed" boolean NOT NULL,
+    "set_up" boolean NOT NULL,
     PRIMARY KEY (merchant, id)
 ) WITH (fillfactor = 80);
 CREATE INDEX IF NOT EXISTS payment_method_customer ON payment_method (merchant, customer, id) WHERE customer IS NOT NULL;
@@ -128,6 +129,7 @@ COMMENT ON COLUMN payment_method."billing_details" IS 'object';
 COMMENT ON COLUMN payment_method."metadata" IS 'object of strings';
 COMMENT ON COLUMN payment_method."allow_redisplay" IS 'always, limited or unspecified';
 COMMENT ON COLUMN payment_method."consumed" IS 'used once without a customer: not to be used again';
+COMMENT ON COLUMN payment_method."set_up" IS 'its owner has agreed to its use while they are not there';
 
 -- The life of one payment.
 CREATE TABLE IF NOT EXISTS payment_intent (
@@ -162,6 +164,8 @@ CREATE TABLE IF NOT EXISTS payment_intent (
     "payment_method_options" text COMPRESSION lz4 COLLATE "C",
     "shipping" text COMPRESSION lz4 COLLATE "C",
     "metadata" text COMPRESSION lz4 COLLATE "C",
+    "challenge" text COLLATE "C",
+    "next_action" text COMPRESSION lz4 COLLATE "C",
     "checkout_session" text COLLATE "C",
     PRIMARY KEY (merchant, id),
     CHECK (amount > 0),
@@ -191,6 +195,8 @@ COMMENT ON COLUMN payment_intent."payment_method_types" IS 'array';
 COMMENT ON COLUMN payment_intent."payment_method_options" IS 'object';
 COMMENT ON COLUMN payment_intent."shipping" IS 'object';
 COMMENT ON COLUMN payment_intent."metadata" IS 'object of strings';
+COMMENT ON COLUMN payment_intent."challenge" IS 'the newest that its payer was asked to answer, as long as it counts';
+COMMENT ON COLUMN payment_intent."next_action" IS 'object; shown while it requires action';
 COMMENT ON COLUMN payment_intent."checkout_session" IS 'the checkout session that it is the payment of, if any';
 
 -- One try to take the money of a payment.
@@ -371,23 +377,26 @@ CREATE TABLE IF NOT EXISTS attempt (
     "api_version" text COLLATE "C",
     "expand" text COLLATE "C",
     "params" text COMPRESSION lz4 COLLATE "C",
+    "setup_intent" text COLLATE "C",
+    "setup_attempt" text COLLATE "C",
     PRIMARY KEY (merchant, id),
-    CHECK (amount > 0)
+    CHECK (CASE operation WHEN 'verify' THEN amount = 0 ELSE amount > 0 END)
 ) WITH (fillfactor = 80);
 CREATE INDEX IF NOT EXISTS attempt_open ON attempt (slot) WHERE state IN ('sending', 'unknown', 'reversing');
 CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_open ON attempt (merchant, payment_intent) WHERE state IN ('sending', 'unknown', 'reversing') AND operation <> 'refund';
 CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_approved ON attempt (merchant, payment_intent) WHERE operation = 'authorize' AND state = 'approved';
+CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_setup_open ON attempt (merchant, setup_intent) WHERE state IN ('sending', 'unknown', 'reversing') AND setup_intent IS NOT NULL;
 COMMENT ON TABLE attempt IS 'One operation that leaves the house; its id is the network''s key.';
 COMMENT ON COLUMN attempt."id" IS 'att_…: the reference at the network';
 COMMENT ON COLUMN attempt."merchant" IS 'whose';
 COMMENT ON COLUMN attempt."created" IS 'Unix seconds';
 COMMENT ON COLUMN attempt."state" IS 'name of the state in attempt.h';
-COMMENT ON COLUMN attempt."operation" IS 'authorize, capture, void or refund';
+COMMENT ON COLUMN attempt."operation" IS 'authorize, capture, void, refund or verify';
 COMMENT ON COLUMN attempt."slot" IS 'of the merchant';
 COMMENT ON COLUMN attempt."epoch" IS 'of the slot, when it was last written';
 COMMENT ON COLUMN attempt."amount" IS 'minor units';
 COMMENT ON COLUMN attempt."charge" IS 'made when the attempt was';
-COMMENT ON COLUMN attempt."original" IS 'attempt that it captures, voids or refunds';
+COMMENT ON COLUMN attempt."original" IS 'attempt that it captures, voids or refunds, or whose challenge was passed';
 COMMENT ON COLUMN attempt."capture" IS 'authorize: take the money at once';
 COMMENT ON COLUMN attempt."network_id" IS 'the network''s transaction id';
 COMMENT ON COLUMN attempt."code" IS 'declined: row of declines.def';
@@ -396,6 +405,115 @@ COMMENT ON COLUMN attempt."request" IS 'Request-Id';
 COMMENT ON COLUMN attempt."api_version" IS 'shape of the answer';
 COMMENT ON COLUMN attempt."expand" IS 'paths to expand in the answer, a space between them';
 COMMENT ON COLUMN attempt."params" IS 'what else the finishing needs';
+COMMENT ON COLUMN attempt."setup_intent" IS 'verify: what for';
+COMMENT ON COLUMN attempt."setup_attempt" IS 'made when the attempt was';
+
+-- A card on its way to being kept for later payments.
+CREATE TABLE IF NOT EXISTS setup_intent (
+    "id" text COLLATE "C" NOT NULL,
+    "merchant" text COLLATE "C" NOT NULL,
+    "version" bigint NOT NULL,
+    "created" bigint NOT NULL,
+    "status" text COLLATE "C",
+    "usage" text COLLATE "C",
+    "client_secret" text COLLATE "C",
+    "customer" text COLLATE "C",
+    "payment_method" text COLLATE "C",
+    "description" text COLLATE "C",
+    "cancellation_reason" text COLLATE "C",
+    "attempt" text COLLATE "C",
+    "latest_attempt" text COLLATE "C",
+    "challenge" text COLLATE "C",
+    "next_action" text COMPRESSION lz4 COLLATE "C",
+    "last_setup_error" text COMPRESSION lz4 COLLATE "C",
+    "last_error_method" text COLLATE "C",
+    "automatic_payment_methods" text COMPRESSION lz4 COLLATE "C",
+    "payment_method_types" text COMPRESSION lz4 COLLATE "C",
+    "payment_method_options" text COMPRESSION lz4 COLLATE "C",
+    "metadata" text COMPRESSION lz4 COLLATE "C",
+    "checkout_session" text COLLATE "C",
+    PRIMARY KEY (merchant, id)
+) WITH (fillfactor = 80);
+CREATE INDEX IF NOT EXISTS setup_intent_customer ON setup_intent (merchant, customer, id) WHERE customer IS NOT NULL;
+CREATE INDEX IF NOT EXISTS setup_intent_payment_method ON setup_intent (merchant, payment_method, id) WHERE payment_method IS NOT NULL;
+COMMENT ON TABLE setup_intent IS 'A card on its way to being kept for later payments.';
+COMMENT ON COLUMN setup_intent."id" IS 'seti_…';
+COMMENT ON COLUMN setup_intent."merchant" IS 'whose';
+COMMENT ON COLUMN setup_intent."created" IS 'Unix seconds';
+COMMENT ON COLUMN setup_intent."status" IS 'name of the state in setup_intent.h';
+COMMENT ON COLUMN setup_intent."usage" IS 'on_session or off_session';
+COMMENT ON COLUMN setup_intent."client_secret" IS 'seti_…_secret_…';
+COMMENT ON COLUMN setup_intent."attempt" IS 'the one that is open, if any';
+COMMENT ON COLUMN setup_intent."latest_attempt" IS 'setatt_…';
+COMMENT ON COLUMN setup_intent."challenge" IS 'the newest that its payer was asked to answer, as long as it counts';
+COMMENT ON COLUMN setup_intent."next_action" IS 'object; shown while it requires action';
+COMMENT ON COLUMN setup_intent."last_setup_error" IS 'object, without its payment_method';
+COMMENT ON COLUMN setup_intent."last_error_method" IS 'the payment method of last_setup_error';
+COMMENT ON COLUMN setup_intent."automatic_payment_methods" IS 'object';
+COMMENT ON COLUMN setup_intent."payment_method_types" IS 'array';
+COMMENT ON COLUMN setup_intent."payment_method_options" IS 'object';
+COMMENT ON COLUMN setup_intent."metadata" IS 'object of strings';
+COMMENT ON COLUMN setup_intent."checkout_session" IS 'the checkout session that it is the set-up of, if any';
+
+-- A payer who is asked to prove who they are, on a page of ours, once.
+CREATE TABLE IF NOT EXISTS challenge (
+    "id" text COLLATE "C" NOT NULL,
+    "merchant" text COLLATE "C" NOT NULL,
+    "version" bigint NOT NULL,
+    "created" bigint NOT NULL,
+    "state" text COLLATE "C",
+    "secret" text COLLATE "C",
+    "expires_at" bigint NOT NULL,
+    "payment_intent" text COLLATE "C",
+    "setup_intent" text COLLATE "C",
+    "attempt" text COLLATE "C",
+    "payment_method" text COLLATE "C",
+    "amount" bigint NOT NULL,
+    "currency" text COLLATE "C",
+    "return_url" text COLLATE "C",
+    "livemode" boolean NOT NULL,
+    "ended_at" bigint,
+    PRIMARY KEY (merchant, id)
+) WITH (fillfactor = 80);
+COMMENT ON TABLE challenge IS 'A payer who is asked to prove who they are, on a page of ours, once.';
+COMMENT ON COLUMN challenge."id" IS 'tds_…';
+COMMENT ON COLUMN challenge."merchant" IS 'whose';
+COMMENT ON COLUMN challenge."created" IS 'Unix seconds';
+COMMENT ON COLUMN challenge."state" IS 'open, passed or failed';
+COMMENT ON COLUMN challenge."secret" IS 'who shows it may answer';
+COMMENT ON COLUMN challenge."expires_at" IS 'Unix seconds: what comes later is a failure';
+COMMENT ON COLUMN challenge."payment_intent" IS 'what it is for';
+COMMENT ON COLUMN challenge."setup_intent" IS 'or this';
+COMMENT ON COLUMN challenge."attempt" IS 'the one that was challenged';
+COMMENT ON COLUMN challenge."payment_method" IS 'the card';
+COMMENT ON COLUMN challenge."amount" IS 'minor units; 0 for a set-up';
+COMMENT ON COLUMN challenge."return_url" IS 'where the payer goes afterwards';
+COMMENT ON COLUMN challenge."ended_at" IS 'Unix seconds';
+
+-- One try to confirm a set-up.
+CREATE TABLE IF NOT EXISTS setup_attempt (
+    "id" text COLLATE "C" NOT NULL,
+    "merchant" text COLLATE "C" NOT NULL,
+    "version" bigint NOT NULL,
+    "created" bigint NOT NULL,
+    "setup_intent" text COLLATE "C",
+    "status" text COLLATE "C",
+    "usage" text COLLATE "C",
+    "customer" text COLLATE "C",
+    "payment_method" text COLLATE "C",
+    "payment_method_details" text COMPRESSION lz4 COLLATE "C",
+    "setup_error" text COMPRESSION lz4 COLLATE "C",
+    PRIMARY KEY (merchant, id)
+) WITH (fillfactor = 80);
+CREATE INDEX IF NOT EXISTS setup_attempt_setup_intent ON setup_attempt (merchant, setup_intent, id);
+COMMENT ON TABLE setup_attempt IS 'One try to confirm a set-up.';
+COMMENT ON COLUMN setup_attempt."id" IS 'setatt_…';
+COMMENT ON COLUMN setup_attempt."merchant" IS 'whose';
+COMMENT ON COLUMN setup_attempt."created" IS 'Unix seconds';
+COMMENT ON COLUMN setup_attempt."status" IS 'processing, requires_action, requires_confirmation, succeeded, failed or abandoned';
+COMMENT ON COLUMN setup_attempt."usage" IS 'on_session or off_session';
+COMMENT ON COLUMN setup_attempt."payment_method_details" IS 'object';
+COMMENT ON COLUMN setup_attempt."setup_error" IS 'object, without its payment_method';
 
 -- A page where somebody pays, or leaves a card for later.
 CREATE TABLE IF NOT EXISTS checkout_session (

@@ -630,11 +630,7 @@ read_session(struct finish *f)
     const char *const waits = text_is(f->attempt->operation, "authorize") ? "open"
                               : text_is(f->attempt->operation, "capture") ? "complete"
                                                                           : NULL;
-    if (!f->pi->checkout_session.at || !waits) return true;
-    f->session = call_new_row(f->call, ROW_checkout_session);
-    if (!call_get(f->call, ROW_checkout_session, f->pi->checkout_session, f->session)) return false;
-    if (!text_is(f->session->status, waits)) f->session = NULL;
-    return true;
+    return !waits || checkout_waits(f->call, f->pi->checkout_session, waits, &f->session);
 }
 
 void

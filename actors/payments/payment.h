@@ -125,6 +125,9 @@ MUST_USE bool setup_step(struct row_setup_intent *si, enum si_event event);
  * confirm. */
 void setup_confirm(struct call *call, struct row_setup_intent *si, bool stored,
                    struct method_use *use);
+/* The newest try, if its payer was still to be asked, is over: there is another, or the set-up is
+ * canceled. False: the call has been answered. */
+MUST_USE bool setup_abandon(struct call *call, const struct row_setup_intent *si);
 /* What follows from the network's answer: the part of attempt_finished that is about set-ups. */
 void setup_finished(struct call *call, struct row_attempt *attempt,
                     const struct msg_network_answer *answer);
