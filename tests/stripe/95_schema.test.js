@@ -12,6 +12,8 @@ const validator = path.join(shared ?? '', 'stripe/validate_response.py');
 const operations = `
 POST /v1/payment_intents · GET /v1/payment_intents · GET /v1/payment_intents/{id} · POST /v1/payment_intents/{id}
 POST /v1/payment_intents/{id}/confirm · POST /v1/payment_intents/{id}/capture · POST /v1/payment_intents/{id}/cancel
+POST /v1/setup_intents · GET /v1/setup_intents · GET /v1/setup_intents/{id} · POST /v1/setup_intents/{id}
+POST /v1/setup_intents/{id}/confirm · POST /v1/setup_intents/{id}/cancel · GET /v1/setup_attempts
 POST /v1/payment_methods · GET /v1/payment_methods · GET /v1/payment_methods/{id} · POST /v1/payment_methods/{id}
 POST /v1/payment_methods/{id}/attach · POST /v1/payment_methods/{id}/detach
 POST /v1/customers · GET /v1/customers · GET /v1/customers/{id} · POST /v1/customers/{id} · DELETE /v1/customers/{id}
