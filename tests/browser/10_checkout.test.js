@@ -163,7 +163,7 @@ test('a bank that wants to see the payer sends them back, paid', async (t) => {
     await press(page);
     await page.waitForURL(/\/3ds\//);
     await picture(page, '21-challenge');
-    await page.getByRole('button', {name: /approve/i}).click();
+    await page.getByRole('button', {name: 'Approve', exact: true}).click();
     await arrived(page, made);
     const after = await stripe.checkout.sessions.retrieve(made.id, {expand: ['payment_intent.latest_charge']});
     assert.equal(after.payment_status, 'paid');
@@ -218,7 +218,7 @@ test('a card is kept for later', async (t) => {
     await fill(page, {...good, number: '4000002760003184'});
     await press(page);
     await page.waitForURL(/\/3ds\//);
-    await page.getByRole('button', {name: /approve/i}).click();
+    await page.getByRole('button', {name: 'Approve', exact: true}).click();
     await arrived(page, made);
     const after = await stripe.checkout.sessions.retrieve(made.id, {expand: ['setup_intent']});
     assert.equal(after.status, 'complete');
