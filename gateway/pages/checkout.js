@@ -232,8 +232,8 @@ function showOrder() {
     document.title = `${setup ? 'Save a card' : 'Pay'} · ${page.merchant}`;
     $('merchant').textContent = page.merchant;
     $('test').hidden = page.livemode;
-    $('total-label').textContent = setup ? 'Keep a card for later' : 'Total';
-    $('total').textContent = setup ? '' : money(page.amount_total);
+    $('total-label').textContent = setup ? 'Nothing is charged now' : 'Total';
+    $('total').textContent = setup ? 'Save your card' : money(page.amount_total);
     $('items').replaceChildren(...page.line_items.map(showItem));
     $('items').hidden = !page.line_items.length;
     $('paying-title').textContent = setup ? 'Your card' : 'Pay by card';
