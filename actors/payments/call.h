@@ -110,7 +110,7 @@ struct api_refusal {
     struct text payment_method; /* JSON object */
     const char *payment_method_type;
     const char *advice_code, *network_decline_code;
-    bool retry; /* Stripe-Should-Retry: true */
+    bool retry;               /* Stripe-Should-Retry: true */
     struct text setup_intent; /* JSON object */
 };
 void call_refuse(struct call *call, const struct api_refusal *refusal, bool began);

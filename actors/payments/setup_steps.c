@@ -1,6 +1,6 @@
-/* setup_steps: a card is set up by asking its issuer whether it is good: a verification, which holds
- * nothing. It is an attempt like a payment's, durable before it is asked and finished from its row
- * alone; beside it the client sees a SetupAttempt. */
+/* setup_steps: a card is set up by asking its issuer whether it is good: a verification, which
+ * holds nothing. It is an attempt like a payment's, durable before it is asked and finished from
+ * its row alone; beside it the client sees a SetupAttempt. */
 #include "answer.h"
 #include "authentication.h"
 #include "decline.h"
@@ -219,11 +219,10 @@ static void
 show(struct setup *s)
 {
     struct text json;
-    const bool whole = render_row(
-        s->call, ROW_setup_intent, s->si, s->call->expand,
-        KNOWN({ROW_setup_intent, s->si}, {ROW_setup_attempt, s->try},
-              {ROW_payment_method, s->method}),
-        &json);
+    const bool whole = render_row(s->call, ROW_setup_intent, s->si, s->call->expand,
+                                  KNOWN({ROW_setup_intent, s->si}, {ROW_setup_attempt, s->try},
+                                        {ROW_payment_method, s->method}),
+                                  &json);
     (void)whole; /* what cannot be expanded now is an id */
     end(s, 200, json);
 }
@@ -241,8 +240,8 @@ note_checks(struct setup *s)
     note_check(&s->method->cvc_check, s->answer->cvc_check);
     note_check(&s->method->postal_check, s->answer->postal_check);
     note_check(&s->method->line1_check, s->answer->line1_check);
-    s->try->payment_method_details = card_details(
-        s->call, s->method, s->answer->authentication, s->answer->authentication_id);
+    s->try->payment_method_details =
+        card_details(s->call, s->method, s->answer->authentication, s->answer->authentication_id);
 }
 
 static void
@@ -295,8 +294,8 @@ not_verified(struct setup *s)
     call_update(s->call, ROW_payment_method, s->method);
     note_failure(s->call, s->si, s->try, s->method, &refusal);
     whole = render_row(s->call, ROW_setup_intent, s->si, NO_TEXT, known, &refusal.setup_intent);
-    whole &= render_row(s->call, ROW_payment_method, s->method, NO_TEXT, known,
-                        &refusal.payment_method);
+    whole &=
+        render_row(s->call, ROW_payment_method, s->method, NO_TEXT, known, &refusal.payment_method);
     (void)whole;
     end(s, 402, refusal_json(s->call, &refusal));
 }

@@ -13,8 +13,8 @@
 enum http_method { HTTP_GET, HTTP_POST, HTTP_DELETE };
 
 /* Who may call: SECRET keys only, or PUBLISHABLE ones too (with the object's client_secret), or a
- * PAGE in a payer's browser, without a key: the object's own secret is among its parameters, and what
- * is answered is shown as a page. */
+ * PAGE in a payer's browser, without a key: the object's own secret is among its parameters, and
+ * what is answered is shown as a page. */
 enum route_access { ACCESS_SECRET, ACCESS_PUBLISHABLE, ACCESS_PAGE };
 
 enum param_kind {
