@@ -5,7 +5,6 @@
 #include "card_spotting.h"
 #include "cards.h"
 #include "challenge_page.h"
-#include "challenge_page.h"
 #include "clock.h"
 #include "files.h"
 #include "form.h"
@@ -774,7 +773,8 @@ tell_health(struct call *c)
 }
 
 /* A page in a payer's browser has no key: the secret that is among its parameters is held against
- * the challenge's by the worker. The merchant that it names is where the challenge is looked for. */
+ * the challenge's by the worker. The merchant that it names is where the challenge is looked for.
+ */
 static void
 ask_for_page(struct call *c)
 {

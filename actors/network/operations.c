@@ -247,10 +247,10 @@ reverse(struct book *book, const struct msg_network_request *request,
     }
     if (record->state == NETWORK_STATE_REVERSED) return;
     if (record->state == NETWORK_STATE_APPROVED) {
-        const bool undone = record->operation == NETWORK_VERIFY      ? true
-                            : record->operation == NETWORK_AUTHORIZE ? undo_authorization(record)
-                                                                     : undo_follow_up(
-                                                                       book, record, names->now_ms);
+        const bool undone = record->operation == NETWORK_VERIFY ? true
+                            : record->operation == NETWORK_AUTHORIZE
+                                ? undo_authorization(record)
+                                : undo_follow_up(book, record, names->now_ms);
         if (!undone) return;
         record->undone = record->effects;
     }

@@ -249,7 +249,8 @@ method_details(struct finish *f)
     json_string(&w, "status", "unavailable");
     json_close(&w);
     json_string(&w, "regulated_status", "unregulated");
-    write_three_d_secure(&w, answer->authentication, answer->authentication_id, method->brand, true);
+    write_three_d_secure(&w, answer->authentication, answer->authentication_id, method->brand,
+                         true);
     json_null(&w, "transaction_link_id");
     json_null(&w, "wallet");
     json_close(&w);

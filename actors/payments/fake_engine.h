@@ -519,8 +519,8 @@ fake_asking(const struct row_attempt *attempt, bool set_up, struct text then,
     }
     if (attempt->original.at) {
         const struct kept *asked = fake_find(ROW_attempt, attempt->original);
-        cr_assert(text_is(((const struct row_attempt *)(const void *)asked->row)->state,
-                          "challenged"));
+        cr_assert(
+            text_is(((const struct row_attempt *)(const void *)asked->row)->state, "challenged"));
         answer->authentication = 1;
         answer->authentication_id = TEXT("dst_000000001");
     }
@@ -548,8 +548,8 @@ fake_network(const struct row_attempt *attempt)
     } else if (text_starts(token, "asks")) {
         const size_t word = token.size > 5 ? 5 : token.size;
         if (first)
-            fake_asking(attempt, method->set_up,
-                        (struct text){token.at + word, token.size - word}, &answer);
+            fake_asking(attempt, method->set_up, (struct text){token.at + word, token.size - word},
+                        &answer);
     } else if (!text_is(token, "approved") && first && !kept_later) {
         answer.outcome = OUTCOME_DECLINED;
         answer.code = token;
