@@ -450,6 +450,7 @@ CREATE TABLE IF NOT EXISTS setup_intent (
     "payment_method_types" text COMPRESSION lz4 COLLATE "C",
     "payment_method_options" text COMPRESSION lz4 COLLATE "C",
     "metadata" text COMPRESSION lz4 COLLATE "C",
+    "checkout_session" text COLLATE "C",
     PRIMARY KEY (merchant, id)
 ) WITH (fillfactor = 80);
 CREATE INDEX IF NOT EXISTS setup_intent_customer ON setup_intent (merchant, customer, id) WHERE customer IS NOT NULL;
@@ -471,6 +472,7 @@ COMMENT ON COLUMN setup_intent."automatic_payment_methods" IS 'object';
 COMMENT ON COLUMN setup_intent."payment_method_types" IS 'array';
 COMMENT ON COLUMN setup_intent."payment_method_options" IS 'object';
 COMMENT ON COLUMN setup_intent."metadata" IS 'object of strings';
+COMMENT ON COLUMN setup_intent."checkout_session" IS 'the checkout session that it is the set-up of, if any';
 
 -- A payer who is asked to prove who they are, on a page of ours, once.
 CREATE TABLE IF NOT EXISTS challenge (

@@ -841,7 +841,8 @@ tell_health(struct call *c)
 }
 
 /* A page in a payer's browser has no key: the secret that is among its parameters is held against
- * the challenge's by the worker. The merchant that it names is where the challenge is looked for. */
+ * the challenge's by the worker. The merchant that it names is where the challenge is looked for.
+ */
 static void
 ask_for_page(struct call *c)
 {

@@ -187,17 +187,18 @@ open_page(struct arena *arena, const struct challenge_asked *asked,
         say(&h, "</p>");
     }
     put_form(&h, asked);
-    say(&h, "<button class=\"yes\" type=\"submit\" name=\"decision\" value=\"approve\">Approve"
-            "</button><button type=\"submit\" name=\"decision\" value=\"fail\">Do not approve"
-            "</button></form><p class=\"small\">This is a simulated bank: no real money moves.</p>");
+    say(&h,
+        "<button class=\"yes\" type=\"submit\" name=\"decision\" value=\"approve\">Approve"
+        "</button><button type=\"submit\" name=\"decision\" value=\"fail\">Do not approve"
+        "</button></form><p class=\"small\">This is a simulated bank: no real money moves.</p>");
     return end(&h);
 }
 
 static struct text
 expired_page(struct arena *arena, const struct challenge_asked *asked)
 {
-    struct html h = begin(
-        arena, asked->challenge.size + asked->merchant.size + asked->secret.size, "Too late", false);
+    struct html h = begin(arena, asked->challenge.size + asked->merchant.size + asked->secret.size,
+                          "Too late", false);
     say(&h, "<p>This took too long, so nothing was done. Go back and try again.</p>");
     put_form(&h, asked);
     say(&h, "<button class=\"yes\" type=\"submit\" name=\"decision\" value=\"fail\">Go back"
@@ -217,8 +218,7 @@ static const struct ending {
 };
 
 static struct text
-page_of(struct arena *arena, const struct challenge_asked *asked,
-        const struct challenge *challenge)
+page_of(struct arena *arena, const struct challenge_asked *asked, const struct challenge *challenge)
 {
     if (text_is(challenge->state, "open")) return open_page(arena, asked, challenge);
     if (text_is(challenge->state, "expired")) return expired_page(arena, asked);

@@ -1,5 +1,6 @@
-/* challenge_page: the page on which a payer approves a payment, or does not (3-D Secure). It is made
- * of what the worker answers; nothing on it is a script, and nothing is loaded from anywhere. */
+/* challenge_page: the page on which a payer approves a payment, or does not (3-D Secure). It is
+ * made of what the worker answers; nothing on it is a script, and nothing is loaded from anywhere.
+ */
 #pragma once
 
 #include "answer.h"

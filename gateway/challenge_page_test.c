@@ -43,8 +43,8 @@ page(const struct challenge_asked *asked, int status, const char *json)
 #define EXPECT_IN(page, words) cr_expect(strstr(page, words) != NULL, "%s", words)
 #define EXPECT_NOT_IN(page, words) cr_expect(strstr(page, words) == NULL, "%s", words)
 
-#define OPEN                                                                          \
-    "{\"amount\":\"$20.00\",\"brand\":\"visa\",\"last4\":\"3184\",\"purpose\":"       \
+#define OPEN                                                                            \
+    "{\"amount\":\"$20.00\",\"brand\":\"visa\",\"last4\":\"3184\",\"purpose\":"         \
     "\"payment\",\"return_url\":\"https://shop.example:8443/done\",\"return_to\":null," \
     "\"state\":\"open\",\"merchant\":"
 
@@ -89,8 +89,8 @@ Test(challenge_page, a_secret_of_strange_letters_is_no_html_and_no_header)
 
 Test(challenge_page, who_has_answered_is_sent_back)
 {
-    const char *all = page(&answered, 200,
-                           "{\"state\":\"passed\",\"return_to\":\"https://a.b/c?d=e\"}");
+    const char *all =
+        page(&answered, 200, "{\"state\":\"passed\",\"return_to\":\"https://a.b/c?d=e\"}");
     EXPECT_IN(all, "HTTP/1.1 303 See Other\r\n");
     EXPECT_IN(all, "Location: https://a.b/c?d=e\r\n");
     EXPECT_IN(all, "Content-Length: 0\r\n");
@@ -101,8 +101,8 @@ Test(challenge_page, who_has_answered_is_sent_back)
 
 Test(challenge_page, nobody_is_sent_where_a_script_would_run)
 {
-    const char *all = page(&answered, 200,
-                           "{\"state\":\"passed\",\"return_to\":\"javascript://%0aalert(1)\"}");
+    const char *all =
+        page(&answered, 200, "{\"state\":\"passed\",\"return_to\":\"javascript://%0aalert(1)\"}");
     EXPECT_IN(all, "HTTP/1.1 200 OK\r\n");
     EXPECT_NOT_IN(all, "Location:");
     EXPECT_NOT_IN(all, "javascript");
@@ -137,8 +137,7 @@ Test(challenge_page, whatever_is_refused_looks_the_same)
 
 Test(challenge_page, who_is_late_goes_back_with_a_refusal)
 {
-    const char *all = page(&looked, 200,
-                           "{\"state\":\"expired\",\"return_url\":\"myapp://done\"}");
+    const char *all = page(&looked, 200, "{\"state\":\"expired\",\"return_url\":\"myapp://done\"}");
     EXPECT_IN(all, "value=\"fail\"");
     EXPECT_NOT_IN(all, "value=\"approve\"");
     EXPECT_IN(all, "form-action 'self' myapp:;");

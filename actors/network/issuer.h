@@ -23,9 +23,9 @@ struct issuer_question {
 
 struct issuer_answer {
     bool approves;
-    bool challenges; /* the payer is to be asked first */
+    bool challenges;        /* the payer is to be asked first */
     int64_t authentication; /* row of authentication.def */
-    const char *code; /* row of declines.def; "" when it approves or challenges */
+    const char *code;       /* row of declines.def; "" when it approves or challenges */
     const char *cvc_check, *postal_check, *line1_check;
     bool bypass_pending; /* the funds are available at once */
     enum refund_course refunds;

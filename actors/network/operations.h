@@ -10,8 +10,8 @@
  *   inquire    what became of a reference
  *   reverse    undoes a reference, or leaves a tombstone for it: it is refused if it comes later
  *
- * An authorization or a verification may end challenged: nothing moved, the payer is to be asked, and
- * who comes back names it as its original.
+ * An authorization or a verification may end challenged: nothing moved, the payer is to be asked,
+ * and who comes back names it as its original.
  *
  * What others were built upon cannot be reversed (an authorization that was captured later, a
  * capture that was refunded): the answer is then its outcome, unchanged. Payments never asks for
@@ -44,8 +44,8 @@ const char *operation_misses(const struct msg_network_request *request);
 bool operation_is_same(const struct network_record *record,
                        const struct msg_network_request *request);
 
-/* Does it, or says again what was done. `issuer`: authorize and verify only. Fills `record` with what the
- * answer tells of the reference, cleared on OUTCOME_NOT_FOUND. Nothing is durable before
+/* Does it, or says again what was done. `issuer`: authorize and verify only. Fills `record` with
+ * what the answer tells of the reference, cleared on OUTCOME_NOT_FOUND. Nothing is durable before
  * book_commit. The request is whole and, if its reference is in the book, the same. */
 MUST_USE enum network_outcome operation_do(struct book *book,
                                            const struct msg_network_request *request,

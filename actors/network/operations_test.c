@@ -204,8 +204,9 @@ Test(operations, a_challenged_authorization_is_over_and_moves_nothing)
 
 Test(operations, who_comes_back_from_a_challenge_brings_its_checks_along)
 {
-    EXPECT(make(ASK(AUTHORIZE, "att_asked", .amount = 1000, .currency = "usd", .issuer = &challenge)),
-           CHALLENGED);
+    EXPECT(
+        make(ASK(AUTHORIZE, "att_asked", .amount = 1000, .currency = "usd", .issuer = &challenge)),
+        CHALLENGED);
     EXPECT(make(ASK(AUTHORIZE, "att_back", .original = "att_asked", .amount = 1000,
                     .currency = "usd", .issuer = &passed)),
            APPROVED);
@@ -218,8 +219,9 @@ Test(operations, who_comes_back_from_a_challenge_brings_its_checks_along)
 
 Test(operations, a_challenge_can_be_taken_back)
 {
-    EXPECT(make(ASK(AUTHORIZE, "att_asked", .amount = 1000, .currency = "usd", .issuer = &challenge)),
-           CHALLENGED);
+    EXPECT(
+        make(ASK(AUTHORIZE, "att_asked", .amount = 1000, .currency = "usd", .issuer = &challenge)),
+        CHALLENGED);
     EXPECT(reverse("att_asked"), REVERSED);
     cr_expect(zero(i64, told.undone));
     EXPECT(inquire("att_asked"), REVERSED);

@@ -269,8 +269,7 @@ ask_about(struct job *job, const struct row_attempt *attempt, enum network_opera
 {
     const struct msg_network_request request = {
         .has = HAS_network_request_reference | HAS_network_request_operation |
-               HAS_network_request_merchant |
-               (attempt->amount ? HAS_network_request_amount : 0u) |
+               HAS_network_request_merchant | (attempt->amount ? HAS_network_request_amount : 0u) |
                (attempt->currency.at ? HAS_network_request_currency : 0u) |
                (attempt->original.at ? HAS_network_request_original : 0u),
         .reference = attempt->id,

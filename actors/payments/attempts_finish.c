@@ -258,7 +258,8 @@ method_details(struct finish *f)
     json_string(&w, "status", "unavailable");
     json_close(&w);
     json_string(&w, "regulated_status", "unregulated");
-    write_three_d_secure(&w, answer->authentication, answer->authentication_id, method->brand, true);
+    write_three_d_secure(&w, answer->authentication, answer->authentication_id, method->brand,
+                         true);
     json_null(&w, "transaction_link_id");
     json_null(&w, "wallet");
     json_close(&w);
@@ -641,11 +642,7 @@ read_session(struct finish *f)
     const char *const waits = text_is(f->attempt->operation, "authorize") ? "open"
                               : text_is(f->attempt->operation, "capture") ? "complete"
                                                                           : NULL;
-    if (!f->pi->checkout_session.at || !waits) return true;
-    f->session = call_new_row(f->call, ROW_checkout_session);
-    if (!call_get(f->call, ROW_checkout_session, f->pi->checkout_session, f->session)) return false;
-    if (!text_is(f->session->status, waits)) f->session = NULL;
-    return true;
+    return !waits || checkout_waits(f->call, f->pi->checkout_session, waits, &f->session);
 }
 
 /* Of a charge without a payment: authorized, captured, or its hold released. */

@@ -281,8 +281,7 @@ make_request(struct call *call, const struct row_attempt *attempt,
 {
     *request = (struct msg_network_request){
         .has = HAS_network_request_reference | HAS_network_request_operation |
-               HAS_network_request_merchant |
-               (attempt->amount ? HAS_network_request_amount : 0u) |
+               HAS_network_request_merchant | (attempt->amount ? HAS_network_request_amount : 0u) |
                (attempt->currency.at ? HAS_network_request_currency : 0u),
         .reference = attempt->id,
         .operation = operation_named(attempt->operation),

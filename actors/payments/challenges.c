@@ -9,10 +9,10 @@
  *                              ▼
  *                            as any authorization ends
  *
- * A challenge is bound to one merchant, one payment or set-up, one card and one amount, and answered
- * once: what is asked again is told what came of it. It counts only while its payment still waits
- * for it; a payment that was changed, canceled or confirmed again does not. Whoever has not the
- * secret of its URL learns nothing, not even that there is such a challenge. */
+ * A challenge is bound to one merchant, one payment or set-up, one card and one amount, and
+ * answered once: what is asked again is told what came of it. It counts only while its payment
+ * still waits for it; a payment that was changed, canceled or confirmed again does not. Whoever has
+ * not the secret of its URL learns nothing, not even that there is such a challenge. */
 #include "amount_words.h"
 #include "answer.h"
 #include "authentication.h"
@@ -211,8 +211,7 @@ amount_of(struct call *call, const struct row_challenge *challenge)
 }
 
 static void
-answer_with(struct call *call, const struct row_challenge *challenge,
-            const struct subject *subject)
+answer_with(struct call *call, const struct row_challenge *challenge, const struct subject *subject)
 {
     struct row_merchant *merchant = call_new_row(call, ROW_merchant);
     struct row_payment_method *method = call_new_row(call, ROW_payment_method);

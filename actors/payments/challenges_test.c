@@ -3,8 +3,8 @@
 
 TestSuite(challenges, .init = fake_start);
 
-#define PAY                                                                               \
-    "amount=2000&currency=usd&confirm=true&payment_method_types[]=card&"                  \
+#define PAY                                                              \
+    "amount=2000&currency=usd&confirm=true&payment_method_types[]=card&" \
     "payment_method=pm_card_authenticationRequiredOnSetup"
 #define RETURN "&return_url=https://shop.example/done?order=7"
 
@@ -68,11 +68,11 @@ Test(challenges, a_payer_is_sent_to_a_page_and_nothing_is_held_meanwhile)
     const struct row_challenge challenge = asked(PAY RETURN);
     EXPECT_GOT("next_action.type", "redirect_to_url");
     EXPECT_GOT("next_action.redirect_to_url.return_url", "https://shop.example/done?order=7");
-    cr_expect(eq(str, (char *)got("next_action.redirect_to_url.url"),
-                 (char *)arena_format(fake.durable, "http://pay.test/3ds/%.*s?%s",
-                                      (int)challenge.id.size, challenge.id.at,
-                                      form_of(&challenge, NULL))
-                     .at));
+    cr_expect(
+        eq(str, (char *)got("next_action.redirect_to_url.url"),
+           (char *)arena_format(fake.durable, "http://pay.test/3ds/%.*s?%s", (int)challenge.id.size,
+                                challenge.id.at, form_of(&challenge, NULL))
+               .at));
     EXPECT_GOT("latest_charge", "null");
     EXPECT_GOT("amount_received", "0");
     EXPECT_TOLD("payment_intent.created payment_intent.requires_action");
@@ -113,11 +113,13 @@ Test(challenges, who_approves_has_paid)
     EXPECT_GOT("status", "succeeded");
     EXPECT_GOT("next_action", "null");
     EXPECT_GOT("latest_charge.metadata.order", "7");
-    const char *const details[][2] = {
-        {"authentication_flow", "challenge"}, {"electronic_commerce_indicator", "05"},
-        {"exemption_indicator", "null"},      {"result", "authenticated"},
-        {"result_reason", "null"},            {"transaction_id", "dst_000000001"},
-        {"version", "2.2.0"}};
+    const char *const details[][2] = {{"authentication_flow", "challenge"},
+                                      {"electronic_commerce_indicator", "05"},
+                                      {"exemption_indicator", "null"},
+                                      {"result", "authenticated"},
+                                      {"result_reason", "null"},
+                                      {"transaction_id", "dst_000000001"},
+                                      {"version", "2.2.0"}};
     for (size_t i = 0; i < sizeof details / sizeof details[0]; i++)
         EXPECT_GOT(arena_format(fake.durable,
                                 "latest_charge.payment_method_details.card.three_d_secure.%s",
@@ -156,10 +158,10 @@ Test(challenges, who_fails_has_not_paid_and_may_try_another_card)
     EXPECT_GOT("last_payment_error.code", "payment_intent_authentication_failure");
     EXPECT_GOT("last_payment_error.type", "invalid_request_error");
     EXPECT_GOT("last_payment_error.payment_method.card.last4", "3155");
-    cr_assert(eq(int,
-                 request("payment_intent_confirm", challenge.payment_intent,
-                         "payment_method=pm_card_visa"),
-                 200));
+    cr_assert(eq(
+        int,
+        request("payment_intent_confirm", challenge.payment_intent, "payment_method=pm_card_visa"),
+        200));
     EXPECT_GOT("status", "succeeded");
     EXPECT_GOT("last_payment_error", "null");
 }
@@ -320,9 +322,10 @@ Test(challenges, a_card_that_was_set_up_by_a_payment_pays_later_without_its_owne
 {
     cr_assert(eq(int, request("customer_create", NO_TEXT, "name=Ada"), 200));
     const struct text customer = copied("id");
-    const char *form = arena_format(fake.durable, PAY RETURN "&setup_future_usage=off_session&customer=%.*s",
-                                    (int)customer.size, customer.at)
-                           .at;
+    const char *form =
+        arena_format(fake.durable, PAY RETURN "&setup_future_usage=off_session&customer=%.*s",
+                     (int)customer.size, customer.at)
+            .at;
     const struct row_challenge challenge = asked(form);
     (void)told();
     cr_assert(eq(int, answer(&challenge, "approve"), 200));

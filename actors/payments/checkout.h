@@ -44,11 +44,19 @@ bool checkout_url_is_good(struct text url);
 struct text checkout_details(struct call *call, struct text email, struct text name,
                              struct text phone, struct text address);
 
-/* --- the end of a payment (checkout_pages.c) ------------------------------------------------- */
+/* --- the end of a payment or set-up (checkout_pages.c) --------------------------------------- */
 
+/* The session that waits in that status for the end of a payment or set-up; NULL when there is
+ * none, or it stands otherwise. False when it cannot be read now. */
+MUST_USE bool checkout_waits(struct call *call, struct text id, const char *status,
+                             struct row_checkout_session **session_p);
 /* Before the charge is made: the payer becomes a customer if the session says so, and the session
- * is complete. Stages rows; `paid` is false when the money is only held. */
+ * is complete. Stages rows; `paid` is false when the money is only held. The event is the caller's
+ * to tell, after its own. */
 void checkout_paid(struct call *call, struct row_checkout_session *session,
                    struct row_payment_intent *pi, bool paid);
 /* What was held has been taken. */
 void checkout_captured(struct call *call, struct row_checkout_session *session);
+/* Likewise, when a card was set up. */
+void checkout_set_up(struct call *call, struct row_checkout_session *session,
+                     struct row_setup_intent *si);

@@ -41,26 +41,28 @@ success_url(struct call *call, const struct row_checkout_session *session)
     return (struct text){out, size};
 }
 
-/* What the payer may know of the payment: where it stands, where they must go, what went wrong. */
+/* What the payer may know of the payment or set-up: where it stands, where they must go, what went
+ * wrong. `error` is the name that the last error has there. */
 static void
-put_payment(struct call *call, struct json_writer *w, const struct row_payment_intent *pi)
+put_intent(struct call *call, struct json_writer *w, enum row_table table, const void *intent,
+           const char *error)
 {
     struct text json;
-    const bool whole = render_row(call, ROW_payment_intent, pi, NO_TEXT, NULL, &json);
+    const bool whole = render_row(call, table, intent, NO_TEXT, NULL, &json);
     (void)whole;
-    const struct text error = json_find(json, "last_payment_error");
+    const struct text last = json_find(json, error);
     json_open(w);
-    json_key(w, "last_payment_error");
-    if (json_is_null(error)) {
+    json_key(w, "last_error");
+    if (!last.at || json_is_null(last)) {
         json_value_null(w);
     } else {
         json_open(w);
-        json_raw(w, "code", json_find(error, "code"));
-        json_raw(w, "message", json_find(error, "message"));
+        json_raw(w, "code", json_find(last, "code"));
+        json_raw(w, "message", json_find(last, "message"));
         json_close(w);
     }
     json_raw(w, "next_action", json_find(json, "next_action"));
-    json_text(w, "status", pi->status);
+    json_raw(w, "status", json_find(json, "status"));
     json_close(w);
 }
 
@@ -69,11 +71,14 @@ payment_page_retrieve(struct call *call)
 {
     struct row_checkout_session *session = call_new_row(call, ROW_checkout_session);
     struct row_payment_intent *pi = call_new_row(call, ROW_payment_intent);
+    struct row_setup_intent *si = call_new_row(call, ROW_setup_intent);
     struct row_merchant *merchant = call_new_row(call, ROW_merchant);
     if (!call_get(call, ROW_checkout_session, call->object, session)) return;
     if (!call_get(call, ROW_merchant, call->merchant, merchant)) return;
     if (session->payment_intent.at &&
         !call_get(call, ROW_payment_intent, session->payment_intent, pi))
+        return;
+    if (session->setup_intent.at && !call_get(call, ROW_setup_intent, session->setup_intent, si))
         return;
     const bool complete = text_is(session->status, "complete");
     const bool expired = !complete && !checkout_is_open(call, session);
@@ -96,9 +101,11 @@ payment_page_retrieve(struct call *call)
     json_flag(&w, "livemode", call->livemode);
     json_text(&w, "merchant", merchant->name);
     json_text(&w, "mode", session->mode);
-    json_key(&w, "payment");
+    json_key(&w, "intent");
     if (pi->id.at && !expired)
-        put_payment(call, &w, pi);
+        put_intent(call, &w, ROW_payment_intent, pi, "last_payment_error");
+    else if (si->id.at && !expired)
+        put_intent(call, &w, ROW_setup_intent, si, "last_setup_error");
     else
         json_value_null(&w);
     json_flag(&w, "phone", session->phone);
@@ -133,6 +140,22 @@ kept(struct call *call, const struct row_checkout_session *session, const char *
     return field_in(call, session->intent_data, name, NULL);
 }
 
+static struct text
+client_secret(struct call *call, struct text id)
+{
+    const struct text secret = call_random_text(call, SECRET_SIZE);
+    return arena_format(call->arena, "%.*s_secret_%.*s", (int)id.size, id.at, (int)secret.size,
+                        secret.at);
+}
+
+/* payment_method_options: what stands before, and the merchant's wish. */
+static struct text
+card_options(struct call *call, const struct row_checkout_session *session, const char *before)
+{
+    return arena_format(call->arena, "%s\"request_three_d_secure\":\"%.*s\"}}", before,
+                        (int)session->three_d_secure.size, session->three_d_secure.at);
+}
+
 /* The payment that the merchant asked for when the session was made. */
 static struct row_payment_intent *
 payment_of_session(struct call *call, const struct row_checkout_session *session)
@@ -158,14 +181,10 @@ payment_of_session(struct call *call, const struct row_checkout_session *session
     pi->metadata = json_find(session->intent_data, "metadata");
     pi->payment_method_types = session->payment_method_types;
     pi->payment_method_options =
-        arena_format(call->arena,
-                     "{\"card\":{\"installments\":null,\"mandate_options\":null,\"network\":null,"
-                     "\"request_three_d_secure\":\"%.*s\"}}",
-                     (int)session->three_d_secure.size, session->three_d_secure.at);
+        card_options(call, session,
+                     "{\"card\":{\"installments\":null,\"mandate_options\":null,\"network\":null,");
     pi->checkout_session = session->id;
-    const struct text secret = call_random_text(call, SECRET_SIZE);
-    pi->client_secret = arena_format(call->arena, "%.*s_secret_%.*s", (int)pi->id.size, pi->id.at,
-                                     (int)secret.size, secret.at);
+    pi->client_secret = client_secret(call, pi->id);
     return pi;
 }
 
@@ -187,27 +206,78 @@ take_payer(struct call *call, struct row_checkout_session *session,
     return true;
 }
 
+static void
+pay(struct call *call, struct row_checkout_session *session, struct method_use *use)
+{
+    struct row_payment_intent *pi = call_new_row(call, ROW_payment_intent);
+    const bool begun = session->payment_intent.at != NULL;
+    uint32_t effects;
+    if (!begun)
+        pi = payment_of_session(call, session);
+    else if (!call_get(call, ROW_payment_intent, session->payment_intent, pi))
+        return;
+    /* It is being paid just now, or was canceled by other means. */
+    if (pi->attempt.at || payment_step(pi, ON_ATTACH, 0, &effects) != PI_OK) {
+        refuse_busy(call);
+        return;
+    }
+    if (!payment_take_fields(call, pi)) return;
+    pi->payment_method = use->row->id;
+    session->payment_intent = pi->id;
+    call_update(call, ROW_checkout_session, session);
+    payment_confirm(call, pi, begun, use);
+}
+
+static struct row_setup_intent *
+setup_of_session(struct call *call, const struct row_checkout_session *session)
+{
+    struct row_setup_intent *si = call_new_row(call, ROW_setup_intent);
+    si->id = call_new_id(call, "seti_");
+    si->merchant = call->merchant;
+    si->created = call->now_s;
+    si->status = text_of(si_state_name(SI_NEEDS_METHOD));
+    si->usage = TEXT("off_session");
+    si->client_secret = client_secret(call, si->id);
+    si->customer = session->customer;
+    si->description = kept(call, session, "description");
+    si->metadata = json_find(session->intent_data, "metadata");
+    si->payment_method_types = session->payment_method_types;
+    si->payment_method_options =
+        card_options(call, session, "{\"card\":{\"mandate_options\":null,\"network\":null,");
+    si->checkout_session = session->id;
+    return si;
+}
+
+static void
+set_up(struct call *call, struct row_checkout_session *session, struct method_use *use)
+{
+    struct row_setup_intent *si = call_new_row(call, ROW_setup_intent);
+    const bool begun = session->setup_intent.at != NULL;
+    if (!begun)
+        si = setup_of_session(call, session);
+    else if (!call_get(call, ROW_setup_intent, session->setup_intent, si))
+        return;
+    if (si->attempt.at || !setup_step(si, SI_ON_ATTACH)) {
+        refuse_busy(call);
+        return;
+    }
+    si->payment_method = use->row->id;
+    session->setup_intent = si->id;
+    call_update(call, ROW_checkout_session, session);
+    setup_confirm(call, si, begun, use);
+}
+
 void
 payment_page_confirm(struct call *call)
 {
     struct row_checkout_session *session = call_new_row(call, ROW_checkout_session);
-    struct row_payment_intent *pi = call_new_row(call, ROW_payment_intent);
     struct method_use use;
-    uint32_t effects;
     if (!call_lock(call, call->object)) return;
     if (!call_get(call, ROW_checkout_session, call->object, session)) return;
     if (!session_can_be_paid(call, session)) return;
-    const bool begun = session->payment_intent.at != NULL;
-    if (begun) {
-        if (!call_lock(call, session->payment_intent)) return;
-        if (!call_get(call, ROW_payment_intent, session->payment_intent, pi)) return;
-        if (pi->attempt.at) {
-            refuse_busy(call);
-            return;
-        }
-    } else {
-        pi = payment_of_session(call, session);
-    }
+    const bool setup = text_is(session->mode, "setup");
+    const struct text intent = setup ? session->setup_intent : session->payment_intent;
+    if (intent.at && !call_lock(call, intent)) return;
     if (!method_of_request(call, "payment_method_data", &use)) return;
     if (!use.fresh) {
         call_refuse_400(call, "parameter_missing", "payment_method_data",
@@ -215,22 +285,16 @@ payment_page_confirm(struct call *call)
         return;
     }
     if (!take_payer(call, session, use.row)) return;
-    if (payment_step(pi, ON_ATTACH, 0, &effects) != PI_OK) {
-        refuse_busy(call); /* it is being paid, or canceled, by other means */
-        return;
-    }
-    if (!payment_take_fields(call, pi)) return;
-    pi->payment_method = use.row->id;
-    session->payment_intent = pi->id;
-    call_update(call, ROW_checkout_session, session);
-    payment_confirm(call, pi, begun, &use);
+    if (setup)
+        set_up(call, session, &use);
+    else
+        pay(call, session, &use);
 }
 
 /* --- when it is paid ------------------------------------------------------------------------- */
 
 static void
-make_customer(struct call *call, struct row_checkout_session *session,
-              struct row_payment_intent *pi)
+make_customer(struct call *call, struct row_checkout_session *session, struct text *customer_of)
 {
     struct row_customer *customer = customer_new(call);
     const struct text address = json_find(session->customer_details, "address");
@@ -239,7 +303,7 @@ make_customer(struct call *call, struct row_checkout_session *session,
     customer->phone = field_in(call, session->customer_details, "phone", NULL);
     if (!json_is_null(address)) customer->address = address;
     customer->tax_exempt = TEXT("none");
-    session->customer = pi->customer = customer->id;
+    session->customer = *customer_of = customer->id;
     call_insert(call, ROW_customer, customer);
     tell(call, "customer.created", ROW_customer, customer, NULL);
 }
@@ -248,10 +312,10 @@ void
 checkout_paid(struct call *call, struct row_checkout_session *session,
               struct row_payment_intent *pi, bool paid)
 {
-    const bool wants_customer =
-        text_is(session->customer_creation, "always") || payment_future_use(call, pi).at != NULL;
     assert(text_is(session->status, "open"));
-    if (!pi->customer.at && wants_customer) make_customer(call, session, pi);
+    if (!pi->customer.at &&
+        (text_is(session->customer_creation, "always") || payment_future_use(call, pi).at))
+        make_customer(call, session, &pi->customer);
     session->status = TEXT("complete");
     session->payment_status = paid ? TEXT("paid") : TEXT("unpaid");
     call_update(call, ROW_checkout_session, session);
@@ -262,4 +326,27 @@ checkout_captured(struct call *call, struct row_checkout_session *session)
 {
     session->payment_status = TEXT("paid");
     call_update(call, ROW_checkout_session, session);
+}
+
+void
+checkout_set_up(struct call *call, struct row_checkout_session *session,
+                struct row_setup_intent *si)
+{
+    assert(text_is(session->status, "open"));
+    if (!si->customer.at && text_is(session->customer_creation, "always"))
+        make_customer(call, session, &si->customer);
+    session->status = TEXT("complete");
+    call_update(call, ROW_checkout_session, session);
+}
+
+bool
+checkout_waits(struct call *call, struct text id, const char *status,
+               struct row_checkout_session **session_p)
+{
+    *session_p = NULL;
+    if (!id.at) return true;
+    struct row_checkout_session *session = call_new_row(call, ROW_checkout_session);
+    if (!call_get(call, ROW_checkout_session, id, session)) return false;
+    if (text_is(session->status, status)) *session_p = session;
+    return true;
 }

@@ -2,6 +2,7 @@
  * sees and does is in checkout_pages.c. */
 #include "answer.h"
 #include "checkout.h"
+#include "currency.h"
 #include "fields.h"
 #include "handlers.h"
 #include "id.h"
@@ -154,15 +155,34 @@ take_intent_data(struct call *call, struct row_checkout_session *session)
     return true;
 }
 
+/* What belongs to the other mode is no mistake to be passed over. */
+static bool
+mode_fits(struct call *call, bool setup)
+{
+    static const char *const of_payment[] = {"line_items", "payment_intent_data", "submit_type"};
+    static const char *const of_setup[] = {"setup_intent_data"};
+    const char *const *names = setup ? of_payment : of_setup;
+    const size_t count = setup ? sizeof of_payment / sizeof of_payment[0] : 1;
+    for (size_t i = 0; i < count; i++) {
+        if (!params_have_any(call->params, names[i])) continue;
+        call_refuse_400(call, NULL, names[i], "You can not pass `%s` in `%s` mode.", names[i],
+                        setup ? "setup" : "payment");
+        return false;
+    }
+    return true;
+}
+
+/* What is paid for; or, in mode setup, the currency that the card is for. */
 static bool
 take_mode(struct call *call, struct row_checkout_session *session)
 {
-    field_text(call, "mode", &session->mode);
-    if (!text_is(session->mode, "setup")) return true;
-    call_refuse_400(call, NULL, "mode",
-                    "Checkout Sessions in setup mode are not supported here yet. To keep a card "
-                    "while it is used, pay with `payment_intent_data[setup_future_usage]`.");
-    return false;
+    const bool setup = text_is(session->mode, "setup");
+    if (!mode_fits(call, setup)) return false;
+    if (!setup) return checkout_take_items(call, session);
+    const struct currency *currency = currency_find(params_find(call->params, "currency"));
+    if (currency) session->currency = text_of(currency->code);
+    session->payment_status = TEXT("no_payment_required");
+    return true;
 }
 
 static bool
@@ -200,13 +220,13 @@ checkout_session_create(struct call *call)
     field_text(call, "billing_address_collection", &session->billing_address_collection);
     session->phone = params_flag(call->params, "phone_number_collection[enabled]", false);
 
-    if (!take_mode(call, session)) return;
+    field_text(call, "mode", &session->mode);
     if (!take_url(call, "success_url", &session->success_url)) return;
     if (!take_url(call, "cancel_url", &session->cancel_url)) return;
     if (!success_url_is_known(call, session)) return;
     if (!take_expiry(call, session)) return;
     if (!take_payer(call, session)) return;
-    if (!checkout_take_items(call, session)) return;
+    if (!take_mode(call, session)) return;
     if (!take_intent_data(call, session)) return;
     if (!field_metadata(call, "metadata", &session->metadata)) return;
     /* After this point it must succeed. */
@@ -277,32 +297,73 @@ checkout_session_line_item_list(struct call *call)
 
 enum expiry { EXPIRY_DONE, EXPIRY_LATER, EXPIRY_NOT_OPEN, EXPIRY_ANSWERED };
 
-/* The session is expired, and the payment that somebody began on it is canceled, unless the network
- * has just been asked for it: then it may well be paid in a moment. */
+/* The payment or set-up that somebody began on the page. */
+struct begun {
+    struct row_payment_intent *pi; /* NULL: none */
+    struct row_setup_intent *si;   /* NULL: none */
+};
+
+/* Locks and reads it. */
 static enum expiry
-expire(struct call *call, struct row_checkout_session *session)
+get_begun(struct call *call, const struct row_checkout_session *session, struct begun *begun)
 {
-    struct row_payment_intent *pi = call_new_row(call, ROW_payment_intent);
+    *begun = (struct begun){NULL, NULL};
+    if (session->payment_intent.at) {
+        begun->pi = call_new_row(call, ROW_payment_intent);
+        if (!call_lock(call, session->payment_intent)) return EXPIRY_ANSWERED;
+        if (!call_get(call, ROW_payment_intent, session->payment_intent, begun->pi))
+            return EXPIRY_ANSWERED;
+        if (begun->pi->attempt.at) return EXPIRY_LATER;
+    }
+    if (session->setup_intent.at) {
+        begun->si = call_new_row(call, ROW_setup_intent);
+        if (!call_lock(call, session->setup_intent)) return EXPIRY_ANSWERED;
+        if (!call_get(call, ROW_setup_intent, session->setup_intent, begun->si))
+            return EXPIRY_ANSWERED;
+        if (begun->si->attempt.at) return EXPIRY_LATER;
+    }
+    return EXPIRY_DONE;
+}
+
+static void
+cancel_payment(struct call *call, struct row_payment_intent *pi)
+{
     uint32_t effects;
+    if (payment_step(pi, ON_CANCEL, 0, &effects) != PI_OK || effects & RELEASE_HOLD) return;
+    pi->canceled_at = call->now_s;
+    pi->cancellation_reason = TEXT("expired");
+    pi->challenge = NO_TEXT;
+    call_update(call, ROW_payment_intent, pi);
+    tell(call, "payment_intent.canceled", ROW_payment_intent, pi, NULL);
+}
+
+/* False: the call has been answered. */
+static bool
+cancel_setup(struct call *call, struct row_setup_intent *si)
+{
+    if (!setup_step(si, SI_ON_CANCEL)) return true;
+    if (!setup_abandon(call, si)) return false;
+    si->cancellation_reason = TEXT("abandoned");
+    si->challenge = NO_TEXT;
+    call_update(call, ROW_setup_intent, si);
+    tell(call, "setup_intent.canceled", ROW_setup_intent, si, NULL);
+    return true;
+}
+
+/* The session is expired, and what somebody began on it is canceled, unless the network has just
+ * been asked for it: then it may well be paid in a moment. */
+static enum expiry
+expire(struct call *call, struct row_checkout_session *session, struct begun *begun)
+{
     if (!call_lock(call, call->object)) return EXPIRY_ANSWERED;
     if (!call_get(call, ROW_checkout_session, call->object, session)) return EXPIRY_ANSWERED;
     if (!text_is(session->status, "open")) return EXPIRY_NOT_OPEN;
-    const bool begun = session->payment_intent.at != NULL;
-    if (begun) {
-        if (!call_lock(call, session->payment_intent)) return EXPIRY_ANSWERED;
-        if (!call_get(call, ROW_payment_intent, session->payment_intent, pi))
-            return EXPIRY_ANSWERED;
-        if (pi->attempt.at) return EXPIRY_LATER;
-    }
-    /* After this point it must succeed. */
+    const enum expiry possible = get_begun(call, session, begun);
+    if (possible != EXPIRY_DONE) return possible;
+    if (begun->si && !cancel_setup(call, begun->si)) return EXPIRY_ANSWERED;
+    if (begun->pi) cancel_payment(call, begun->pi);
     session->status = TEXT("expired");
     call_update(call, ROW_checkout_session, session);
-    if (begun && payment_step(pi, ON_CANCEL, 0, &effects) == PI_OK && !(effects & RELEASE_HOLD)) {
-        pi->canceled_at = call->now_s;
-        pi->cancellation_reason = TEXT("expired");
-        call_update(call, ROW_payment_intent, pi);
-        tell(call, "payment_intent.canceled", ROW_payment_intent, pi, NULL);
-    }
     tell(call, "checkout.session.expired", ROW_checkout_session, session, NULL);
     return EXPIRY_DONE;
 }
@@ -311,8 +372,15 @@ void
 checkout_session_expire(struct call *call)
 {
     struct row_checkout_session *session = call_new_row(call, ROW_checkout_session);
-    switch (expire(call, session)) {
-    case EXPIRY_DONE: answer_row(call, ROW_checkout_session, session, NULL); return;
+    struct begun begun;
+    switch (expire(call, session, &begun)) {
+    case EXPIRY_DONE:
+        answer_row(call, ROW_checkout_session, session,
+                   KNOWN({begun.pi   ? ROW_payment_intent
+                          : begun.si ? ROW_setup_intent
+                                     : ROW_NONE,
+                          begun.pi ? (const void *)begun.pi : begun.si}));
+        return;
     case EXPIRY_LATER: refuse_busy(call); return;
     case EXPIRY_ANSWERED: return;
     case EXPIRY_NOT_OPEN: break;
@@ -327,7 +395,8 @@ void
 checkout_expire_due(struct call *call)
 {
     struct row_checkout_session *session = call_new_row(call, ROW_checkout_session);
-    switch (expire(call, session)) {
+    struct begun begun;
+    switch (expire(call, session, &begun)) {
     case EXPIRY_DONE:
     case EXPIRY_NOT_OPEN: call_answer(call, 200, TEXT("{}")); return;
     case EXPIRY_LATER: refuse_busy(call); return; /* the next sweep looks again */

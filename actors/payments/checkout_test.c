@@ -53,8 +53,7 @@ Test(checkout, a_new_session_is_open_and_has_a_page)
     EXPECT_GOT("line_items.has_more", "false");
     cr_expect(
         eq(str, (char *)got("url"),
-           (char *)arena_format(fake.durable, "http://pay.test/pay/%.*s", (int)id.size, id.at)
-               .at));
+           (char *)arena_format(fake.durable, "http://pay.test/pay/%.*s", (int)id.size, id.at).at));
     cr_expect(text_starts(id, "cs_test_"));
 }
 
@@ -82,7 +81,8 @@ Test(checkout, what_cannot_be_is_refused)
          "&line_items[0][price_data][product_data][name]=x&line_items[0][quantity]=1", "(absent)", "total amount must be at least"},
         {"mode=payment&success_url=https://a.example&line_items[0][price_data][currency]=eur&line_items[0][price_data][unit_amount]=99999999999999"
          "&line_items[0][price_data][product_data][name]=x&line_items[0][quantity]=999999", "(absent)", "no more than"},
-        {"mode=setup&success_url=https://a.example", "mode", "not supported here yet"},
+        {"mode=setup&success_url=https://a.example" ITEM, "line_items", "in `setup` mode"},
+        {FORM "&setup_intent_data[description]=x", "setup_intent_data", "in `payment` mode"},
         // clang-format on
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -116,14 +116,14 @@ Test(checkout, the_page_shows_what_is_paid_and_nothing_else)
     EXPECT_GOT("line_items.0.amount", "2500");
     EXPECT_GOT("status", "open");
     EXPECT_GOT("success_url", "null");
-    EXPECT_GOT("payment", "null");
+    EXPECT_GOT("intent", "null");
     cr_expect(eq(ptr, memmem(fake.body.at, fake.body.size, "hidden", 6), NULL));
 
     cr_assert(eq(int, pay(id, CARD("tok_visa_chargeDeclined")), 402));
     fake.publishable = true;
     cr_assert(eq(int, request("payment_page_retrieve", id, ""), 200));
-    EXPECT_GOT("payment.status", "requires_payment_method");
-    EXPECT_GOT("payment.last_payment_error.code", "card_declined");
+    EXPECT_GOT("intent.status", "requires_payment_method");
+    EXPECT_GOT("intent.last_error.code", "card_declined");
     cr_expect(eq(ptr, memmem(fake.body.at, fake.body.size, "pm_", 3), NULL));
 
     cr_assert(eq(int, pay(id, CARD("tok_visa")), 200));
@@ -306,4 +306,44 @@ Test(checkout, lists_know_customers_addresses_payments_and_states)
     EXPECT_GOT("data.0", "(absent)");
     cr_assert(eq(int, request("checkout_session_update", id, "metadata[a]=b"), 200));
     EXPECT_GOT("metadata.a", "b");
+}
+
+#define SETUP "mode=setup&success_url=https://shop.example/ok"
+
+Test(checkout, a_card_is_kept_for_later)
+{
+    const struct text id = session(SETUP "&customer_creation=always"
+                                         "&setup_intent_data[metadata][plan]=gold");
+    EXPECT_GOT("payment_status", "no_payment_required");
+    EXPECT_GOT("amount_total", "null");
+    EXPECT_GOT("currency", "null");
+    cr_assert(eq(int, pay(id, CARD("tok_visa_chargeDeclined")), 402));
+    EXPECT_GOT("error.code", "card_declined");
+    (void)told();
+    cr_assert(eq(int, pay(id, CARD("tok_visa")), 200));
+    EXPECT_GOT("object", "setup_intent");
+    EXPECT_GOT("status", "succeeded");
+    EXPECT_TOLD("customer.created payment_method.attached setup_intent.succeeded "
+                "checkout.session.completed");
+    cr_assert(eq(int,
+                 request("checkout_session_retrieve", id, "expand[]=setup_intent.payment_method"),
+                 200));
+    EXPECT_GOT("status", "complete");
+    EXPECT_GOT("setup_intent.metadata.plan", "gold");
+    cr_expect(
+        eq(str, (char *)got("setup_intent.payment_method.customer"), (char *)got("customer")));
+    cr_expect(zero(i64, fake.accounts[NETWORK_RECEIVABLE]));
+    cr_expect(eq(int, pay(id, CARD("tok_visa")), 400));
+    EXPECT_GOT("error.code", "checkout_session_complete");
+}
+
+Test(checkout, an_expired_session_keeps_no_card)
+{
+    const struct text id = session(SETUP);
+    cr_assert(eq(int, pay(id, CARD("tok_visa_chargeDeclined")), 402));
+    (void)told();
+    cr_assert(eq(int, request("checkout_session_expire", id, "expand[]=setup_intent"), 200));
+    EXPECT_GOT("setup_intent.status", "canceled");
+    EXPECT_TOLD("setup_intent.canceled checkout.session.expired");
+    cr_expect(eq(int, pay(id, CARD("tok_visa")), 400));
 }

@@ -68,6 +68,13 @@ Test(engine, only_an_acknowledged_reversal_ends_a_reversal)
                      outcome == OUTCOME_REVERSED);
 }
 
+Test(engine, a_challenge_is_an_end_whoever_hears_of_it)
+{
+    cr_expect_eq(attempt_next(ASKED_OPERATION, OUTCOME_CHALLENGED), NEXT_FINISH);
+    cr_expect_eq(attempt_next(ASKED_INQUIRY, OUTCOME_CHALLENGED), NEXT_FINISH);
+    cr_expect_eq(attempt_next(ASKED_REVERSAL, OUTCOME_CHALLENGED), NEXT_AGAIN);
+}
+
 Test(engine, an_outcome_that_does_not_exist_is_asked_for_again)
 {
     for (enum asked asked = ASKED_OPERATION; asked < ASKED_COUNT; asked++) {

@@ -522,8 +522,8 @@ fake_asking(const struct row_attempt *attempt, bool set_up, struct text then,
     }
     if (attempt->original.at) {
         const struct kept *asked = fake_find(ROW_attempt, attempt->original);
-        cr_assert(text_is(((const struct row_attempt *)(const void *)asked->row)->state,
-                          "challenged"));
+        cr_assert(
+            text_is(((const struct row_attempt *)(const void *)asked->row)->state, "challenged"));
         answer->authentication = 1;
         answer->authentication_id = TEXT("dst_000000001");
     }

@@ -107,8 +107,8 @@ struct row_customer *customer_new(struct call *call);
 
 /* --- attempts -------------------------------------------------------------------------------- */
 
-/* What the issuer may check of a card and its owner. The security code is good for one asking: it is
- * taken off the method. */
+/* What the issuer may check of a card and its owner. The security code is good for one asking: it
+ * is taken off the method. */
 struct network_extras take_extras(struct call *call, struct row_payment_method *method);
 
 /* A new attempt for this call: everything but the operation's own fields is filled in. `notes` is
@@ -136,8 +136,8 @@ MUST_USE bool action_notes(struct call *call, struct text options, struct attemp
 /* Kinds of payment method that lead to another page need a way back. `what` is PaymentIntent or
  * SetupIntent. False: the call has been answered. */
 MUST_USE bool way_back_is_known(struct call *call, struct text automatic_methods, const char *what);
-/* The issuer wants to hear from the payer: stages a challenge for what the attempt was for, and says
- * what is to be done about it. */
+/* The issuer wants to hear from the payer: stages a challenge for what the attempt was for, and
+ * says what is to be done about it. */
 struct row_challenge *challenge_begin(struct call *call, const struct row_attempt *attempt,
                                       struct text *next_action);
 /* The attempt whose challenge was passed for exactly this; NO_TEXT when there is none. */
@@ -166,6 +166,9 @@ MUST_USE bool setup_step(struct row_setup_intent *si, enum si_event event);
  * confirm. */
 void setup_confirm(struct call *call, struct row_setup_intent *si, bool stored,
                    struct method_use *use);
+/* The newest try, if its payer was still to be asked, is over: there is another, or the set-up is
+ * canceled. False: the call has been answered. */
+MUST_USE bool setup_abandon(struct call *call, const struct row_setup_intent *si);
 /* What follows from the network's answer: the part of attempt_finished that is about set-ups. */
 void setup_finished(struct call *call, struct row_attempt *attempt,
                     const struct msg_network_answer *answer);

@@ -140,12 +140,11 @@ payment_confirm(struct call *call, struct row_payment_intent *pi, bool stored,
 
     /* After this point it must succeed. */
     struct row_attempt *attempt = payment_attempt(call, pi, method, &notes);
-    attempt->original =
-        challenge_passed(call, pi->challenge, pi->amount, pi->currency, method->id);
+    attempt->original = challenge_passed(call, pi->challenge, pi->amount, pi->currency, method->id);
     pi->challenge = NO_TEXT;
 
-    /* Without a customer the whole method is good for one payment: it is marked as used now, so that
-     * no second payment can take it meanwhile. */
+    /* Without a customer the whole method is good for one payment: it is marked as used now, so
+     * that no second payment can take it meanwhile. */
     const struct network_extras extras = take_extras(call, method);
     if (use->fresh || use->chosen || extras.cvc.at || !method->customer.at) {
         method->consumed = !method->customer.at;

@@ -81,7 +81,7 @@ render_checkout_session(struct render *r, const void *row, struct text expand)
     json_close(w);
     json_null(w, "recovered_from");
     json_null(w, "saved_payment_method_options");
-    render_reference(r, "setup_intent", ROW_NONE, session->setup_intent, expand);
+    render_reference(r, "setup_intent", ROW_setup_intent, session->setup_intent, expand);
     json_null(w, "shipping_address_collection");
     json_null(w, "shipping_cost");
     json_raw(w, "shipping_options", TEXT("[]"));

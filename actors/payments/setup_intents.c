@@ -294,19 +294,6 @@ setup_intent_confirm(struct call *call)
     setup_confirm(call, si, true, &use);
 }
 
-/* The newest try ends with the set-up when its payer was still to be asked. */
-static bool
-abandon_attempt(struct call *call, struct row_setup_intent *si)
-{
-    struct row_setup_attempt *attempt = call_new_row(call, ROW_setup_attempt);
-    if (!si->latest_attempt.at) return true;
-    if (!call_get(call, ROW_setup_attempt, si->latest_attempt, attempt)) return false;
-    if (!text_is(attempt->status, "requires_action")) return true;
-    attempt->status = TEXT("abandoned");
-    call_update(call, ROW_setup_attempt, attempt);
-    return true;
-}
-
 void
 setup_intent_cancel(struct call *call)
 {
@@ -326,7 +313,13 @@ setup_intent_cancel(struct call *call)
                            (int)before.size, before.at);
         return;
     }
-    if (!abandon_attempt(call, si)) return;
+    if (si->checkout_session.at) {
+        call_refuse_400(call, "setup_intent_unexpected_state", NULL,
+                        "You cannot cancel a SetupIntent that was created by a Checkout Session. "
+                        "Expire the Checkout Session instead.");
+        return;
+    }
+    if (!setup_abandon(call, si)) return;
     si->cancellation_reason = field_given(call, "cancellation_reason");
     si->challenge = NO_TEXT;
     call_update(call, ROW_setup_intent, si);

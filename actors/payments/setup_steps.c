@@ -1,8 +1,9 @@
-/* setup_steps: a card is set up by asking its issuer whether it is good: a verification, which holds
- * nothing. It is an attempt like a payment's, durable before it is asked and finished from its row
- * alone; beside it the client sees a SetupAttempt. */
+/* setup_steps: a card is set up by asking its issuer whether it is good: a verification, which
+ * holds nothing. It is an attempt like a payment's, durable before it is asked and finished from
+ * its row alone; beside it the client sees a SetupAttempt. */
 #include "answer.h"
 #include "authentication.h"
+#include "checkout.h"
 #include "decline.h"
 #include "fields.h"
 #include "json_reader.h"
@@ -18,7 +19,8 @@ struct setup {
     struct row_setup_intent *si;
     struct row_setup_attempt *try;
     struct row_payment_method *method;
-    struct row_challenge *challenge; /* whose page waits for the end, or NULL */
+    struct row_challenge *challenge;      /* whose page waits for the end, or NULL */
+    struct row_checkout_session *session; /* that it is the set-up of; NULL: none, or closed */
 };
 
 /* --- asking ---------------------------------------------------------------------------------- */
@@ -64,9 +66,8 @@ verification(struct call *call, struct row_setup_intent *si, struct text try,
     return attempt;
 }
 
-/* A try whose payer never answered is over when there is another. */
-static bool
-abandon_former(struct call *call, const struct row_setup_intent *si)
+bool
+setup_abandon(struct call *call, const struct row_setup_intent *si)
 {
     struct row_setup_attempt *former = call_new_row(call, ROW_setup_attempt);
     if (!si->latest_attempt.at) return true;
@@ -96,7 +97,7 @@ setup_confirm(struct call *call, struct row_setup_intent *si, bool stored, struc
     if (!method_may_pay(call, use->row, si->customer)) return;
     if (!action_notes(call, si->payment_method_options, &notes)) return;
     if (!way_back_is_known(call, si->automatic_payment_methods, "SetupIntent")) return;
-    if (!abandon_former(call, si)) return;
+    if (!setup_abandon(call, si)) return;
 
     /* After this point it must succeed. */
     struct row_setup_attempt *try = new_try(call, si);
@@ -219,11 +220,10 @@ static void
 show(struct setup *s)
 {
     struct text json;
-    const bool whole = render_row(
-        s->call, ROW_setup_intent, s->si, s->call->expand,
-        KNOWN({ROW_setup_intent, s->si}, {ROW_setup_attempt, s->try},
-              {ROW_payment_method, s->method}),
-        &json);
+    const bool whole = render_row(s->call, ROW_setup_intent, s->si, s->call->expand,
+                                  KNOWN({ROW_setup_intent, s->si}, {ROW_setup_attempt, s->try},
+                                        {ROW_payment_method, s->method}),
+                                  &json);
     (void)whole; /* what cannot be expanded now is an id */
     end(s, 200, json);
 }
@@ -241,8 +241,8 @@ note_checks(struct setup *s)
     note_check(&s->method->cvc_check, s->answer->cvc_check);
     note_check(&s->method->postal_check, s->answer->postal_check);
     note_check(&s->method->line1_check, s->answer->line1_check);
-    s->try->payment_method_details = card_details(
-        s->call, s->method, s->answer->authentication, s->answer->authentication_id);
+    s->try->payment_method_details =
+        card_details(s->call, s->method, s->answer->authentication, s->answer->authentication_id);
 }
 
 static void
@@ -251,6 +251,7 @@ verified(struct setup *s)
     const bool attached = s->method->customer.at != NULL;
     step(s->si, SI_ON_VERIFIED);
     s->si->last_setup_error = s->si->last_error_method = NO_TEXT;
+    if (s->session) checkout_set_up(s->call, s->session, s->si);
     if (!attached && s->si->customer.at) s->method->customer = s->si->customer;
     if (text_is(s->si->usage, "off_session")) s->method->set_up = true;
     s->try->status = TEXT("succeeded");
@@ -260,6 +261,8 @@ verified(struct setup *s)
     if (!attached && s->method->customer.at)
         tell(s->call, "payment_method.attached", ROW_payment_method, s->method, NULL);
     tell(s->call, "setup_intent.succeeded", ROW_setup_intent, s->si, NULL);
+    if (s->session)
+        tell(s->call, "checkout.session.completed", ROW_checkout_session, s->session, NULL);
     show(s);
 }
 
@@ -295,8 +298,8 @@ not_verified(struct setup *s)
     call_update(s->call, ROW_payment_method, s->method);
     note_failure(s->call, s->si, s->try, s->method, &refusal);
     whole = render_row(s->call, ROW_setup_intent, s->si, NO_TEXT, known, &refusal.setup_intent);
-    whole &= render_row(s->call, ROW_payment_method, s->method, NO_TEXT, known,
-                        &refusal.payment_method);
+    whole &=
+        render_row(s->call, ROW_payment_method, s->method, NO_TEXT, known, &refusal.payment_method);
     (void)whole;
     end(s, 402, refusal_json(s->call, &refusal));
 }
@@ -305,7 +308,7 @@ void
 setup_finished(struct call *call, struct row_attempt *attempt,
                const struct msg_network_answer *answer)
 {
-    struct setup s = {call, attempt, answer, NULL, NULL, NULL, NULL};
+    struct setup s = {call, attempt, answer, NULL, NULL, NULL, NULL, NULL};
     const struct text page = field_in(call, attempt->params, "challenge", NULL);
 
     /* First everything is read: what is missing leaves nothing half staged. */
@@ -315,6 +318,7 @@ setup_finished(struct call *call, struct row_attempt *attempt,
     if (!call_get(call, ROW_setup_intent, attempt->setup_intent, s.si)) return;
     if (!call_get(call, ROW_setup_attempt, attempt->setup_attempt, s.try)) return;
     if (!call_get(call, ROW_payment_method, attempt->payment_method, s.method)) return;
+    if (!checkout_waits(call, s.si->checkout_session, "open", &s.session)) return;
     if (page.at) {
         s.challenge = call_new_row(call, ROW_challenge);
         if (!call_get(call, ROW_challenge, page, s.challenge)) return;

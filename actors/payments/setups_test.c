@@ -33,11 +33,12 @@ answer_challenge(const char *decision)
 Test(setups, a_card_is_set_up_at_once_and_becomes_its_customers)
 {
     const struct text customer = new_customer();
-    cr_assert(eq(int,
-                 request("setup_intent_create", NO_TEXT,
-                         with_customer(NOW "visa_cvc&expand[]=payment_method&expand[]=latest_attempt",
-                                       customer)),
-                 200));
+    cr_assert(
+        eq(int,
+           request("setup_intent_create", NO_TEXT,
+                   with_customer(NOW "visa_cvc&expand[]=payment_method&expand[]=latest_attempt",
+                                 customer)),
+           200));
     EXPECT_GOT("object", "setup_intent");
     EXPECT_GOT("status", "succeeded");
     EXPECT_GOT("usage", "off_session");
@@ -85,8 +86,7 @@ Test(setups, it_can_be_given_up_until_it_is_done)
     cr_assert(eq(int, request("setup_intent_create", NO_TEXT, ""), 200));
     const struct text id = arena_copy(fake.durable, got_id("id"));
     (void)told();
-    cr_assert(
-        eq(int, request("setup_intent_cancel", id, "cancellation_reason=abandoned"), 200));
+    cr_assert(eq(int, request("setup_intent_cancel", id, "cancellation_reason=abandoned"), 200));
     EXPECT_GOT("status", "canceled");
     EXPECT_GOT("cancellation_reason", "abandoned");
     EXPECT_TOLD("setup_intent.canceled");
@@ -113,8 +113,7 @@ Test(setups, a_bad_card_is_told_with_its_code)
     cr_assert(eq(int, request("setup_intent_confirm", id, "payment_method=pm_card_visa"), 200));
     EXPECT_GOT("status", "succeeded");
     EXPECT_GOT("last_setup_error", "null");
-    const char *form =
-        arena_format(fake.durable, "setup_intent=%.*s", (int)id.size, id.at).at;
+    const char *form = arena_format(fake.durable, "setup_intent=%.*s", (int)id.size, id.at).at;
     cr_assert(eq(int, request("setup_attempt_list", NO_TEXT, form), 200));
     EXPECT_GOT("data.0.status", "succeeded");
     EXPECT_GOT("data.1.status", "failed");
@@ -159,7 +158,8 @@ Test(setups, a_card_whose_owner_was_asked_pays_later_without_them)
                                     "payment_method_types[]=card&payment_method=%.*s",
                                     (int)method.size, method.at)
                            .at;
-    cr_assert(eq(int, request("payment_intent_create", NO_TEXT, with_customer(form, customer)), 200));
+    cr_assert(
+        eq(int, request("payment_intent_create", NO_TEXT, with_customer(form, customer)), 200));
     EXPECT_GOT("status", "succeeded");
 }
 
@@ -180,7 +180,8 @@ Test(setups, for_use_while_they_are_there_is_not_for_use_while_they_are_not)
                                     "payment_method_types[]=card&payment_method=%.*s",
                                     (int)method.size, method.at)
                            .at;
-    cr_assert(eq(int, request("payment_intent_create", NO_TEXT, with_customer(form, customer)), 402));
+    cr_assert(
+        eq(int, request("payment_intent_create", NO_TEXT, with_customer(form, customer)), 402));
     EXPECT_GOT("error.code", "authentication_required");
 }
 
@@ -229,8 +230,7 @@ Test(setups, a_try_that_waits_is_abandoned_with_its_set_up_or_by_the_next)
                      request(i ? "setup_intent_cancel" : "setup_intent_confirm", id,
                              i ? "" : "payment_method=pm_card_visa"),
                      200));
-        const struct row_setup_attempt *kept =
-            (const void *)fake_find(ROW_setup_attempt, try)->row;
+        const struct row_setup_attempt *kept = (const void *)fake_find(ROW_setup_attempt, try)->row;
         cr_expect(text_is(kept->status, "abandoned"));
     }
 }
@@ -254,13 +254,14 @@ Test(setups, a_publishable_key_shows_the_secret_and_sees_less)
 Test(setups, they_are_listed_by_customer_and_method)
 {
     const struct text customer = new_customer();
-    cr_assert(eq(int, request("setup_intent_create", NO_TEXT, with_customer(NOW "visa", customer)),
-                 200));
+    cr_assert(
+        eq(int, request("setup_intent_create", NO_TEXT, with_customer(NOW "visa", customer)), 200));
     const struct text method = arena_copy(fake.durable, got_id("payment_method"));
     cr_assert(eq(int, request("setup_intent_create", NO_TEXT, NOW "visa"), 200));
     cr_assert(eq(int, request("setup_intent_list", NO_TEXT, ""), 200));
     EXPECT_GOT("data.1.object", "setup_intent");
-    cr_assert(eq(int, request("setup_intent_list", NO_TEXT, with_customer("limit=5", customer)), 200));
+    cr_assert(
+        eq(int, request("setup_intent_list", NO_TEXT, with_customer("limit=5", customer)), 200));
     EXPECT_GOT("data.0.customer", customer.at);
     EXPECT_GOT("data.1", "(absent)");
     const char *form =

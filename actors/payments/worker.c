@@ -443,8 +443,8 @@ find_public_url(struct worker *worker)
     if (*settings->public_url)
         snprintf(worker->public_url, sizeof worker->public_url, "%s", settings->public_url);
     else
-        snprintf(worker->public_url, sizeof worker->public_url, "http://%s%s%s:%lld",
-                 v6 ? "[" : "", everywhere ? "localhost" : settings->listen, v6 ? "]" : "",
+        snprintf(worker->public_url, sizeof worker->public_url, "http://%s%s%s:%lld", v6 ? "[" : "",
+                 everywhere ? "localhost" : settings->listen, v6 ? "]" : "",
                  (long long)settings->port);
     const size_t size = strlen(worker->public_url);
     if (size && worker->public_url[size - 1] == '/') worker->public_url[size - 1] = '\0';

@@ -3,7 +3,7 @@
 #include <strings.h>
 
 /* These show or run what stands in the URL itself, or lead into the payer's own machine. */
-static const char *const refused_schemes[] = {"javascript", "data", "vbscript", "file",
+static const char *const refused_schemes[] = {"javascript", "data",  "vbscript",   "file",
                                               "blob",       "about", "view-source"};
 
 static bool

@@ -7,8 +7,8 @@
 Test(return_url, pages_and_apps_may_be_returned_to)
 {
     static const char *const good[] = {
-        "https://shop.example/done", "http://127.0.0.1:8080", "https://[::1]:9/a?b=c#d",
-        "myapp://payment/done",      "com.shop.app://x",      "https://shop.example?order=7",
+        "https://shop.example/done",  "http://127.0.0.1:8080", "https://[::1]:9/a?b=c#d",
+        "myapp://payment/done",       "com.shop.app://x",      "https://shop.example?order=7",
         "https://shop.example/a;b,c",
     };
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
@@ -46,8 +46,8 @@ Test(return_url, nothing_that_runs_or_ends_a_header_may)
 Test(return_url, the_outcome_is_put_among_the_parameters)
 {
     static const char *const rows[][2] = {
-        {"https://a/b", "https://a/b?q=1"},     {"https://a", "https://a?q=1"},
-        {"https://a/?x=y", "https://a/?x=y&q=1"}, {"https://a/?", "https://a/?q=1"},
+        {"https://a/b", "https://a/b?q=1"},         {"https://a", "https://a?q=1"},
+        {"https://a/?x=y", "https://a/?x=y&q=1"},   {"https://a/?", "https://a/?q=1"},
         {"https://a/b#c?d", "https://a/b?q=1#c?d"}, {"app://x?y=z#w", "app://x?y=z&q=1#w"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

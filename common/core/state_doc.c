@@ -65,8 +65,8 @@ set_words(uint32_t set, const char *const words[])
 static int
 pi_follow(int state, int event, const char **effects)
 {
-    static const char *const words[] = {"ask the network", "book the hold", "book the sale",
-                                        "release the hold", "tell", NULL};
+    static const char *const words[] = {"ask the network",  "book the hold", "book the sale",
+                                        "release the hold", "tell",          NULL};
     struct payment_intent now = {.state = (enum pi_state)state}, next;
     uint32_t set;
     if (state == PI_NEEDS_CAPTURE || state == PI_SUCCEEDED) now.held = 1;
@@ -211,8 +211,9 @@ main(void)
         print_picture(&machines[i]);
         print_table(&machines[i]);
     }
-    printf("## Challenges\n\nA challenge is open until the payer answers on its page, once: passed "
-           "or failed. It counts only while its payment or set-up still waits for it, and not after "
-           "its time (`challenge_expiry_s`): then it is failed by whoever comes late.\n");
+    printf(
+        "## Challenges\n\nA challenge is open until the payer answers on its page, once: passed "
+        "or failed. It counts only while its payment or set-up still waits for it, and not after "
+        "its time (`challenge_expiry_s`): then it is failed by whoever comes late.\n");
     return 0;
 }

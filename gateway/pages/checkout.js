@@ -155,6 +155,9 @@ function showProblem(text, focus = true) {
 // --- the gateway --------------------------------------------------------------------------------------
 
 const tryAnother = 'Nothing was charged. You can try again, or use another card.';
+// What the API says to programs, said to people.
+const plain = (error) => (/authentication_failure$/.test(error.code)
+    ? 'Your bank could not confirm that it is you.' : error.message);
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 function newKey() {
@@ -229,8 +232,8 @@ function showOrder() {
     document.title = `${setup ? 'Save a card' : 'Pay'} · ${page.merchant}`;
     $('merchant').textContent = page.merchant;
     $('test').hidden = page.livemode;
-    $('total-label').textContent = setup ? 'Keep a card for later' : 'Total';
-    $('total').textContent = setup ? '' : money(page.amount_total);
+    $('total-label').textContent = setup ? 'Nothing is charged now' : 'Total';
+    $('total').textContent = setup ? 'Save your card' : money(page.amount_total);
     $('items').replaceChildren(...page.line_items.map(showItem));
     $('items').hidden = !page.line_items.length;
     $('paying-title').textContent = setup ? 'Your card' : 'Pay by card';
@@ -247,6 +250,7 @@ function showEnd(mark, title, text, url, words) {
     const link = url && webAddress(url);
     $('paying').hidden = true;
     $('end').hidden = false;
+    $('end').classList.toggle('stopped', mark !== '✓');
     $('end-mark').textContent = mark;
     $('end-title').textContent = title;
     $('end-text').textContent = text;
@@ -266,7 +270,7 @@ function setBusy(on, text = '') {
 
 // Where the payment stands decides what comes next. `asked`: somebody has just pressed the button.
 async function followState(asked) {
-    const payment = page.payment;
+    const intent = page.intent;
     if (page.status === 'complete') {
         showEnd('✓', 'Thank you!', `${page.mode === 'setup' ? 'Your card is saved' : 'Your payment was made'}. You are being taken back to ${page.merchant}.`, page.success_url, `Back to ${page.merchant}`);
         go(page.success_url);
@@ -276,13 +280,13 @@ async function followState(asked) {
         showEnd('!', 'This page has expired', 'Nothing was charged. Please go back to the shop and begin again.', page.cancel_url, `Back to ${page.merchant}`);
         return;
     }
-    if (payment?.status === 'processing') {
+    if (intent?.status === 'processing') {
         setBusy(true, 'Your bank is being asked.');
         await pause(1000);
         await look(asked);
         return;
     }
-    const action = payment?.status === 'requires_action' && payment.next_action?.redirect_to_url?.url;
+    const action = intent?.status === 'requires_action' && intent.next_action?.redirect_to_url?.url;
     if (action && asked) {
         setBusy(true, 'Your bank would like to know that it is you.');
         go(action);
@@ -290,7 +294,7 @@ async function followState(asked) {
     }
     setBusy(false);
     if (action) showProblem('Your bank has not confirmed this payment. Press the button to try again, with this card or another.', false);
-    else if (!asked && payment?.last_payment_error) showProblem(`${payment.last_payment_error.message} ${tryAnother}`, false);
+    else if (!asked && intent?.last_error) showProblem(`${plain(intent.last_error)} ${tryAnother}`, false);
 }
 
 async function look(asked) {
@@ -335,7 +339,7 @@ function showRefusal(status, error) {
         $(name).focus();
         $(name).select();
     } else if (error?.message && status > 0 && status < 500) {
-        showProblem(error.type === 'card_error' ? `${error.message} ${tryAnother}` : error.message);
+        showProblem(error.type === 'card_error' ? `${plain(error)} ${tryAnother}` : error.message);
     } else {
         showProblem('The payment service cannot be reached just now. Your card has not been charged twice, whatever happened: please press the button again.');
     }
@@ -372,6 +376,15 @@ for (const name of names) {
 $('form').addEventListener('submit', pay);
 // A browser that goes back shows the page as it was left: ask how things stand.
 window.addEventListener('pageshow', (event) => {
-    if (event.persisted) look(false);
+    if (event.persisted) // The bank sends the payer back with what came of it; the gateway knows better, and it is no address to
+// be kept.
+if (location.search) history.replaceState(null, '', location.pathname);
+look(false);
 });
+// The bank sends the payer back with what came of it; the gateway knows better, and it is no address to
+// be kept.
+if (location.search) history.replaceState(null, '', location.pathname);
+// The bank sends the payer back with what came of it; the gateway knows better, and it is no address
+// to be kept.
+if (location.search) history.replaceState(null, '', location.pathname);
 look(false);

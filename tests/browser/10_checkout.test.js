@@ -155,6 +155,78 @@ test('on a small phone, by keyboard alone', async (t) => {
     await arrived(page, made);
 });
 
+test('a bank that wants to see the payer sends them back, paid', async (t) => {
+    const page = await browser(t);
+    const made = await session(t);
+    await open(page, made);
+    await fill(page, {...good, number: '4000002760003184'});
+    await press(page);
+    await page.waitForURL(/\/3ds\//);
+    await picture(page, '21-challenge');
+    await page.getByRole('button', {name: 'Approve', exact: true}).click();
+    await arrived(page, made);
+    const after = await stripe.checkout.sessions.retrieve(made.id, {expand: ['payment_intent.latest_charge']});
+    assert.equal(after.payment_status, 'paid');
+    assert.equal(after.payment_intent.latest_charge.payment_method_details.card.three_d_secure.result, 'authenticated');
+    assert.deepEqual(page.strangers, []);
+});
+
+test('who does not approve is told, and pays otherwise', async (t) => {
+    const page = await browser(t, {viewport: {width: 390, height: 780}, deviceScaleFactor: 2, hasTouch: true, isMobile: true});
+    const made = await session(t);
+    await open(page, made);
+    await fill(page, {...good, number: '4000002760003184'});
+    await press(page);
+    await page.waitForURL(/\/3ds\//);
+    await picture(page, '22-challenge-phone');
+    await page.getByRole('button', {name: /fail|decline|not|cancel/i}).first().click();
+    await page.waitForURL(made.url);
+    await page.locator('#problem:not(:empty)').waitFor();
+    assert.match(await page.locator('#problem').textContent(), /^Your bank could not confirm that it is you\. Nothing was charged\./);
+    await picture(page, '23-checkout-not-approved');
+    assert.equal((await stripe.checkout.sessions.retrieve(made.id)).status, 'open');
+    await fill(page, good);
+    await press(page);
+    await arrived(page, made);
+});
+
+test('a page that is left while the bank asks can be paid on again', async (t) => {
+    const page = await browser(t);
+    const made = await session(t);
+    await open(page, made);
+    await fill(page, {...good, number: '4000002760003184'});
+    await press(page);
+    await page.waitForURL(/\/3ds\//);
+    await page.goto(made.url);
+    await page.locator('#problem:not(:empty)').waitFor();
+    assert.match(await page.locator('#problem').textContent(), /has not confirmed/);
+    await fill(page, good);
+    await press(page);
+    await arrived(page, made);
+    const charges = await stripe.charges.list({payment_intent: (await stripe.checkout.sessions.retrieve(made.id)).payment_intent});
+    assert.deepEqual(charges.data.map((charge) => charge.status), ['succeeded']);
+});
+
+test('a card is kept for later', async (t) => {
+    const page = await browser(t);
+    const customer = await stripe.customers.create({email: 'grace@example.com', name: 'Grace'});
+    const where = await shop(t);
+    const made = {...await stripe.checkout.sessions.create({mode: 'setup', customer: customer.id, success_url: `${where.url}/thanks?session={CHECKOUT_SESSION_ID}`}), shop: where};
+    await open(page, made);
+    assert.equal(await page.locator('#submit').textContent(), 'Save card');
+    await picture(page, '24-checkout-setup');
+    await fill(page, {...good, number: '4000002760003184'});
+    await press(page);
+    await page.waitForURL(/\/3ds\//);
+    await page.getByRole('button', {name: 'Approve', exact: true}).click();
+    await arrived(page, made);
+    const after = await stripe.checkout.sessions.retrieve(made.id, {expand: ['setup_intent']});
+    assert.equal(after.status, 'complete');
+    assert.equal(after.payment_status, 'no_payment_required');
+    const cards = await stripe.customers.listPaymentMethods(customer.id);
+    assert.equal(cards.data[0].id, after.setup_intent.payment_method);
+});
+
 test('a button pressed twice and a second window pay once', async (t) => {
     const page = await browser(t);
     const made = await session(t);

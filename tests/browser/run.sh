@@ -68,6 +68,7 @@ for file; do
     failed=$((failed + $(sed -n 's/^# fail //p' "$folder/tap")))
     skipped=$((skipped + $(sed -n 's/^# skipped //p' "$folder/tap")))
 done
+"$checkout/florin" audit --wait 10 >"$folder/audit" || { cat "$folder/audit"; failed=$((failed + 1)) status=1; }
 if [ "$skipped" -gt 0 ]; then echo "$skipped skipped, as said above"; fi
 echo "$passed passed, $failed failed"
 exit "$status"

@@ -20,6 +20,8 @@ POST /v1/customers · GET /v1/customers · GET /v1/customers/{id} · POST /v1/cu
 GET /v1/charges · GET /v1/charges/{id} · POST /v1/charges/{id} · POST /v1/charges/{id}/capture
 POST /v1/refunds · GET /v1/refunds · GET /v1/refunds/{id} · POST /v1/refunds/{id}
 GET /v1/balance · GET /v1/balance_transactions · GET /v1/balance_transactions/{id} · GET /v1/events · GET /v1/events/{id}
+POST /v1/checkout/sessions · GET /v1/checkout/sessions · GET /v1/checkout/sessions/{id} · POST /v1/checkout/sessions/{id}
+POST /v1/checkout/sessions/{id}/expire · GET /v1/checkout/sessions/{id}/line_items
 POST /v1/webhook_endpoints · GET /v1/webhook_endpoints · GET /v1/webhook_endpoints/{id}
 POST /v1/webhook_endpoints/{id} · DELETE /v1/webhook_endpoints/{id}
 POST /v1/tokens · GET /v1/tokens/{id} · GET /v1/confirmation_tokens/{id} · POST /v1/test_helpers/confirmation_tokens
@@ -36,7 +38,8 @@ function answers() {
         for (const line of fs.readFileSync(path.join(recordFolder, file), 'utf8').split('\n')) {
             if (!line) continue;
             const answer = JSON.parse(line);
-            answer.kind = answer.operation.replace(/\/v1\/((?:test_helpers\/)?(?!test_helpers)\w+)\/[^/]+/, '/v1/$1/{id}')
+            answer.kind = answer.operation
+                .replace(/\/v1\/((?:test_helpers\/|checkout\/)?(?!test_helpers|checkout\/)\w+)\/[^/]+/, '/v1/$1/{id}')
                 .replace(/(\{id\}\/\w+)\/[^/]+$/, '$1/{id}');
             const key = `${answer.kind} ${answer.status} ${answer.body?.error?.code ?? ''} ${answer.body?.error?.type ?? ''}`;
             const list = kinds.get(key) ?? kinds.set(key, []).get(key);

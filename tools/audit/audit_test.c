@@ -286,6 +286,22 @@ static const struct {
     {"J06 J07 ", "UPDATE charge SET paid = false, status = 'failed' WHERE id = 'ch_7'"},
     {"J07 ", "UPDATE event SET object = 'ch_1' WHERE sequence = 3"},
     {"J01 ", "UPDATE balance_transaction SET net = net + 1, amount = amount + 1 WHERE id = 'txn_2'"},
+    {"J02 ", "INSERT INTO setup_intent (id, merchant, version, created, status)"
+             " VALUES ('seti_1', 'acct_1', 1, 1, 'succeeded')"},
+    {"J02 ", "INSERT INTO setup_intent (id, merchant, version, created, status)"
+             " VALUES ('seti_1', 'acct_1', 1, 1, 'processing')"},
+    {"J03 ", "INSERT INTO setup_intent (id, merchant, version, created, status, challenge)"
+             " VALUES ('seti_1', 'acct_1', 1, 1, 'requires_action', 'tds_1')"},
+    {"J04 ", "UPDATE attempt SET original = 'att_1' WHERE id = 'att_2'"},
+    {"J05 J06 ", "INSERT INTO checkout_session (id, merchant, version, created, slot, status, expires_at, phone)"
+                 " VALUES ('cs_test_1', 'acct_1', 1, 1, 1, 'complete', 1, false)"},
+    {"J05 ", "INSERT INTO checkout_session (id, merchant, version, created, slot, status, expires_at, phone,"
+             " payment_intent, amount_total, currency)"
+             " SELECT 'cs_test_1', merchant, 1, 1, 1, 'open', 1, false, id, amount, currency"
+             " FROM payment_intent WHERE id = 'pi_1';"
+             "UPDATE payment_intent SET checkout_session = 'cs_test_1' WHERE id = 'pi_1'"},
+    {"J06 ", "INSERT INTO checkout_session (id, merchant, version, created, slot, status, expires_at, phone)"
+             " VALUES ('cs_test_1', 'acct_1', 1, 1, 1, 'expired', 1, false)"},
 };
 // clang-format on
 
