@@ -293,14 +293,14 @@ static const struct {
     {"J03 ", "INSERT INTO setup_intent (id, merchant, version, created, status, challenge)"
              " VALUES ('seti_1', 'acct_1', 1, 1, 'requires_action', 'tds_1')"},
     {"J04 ", "UPDATE attempt SET original = 'att_1' WHERE id = 'att_2'"},
-    {"J05 J06 ", "INSERT INTO checkout_session (id, merchant, version, created, slot, status, expires_at, phone)"
+    {"J09 J10 ", "INSERT INTO checkout_session (id, merchant, version, created, slot, status, expires_at, phone)"
                  " VALUES ('cs_test_1', 'acct_1', 1, 1, 1, 'complete', 1, false)"},
-    {"J05 ", "INSERT INTO checkout_session (id, merchant, version, created, slot, status, expires_at, phone,"
+    {"J09 ", "INSERT INTO checkout_session (id, merchant, version, created, slot, status, expires_at, phone,"
              " payment_intent, amount_total, currency)"
              " SELECT 'cs_test_1', merchant, 1, 1, 1, 'open', 1, false, id, amount, currency"
              " FROM payment_intent WHERE id = 'pi_1';"
              "UPDATE payment_intent SET checkout_session = 'cs_test_1' WHERE id = 'pi_1'"},
-    {"J06 ", "INSERT INTO checkout_session (id, merchant, version, created, slot, status, expires_at, phone)"
+    {"J10 ", "INSERT INTO checkout_session (id, merchant, version, created, slot, status, expires_at, phone)"
              " VALUES ('cs_test_1', 'acct_1', 1, 1, 1, 'expired', 1, false)"},
 };
 // clang-format on
