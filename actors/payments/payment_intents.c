@@ -184,11 +184,7 @@ combination_is_possible(struct call *call)
                         "You can only set off_session when you set confirm to true.");
         return false;
     }
-    if (params_have(call->params, "confirmation_token") && !confirm) {
-        call_refuse_400(call, NULL, "confirmation_token",
-                        "You can only give a confirmation_token when you set confirm to true.");
-        return false;
-    }
+    if (!choice_is_confirmed(call)) return false;
     if (params_have(call->params, "return_url") && !confirm) {
         call_refuse_400(call, NULL, "return_url",
                         "A return_url is of use only when you set confirm to true.");
