@@ -190,8 +190,8 @@ bool network_is_there(const struct worker *worker);
  */
 MUST_USE bool attempts_recover(struct worker *worker, const uint8_t slots[static SLOT_BYTES]);
 
-/* checkout_due.c. A job for each session of these slots whose time has come. */
-void checkouts_expire(struct worker *worker, const uint8_t slots[static SLOT_BYTES]);
+/* due.c. A job for whatever in these slots ends by itself and whose time has come. */
+void due_end(struct worker *worker, const uint8_t slots[static SLOT_BYTES]);
 /* follow_ups.c: refunds that the network wants to be asked about again. */
 /* Jobs for those of these slots that are due. False when Postgres could not be asked. */
 MUST_USE bool follow_ups_begin(struct worker *worker, const uint8_t slots[static SLOT_BYTES]);
