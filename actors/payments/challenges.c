@@ -31,10 +31,10 @@
 bool
 action_notes(struct call *call, struct text options, struct attempt_notes *notes)
 {
-    const struct text off_session = field_given(call, "off_session");
     const struct text wish =
         field_in(call, json_find(options, "card"), "request_three_d_secure", NULL);
-    notes->off_session = off_session.at && !text_is(off_session, "false");
+    notes->off_session =
+        params_have(call->params, "off_session") && params_flag(call->params, "off_session", true);
     notes->no_action = params_flag(call->params, "error_on_requires_action", false);
     notes->use_sdk = params_flag(call->params, "use_stripe_sdk", false);
     notes->return_url = field_given(call, "return_url");

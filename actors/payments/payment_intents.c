@@ -171,7 +171,8 @@ static bool
 combination_is_possible(struct call *call)
 {
     const bool confirm = params_flag(call->params, "confirm", false);
-    const struct text off_session = field_given(call, "off_session");
+    const bool off_session = params_have(call->params, "off_session") &&
+                             params_flag(call->params, "off_session", true);
     if (params_flag(call->params, "automatic_payment_methods[enabled]", false) &&
         params_have_any(call->params, "payment_method_types")) {
         call_refuse_400(call, "parameters_exclusive", "payment_method_types",
@@ -179,7 +180,7 @@ combination_is_possible(struct call *call)
                         "payment_method_types.");
         return false;
     }
-    if (off_session.at && !text_is(off_session, "false") && !confirm) {
+    if (off_session && !confirm) {
         call_refuse_400(call, "parameter_missing", "off_session",
                         "You can only set off_session when you set confirm to true.");
         return false;
