@@ -162,6 +162,10 @@ CREATE TABLE IF NOT EXISTS payment_intent (
     "payment_method_options" text COMPRESSION lz4 COLLATE "C",
     "shipping" text COMPRESSION lz4 COLLATE "C",
     "metadata" text COMPRESSION lz4 COLLATE "C",
+    "allowed_payment_method_types" text COMPRESSION lz4 COLLATE "C",
+    "excluded_payment_method_types" text COMPRESSION lz4 COLLATE "C",
+    "increments" bigint NOT NULL,
+    "confirms" bigint NOT NULL,
     PRIMARY KEY (merchant, id),
     CHECK (amount > 0),
     CHECK (amount_capturable >= 0 AND amount_received >= 0),
@@ -190,6 +194,10 @@ COMMENT ON COLUMN payment_intent."payment_method_types" IS 'array';
 COMMENT ON COLUMN payment_intent."payment_method_options" IS 'object';
 COMMENT ON COLUMN payment_intent."shipping" IS 'object';
 COMMENT ON COLUMN payment_intent."metadata" IS 'object of strings';
+COMMENT ON COLUMN payment_intent."allowed_payment_method_types" IS 'array, as the client gave it';
+COMMENT ON COLUMN payment_intent."excluded_payment_method_types" IS 'array, as the client gave it';
+COMMENT ON COLUMN payment_intent."increments" IS 'how often more was held';
+COMMENT ON COLUMN payment_intent."confirms" IS 'how often it was confirmed: after too many it is canceled';
 
 -- One try to take the money of a payment.
 CREATE TABLE IF NOT EXISTS charge (
@@ -225,12 +233,14 @@ CREATE TABLE IF NOT EXISTS charge (
     "shipping" text COMPRESSION lz4 COLLATE "C",
     "metadata" text COMPRESSION lz4 COLLATE "C",
     "bypass_pending" boolean NOT NULL,
+    "hold_until" bigint,
     PRIMARY KEY (merchant, id),
     CHECK (amount > 0 AND amount_captured BETWEEN 0 AND amount),
     CHECK (amount_refunded >= 0 AND amount_refunding >= 0),
     CHECK (amount_refunded + amount_refunding <= amount)
 ) WITH (fillfactor = 80);
 CREATE INDEX IF NOT EXISTS charge_payment_intent ON charge (merchant, payment_intent, id);
+CREATE INDEX IF NOT EXISTS charge_held ON charge (hold_until) WHERE hold_until IS NOT NULL;
 CREATE INDEX IF NOT EXISTS charge_customer ON charge (merchant, customer, id) WHERE customer IS NOT NULL;
 COMMENT ON TABLE charge IS 'One try to take the money of a payment.';
 COMMENT ON COLUMN charge."id" IS 'ch_…';
@@ -252,6 +262,7 @@ COMMENT ON COLUMN charge."fraud_details" IS 'object';
 COMMENT ON COLUMN charge."shipping" IS 'object';
 COMMENT ON COLUMN charge."metadata" IS 'object of strings';
 COMMENT ON COLUMN charge."bypass_pending" IS 'its funds are available at once';
+COMMENT ON COLUMN charge."hold_until" IS 'Unix seconds: how long the issuer keeps what is not captured; absent: nothing is held';
 
 -- Money given back.
 CREATE TABLE IF NOT EXISTS refund (
@@ -380,7 +391,7 @@ COMMENT ON COLUMN attempt."id" IS 'att_…: the reference at the network';
 COMMENT ON COLUMN attempt."merchant" IS 'whose';
 COMMENT ON COLUMN attempt."created" IS 'Unix seconds';
 COMMENT ON COLUMN attempt."state" IS 'name of the state in attempt.h';
-COMMENT ON COLUMN attempt."operation" IS 'authorize, capture, void or refund';
+COMMENT ON COLUMN attempt."operation" IS 'authorize, increment, capture, void or refund';
 COMMENT ON COLUMN attempt."slot" IS 'of the merchant';
 COMMENT ON COLUMN attempt."epoch" IS 'of the slot, when it was last written';
 COMMENT ON COLUMN attempt."amount" IS 'minor units';
@@ -394,3 +405,21 @@ COMMENT ON COLUMN attempt."request" IS 'Request-Id';
 COMMENT ON COLUMN attempt."api_version" IS 'shape of the answer';
 COMMENT ON COLUMN attempt."expand" IS 'paths to expand in the answer, a space between them';
 COMMENT ON COLUMN attempt."params" IS 'what else the finishing needs';
+
+-- A wish that an endpoint should hear of an event once more.
+CREATE TABLE IF NOT EXISTS resend (
+    "id" text COLLATE "C" NOT NULL,
+    "merchant" text COLLATE "C" NOT NULL,
+    "version" bigint NOT NULL,
+    "created" bigint NOT NULL,
+    "event" text COLLATE "C",
+    "endpoint" text COLLATE "C",
+    PRIMARY KEY (merchant, id)
+) WITH (fillfactor = 80);
+CREATE INDEX IF NOT EXISTS resend_created ON resend (created);
+COMMENT ON TABLE resend IS 'A wish that an endpoint should hear of an event once more.';
+COMMENT ON COLUMN resend."id" IS 'rsd_…';
+COMMENT ON COLUMN resend."merchant" IS 'whose';
+COMMENT ON COLUMN resend."created" IS 'Unix seconds';
+COMMENT ON COLUMN resend."event" IS 'evt_…';
+COMMENT ON COLUMN resend."endpoint" IS 'we_…';

@@ -713,7 +713,8 @@ Test(batch, funds_become_available_once)
     for (int i = 0; i < 3; i++) {
         uint8_t id[COMMAND_ID_BYTES];
         memset(id, '0' + i, sizeof id);
-        commands[i] = settle_command(rows[i], id, wish_reason, sizeof wish_reason);
+        commands[i] = settle_command(rows[i], &(struct settle_news){.now_s = 0}, id, wish_reason,
+                                     sizeof wish_reason);
         cr_assert(commands[i], "%s", wish_reason);
     }
     batch_write(b.batch, commands, 3, 1500);

@@ -2,7 +2,9 @@
  * what was said of it once is said again.
  *
  *   authorize  a hold, or with `capture` the money at once
- *   capture    of an authorization that is held: once, at most what is held; the rest is released
+ *   increment  of an authorization that is held and not captured yet: more is held
+ *   capture    of an authorization that is held: at most what is held; the rest is released, or
+ *              with `keep` stays held for further captures
  *   void       of an authorization that is held
  *   refund     of what was captured, in parts, until nothing is left
  *   inquire    what became of a reference

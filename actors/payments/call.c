@@ -3,6 +3,7 @@
 #include "worker.h"
 
 #include "attempt.h"
+#include "json_reader.h"
 #include "random.h"
 #include <assert.h>
 #include <stdarg.h>
@@ -284,6 +285,10 @@ make_request(struct call *call, const struct row_attempt *attempt,
     if (attempt->original.at) {
         request->original = attempt->original;
         request->has |= HAS_network_request_original;
+    }
+    if (text_is(json_find(attempt->params, "keep"), "true")) {
+        request->keep = 1;
+        request->has |= HAS_network_request_keep;
     }
     if (request->operation != NETWORK_AUTHORIZE) return true;
 

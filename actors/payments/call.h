@@ -128,6 +128,9 @@ void call_begin_attempt(struct call *call, struct row_attempt *attempt,
 
 /* Seconds until a payment's funds are available (settings.def). */
 int64_t worker_settlement_delay_s(const struct worker *worker);
+/* Seconds that an issuer keeps a hold, and how many payment methods a customer may have. */
+int64_t worker_hold_s(const struct worker *worker);
+int64_t worker_customer_methods_max(const struct worker *worker);
 
 /* --- written by the resources, called by the engine ----------------------------------------------
  */
@@ -135,6 +138,9 @@ int64_t worker_settlement_delay_s(const struct worker *worker);
 /* handlers.c: the table from routes to handlers; NULL when a route is not here yet. */
 typedef void handler_fn(struct call *call);
 handler_fn *handler_of(enum route_number route);
+/* Run by nobody's request when the hold of the payment `call->object` has run out: lets it go, or
+ * refuses when there is nothing (any more) to let go. */
+handler_fn hold_expired;
 
 /* attempts: the network's answer (outcome APPROVED, DECLINED, NEVER_SENT or REVERSED) is known:
  * stages the attempt's last state and all that follows from it, then call_answer. `call->route` may

@@ -79,8 +79,10 @@ charge_capture(struct call *call)
         return;
     }
     field_text(call, "receipt_email", &charge->receipt_email);
-    field_text(call, "statement_descriptor", &charge->statement_descriptor);
-    field_text(call, "statement_descriptor_suffix", &charge->statement_descriptor_suffix);
+    if (!field_descriptor(call, "statement_descriptor", &charge->statement_descriptor) ||
+        !field_descriptor(call, "statement_descriptor_suffix",
+                          &charge->statement_descriptor_suffix))
+        return;
     field_text(call, "transfer_group", &charge->transfer_group);
-    payment_capture(call, pi, charge, params_integer(call->params, "amount", 0), "amount");
+    payment_capture(call, pi, charge, params_integer(call->params, "amount", 0), false, "amount");
 }

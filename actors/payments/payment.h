@@ -51,11 +51,28 @@ MUST_USE bool payment_secret_fits(struct call *call, const struct row_payment_in
  * `stored` is false for a payment that this call is making. */
 void payment_confirm(struct call *call, struct row_payment_intent *pi, bool stored,
                      struct method_use *use);
+/* The amount is one that can be charged in that currency. False: the call has been answered. */
+MUST_USE bool payment_amount_fits(struct call *call, struct text currency, int64_t amount);
+/* if_available was asked for: "request_multicapture", "request_incremental_authorization". */
+bool payment_has_feature(const struct row_payment_intent *pi, const char *request);
+/* The customer may have one more payment method. False: the call has been answered. */
+MUST_USE bool customer_has_room(struct call *call, struct text customer);
+/* More confirmations than this of one payment, and it is canceled. */
+#define CONFIRMS_MAX 50
+#define INCREMENTS_MAX 10
+
+struct attempt_notes;
 /* Takes what is held; `amount` 0: all of it. The parameter that bore the amount is named in a
  * refusal. `charge` is given when the client named it instead of the payment: what the caller
- * changed in it is written, and it is what the client is shown at the end. */
+ * changed in it is written, and it is what the client is shown at the end. `keep`: what is left
+ * stays held. */
 void payment_capture(struct call *call, struct row_payment_intent *pi, struct row_charge *charge,
-                     int64_t amount, const char *param);
+                     int64_t amount, bool keep, const char *param);
+/* Lets go what captures in part have left (payment_holds.c). */
+void payment_release(struct call *call, struct row_payment_intent *pi, bool keep);
+/* Asks the network to let go what is held (payment_holds.c). */
+void payment_let_go(struct call *call, struct row_payment_intent *pi,
+                    const struct row_charge *charge, const struct attempt_notes *notes);
 
 /* --- attempts -------------------------------------------------------------------------------- */
 
@@ -64,6 +81,11 @@ void payment_capture(struct call *call, struct row_payment_intent *pi, struct ro
 struct attempt_notes {
     enum row_table answer;           /* whose row the client is shown; 0: the operation's own */
     struct text cancellation_reason; /* of a void */
+    bool keep;                       /* capture: the rest stays held */
+    bool release;                    /* void: of what captures in part have left */
+    bool expired;                    /* void: because the hold has run out */
+    /* increment: what the payment says once more is held; NO_TEXT: as before */
+    struct text description, statement_descriptor, metadata;
 };
 struct row_attempt *attempt_new(struct call *call, const char *operation,
                                 const struct attempt_notes *notes);

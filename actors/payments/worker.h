@@ -115,7 +115,7 @@ struct worker {
     struct job *spare, *ready_first, *ready_last;
     uint32_t jobs_in_slot[SLOT_COUNT];
     int64_t mono_ms, wall_ms; /* of this turn */
-    int64_t tick_ms, beat_ms, sweep_ms, leaving_ms;
+    int64_t tick_ms, beat_ms, sweep_ms, holds_ms, leaving_ms;
     int64_t network_heard_ms;
     uint64_t network_pid;
     bool leaving;
@@ -186,6 +186,9 @@ bool network_is_there(const struct worker *worker);
 /* Jobs for all open attempts of these slots that have none. False when Postgres could not be asked.
  */
 MUST_USE bool attempts_recover(struct worker *worker, const uint8_t slots[static SLOT_BYTES]);
+
+/* holds_engine.c: jobs for the holds in our slots that have run out. */
+void holds_expire(struct worker *worker);
 
 /* What a commit's verdict means for its job: a table (commits.c). */
 enum after {
