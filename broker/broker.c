@@ -35,6 +35,7 @@ static_assert(SILENCE_MS < WAIT_MS, "requests outlive the silence of a worker th
 struct worker {
     char name[NODE_NAME_MAX + 1];
     bool alive;
+    bool leaving; /* it ends what it has and takes nothing new */
     struct peer peer;
     uint64_t incarnation;
     int64_t seen_ms;
@@ -124,6 +125,14 @@ pass_on(struct broker *b, uint8_t worker, const struct packet *packet)
            "The worker takes no more at the moment.");
 }
 
+/* Who takes requests for this slot now; NO_WORKER: they wait. */
+static uint8_t
+route(const struct broker *b, uint16_t slot)
+{
+    const uint8_t worker = owners_route(&b->owners, slot);
+    return worker != NO_WORKER && b->workers[worker].leaving ? NO_WORKER : worker;
+}
+
 static void
 on_request(struct broker *b, const struct packet *packet)
 {
@@ -139,7 +148,7 @@ on_request(struct broker *b, const struct packet *packet)
                "The broker is about to end.");
         return;
     }
-    const uint8_t worker = owners_route(&b->owners, packet->slot);
+    const uint8_t worker = route(b, packet->slot);
     if (worker != NO_WORKER) {
         pass_on(b, worker, packet);
         return;
@@ -159,7 +168,7 @@ static enum waiting_fate
 serve_one(void *state, const struct waiting_request *request)
 {
     struct broker *b = state;
-    const uint8_t worker = owners_route(&b->owners, request->slot);
+    const uint8_t worker = route(b, request->slot);
     if (worker == NO_WORKER) return WAITING_STAYS;
     pass_on(b, worker,
             &(struct packet){.peer = request->asker,
@@ -257,6 +266,7 @@ lose_worker(struct broker *b, uint8_t w, const char *why)
     struct worker *worker = &b->workers[w];
     log_event(LOG_WARNING, "worker.lost", "worker=%s why=%s", worker->name, why);
     worker->alive = false;
+    worker->leaving = false;
     owners_lose(&b->owners, w);
     refuse_tickets_of(b, w);
     b->replan = true;
@@ -290,6 +300,7 @@ on_worker_ready(struct broker *b, uint8_t w, const struct packet *packet)
         log_event(LOG_INFO, "worker.ready", "worker=%s incarnation=%" PRIu64, worker->name,
                   ready.incarnation);
         memset(worker->asked, 0, sizeof worker->asked);
+        worker->leaving = false;
     }
     worker->alive = true;
     worker->incarnation = ready.incarnation;
@@ -343,13 +354,6 @@ on_slots_released(struct broker *b, uint8_t w, const struct packet *packet)
     let_go(b, w, (const uint8_t *)released.slots.at);
 }
 
-static void
-on_worker_leaving(struct broker *b, uint8_t w, const struct packet *packet)
-{
-    (void)packet;
-    if (w != NO_WORKER && b->workers[w].alive) lose_worker(b, w, "it said that it leaves");
-}
-
 /* Gives out slots, and tells each worker what changed for it. */
 static void
 plan(struct broker *b, int64_t now_ms)
@@ -362,11 +366,21 @@ plan(struct broker *b, int64_t now_ms)
         b->settled = true;
     }
     for (unsigned w = 0; w < b->worker_count; w++)
-        alive[w] = b->workers[w].alive;
+        alive[w] = b->workers[w].alive && !b->workers[w].leaving;
     owners_plan(&b->owners, alive);
     b->replan = false;
     b->told_due = true;
     tell_state(b);
+}
+
+/* Its slots begin to move: whoever gets one takes it when what is in flight there has ended. */
+static void
+on_worker_leaving(struct broker *b, uint8_t w)
+{
+    if (w == NO_WORKER || !b->workers[w].alive || b->workers[w].leaving) return;
+    log_event(LOG_INFO, "worker.leaving", "worker=%s", b->workers[w].name);
+    b->workers[w].leaving = true;
+    plan(b, clock_mono_ms());
 }
 
 static void
@@ -461,7 +475,7 @@ on_back(void *state, struct link *from, const struct packet *packet)
     case MSG_worker_beat: on_worker_beat(b, w, packet); return;
     case MSG_slots_held: on_slots_held(b, w, packet); return;
     case MSG_slots_released: on_slots_released(b, w, packet); return;
-    case MSG_worker_leaving: on_worker_leaving(b, w, packet); return;
+    case MSG_worker_leaving: on_worker_leaving(b, w); return;
     default: return;
     }
 }

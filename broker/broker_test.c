@@ -382,3 +382,30 @@ Test(broker, after_its_own_restart_it_asks_who_is_there_and_leaves_slots_where_t
     wait_until(gateway.heard_answer == 1);
     cr_assert_eq(workers[1].heard_request, 1);
 }
+
+Test(broker, a_worker_that_leaves_ends_what_it_has_while_new_requests_wait_for_the_next_owner)
+{
+    two_workers_at_work();
+    workers[0].answers = false;
+    const uint16_t slot = slot_of_worker(&workers[0]);
+    ask(slot, 1, 0);
+    wait_until(workers[0].heard_request == 1);
+    const struct msg_worker_leaving leaving = {0};
+    (void)link_send(workers[0].link, (struct envelope){0}, MSG_worker_leaving, &leaving);
+    wait_until(slot_count(workers[0].released) == SLOT_COUNT / 2);
+    ask(slot, 2, 0); /* waits: the slot has not been let go yet */
+    const struct msg_health_told told = {.has = HAS_health_told_serving, .serving = 1};
+    (void)link_send(workers[0].link,
+                    (struct envelope){.correlation = workers[0].request_correlation},
+                    MSG_health_told, &told);
+    wait_until(gateway.answered_correlation == 1);
+    cr_assert_eq(gateway.heard_refused, 0);
+    const struct msg_slots_released released = {
+        .has = HAS_slots_released_slots,
+        .slots = {(const char *)workers[0].released, SLOT_BYTES},
+    };
+    (void)link_send(workers[0].link, (struct envelope){0}, MSG_slots_released, &released);
+    wait_until(gateway.answered_correlation == 2);
+    cr_assert_eq(slot_count(workers[1].assigned), SLOT_COUNT);
+    cr_assert_eq(gateway.heard_refused, 0);
+}

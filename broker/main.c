@@ -1,10 +1,7 @@
 /* florin-broker: see broker.h. */
 #include "broker.h"
-#include "log.h"
+#include "options.h"
 #include "settings.h"
-
-#include <stdio.h>
-#include <string.h>
 
 static const char help[] =
     "florin-broker: routes requests to the payments worker that owns the merchant's slot.\n"
@@ -18,21 +15,11 @@ static const char help[] =
 int
 main(int argc, char **argv)
 {
-    const char *home = NULL, *name = "broker-1";
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0) return fputs(help, stdout) < 0;
-        if (i + 1 < argc && strcmp(argv[i], "--home") == 0)
-            home = argv[++i];
-        else if (i + 1 < argc && strcmp(argv[i], "--name") == 0)
-            name = argv[++i];
-        else
-            die("florin-broker: \"%s\" is not understood here; try --help", argv[i]);
-    }
-    if (!home) die("florin-broker: --home is missing; try --help");
+    const struct options options = options_read(argc, argv, "broker", help);
 
     struct settings settings;
-    settings_load(home, &settings);
-    struct node *node = node_start(home, name);
+    settings_load(options.home, &settings);
+    struct node *node = node_start(options.home, options.name);
     struct loop *loop = loop_new(node);
     struct broker *broker = broker_new(loop, settings.workers);
     loop_run(loop);

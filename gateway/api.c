@@ -49,7 +49,9 @@ struct call {
     const struct route *route;
     struct text object, path; /* path with its method: POST /v1/refunds */
     struct api_key who;
-    struct text merchant, version, key;
+    struct text merchant, version;
+    struct text key;      /* under which the answer is kept; NO_TEXT: none */
+    struct text key_sent; /* as the client wrote it */
     struct params params;
     struct text card;        /* packed; NO_TEXT: none */
     bool has_key_in_form;    /* the API key came as the form field `key` */
@@ -66,7 +68,7 @@ say(struct call *c, const struct answer *answer)
     struct answer whole = *answer;
     whole.request = c->request;
     whole.version = c->version;
-    whole.key = c->key;
+    whole.key = c->key_sent;
     answer_write(c->x, &whole);
     const int64_t took_ms = clock_mono_ms() - c->x->began_ms;
     log_event(answer->status >= 500 ? LOG_WARNING : LOG_DEBUG,
@@ -461,6 +463,7 @@ read_idempotency_key(struct call *c)
     if (key.size == 0) return refuse(c, REFUSAL_KEY_EMPTY, NO_TEXT, NO_TEXT);
     if (!utf8_is_clean(key)) return refuse(c, REFUSAL_KEY_NOT_TEXT, NO_TEXT, NO_TEXT);
     if (key.size > KEY_SIZE_MAX) return refuse(c, REFUSAL_KEY_TOO_LONG, NO_TEXT, NO_TEXT);
+    c->key_sent = key;
     c->key = card_number_in(key) ? hashed_key(c, key) : key;
     return true;
 }
@@ -591,7 +594,7 @@ answer_from_memory(struct call *c, struct text bytes)
     struct kept kept;
     if (!kept_unpack(c->api->answer_secret, bytes, c->merchant, c->key, &kept)) return false;
     if (!text_equal(kept.request_hash, request_hash(c)) || !text_equal(kept.path, c->path)) {
-        refuse(c, REFUSAL_KEY_REUSED, c->key, NO_TEXT);
+        refuse(c, REFUSAL_KEY_REUSED, c->key_sent, NO_TEXT);
         return true;
     }
     const struct answer answer = {

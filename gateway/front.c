@@ -5,6 +5,9 @@
 #include <assert.h>
 #include <civetweb.h>
 #include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +19,8 @@ struct front {
     struct mg_context *context;
     front_serve_fn *serve;
     void *state;
+    struct sockaddr_in at;
+    atomic_bool stopped;
 };
 
 /* The connection that this thread of civetweb's is about to serve. */
@@ -97,15 +102,14 @@ on_message(const struct mg_connection *mg, const char *message)
 
 /* civetweb does not say why it cannot listen; trying it ourselves does. */
 static const char *
-why_not(const char *address, int port)
+why_not(const struct sockaddr_in *at)
 {
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    if (inet_pton(AF_INET, address, &at.sin_addr) != 1) return "it is no address of version 4";
     const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     const int one = 1;
     if (fd < 0) return strerror(errno);
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    const bool failed = bind(fd, (struct sockaddr *)&at, sizeof at) != 0 || listen(fd, 1) != 0;
+    const bool failed =
+        bind(fd, (const struct sockaddr *)at, sizeof *at) != 0 || listen(fd, 1) != 0;
     const int error = errno;
     close(fd);
     return failed ? strerror(error) : "the HTTP library cannot start";
@@ -142,22 +146,48 @@ front_start(const char *address, int port, int threads, front_serve_fn *serve, v
     front->state = state;
     snprintf(ports, sizeof ports, "%s:%d", address, port);
     snprintf(count, sizeof count, "%d", threads);
+    front->at = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    if (inet_pton(AF_INET, address, &front->at.sin_addr) != 1) {
+        snprintf(error, error_size,
+                 "The gateway cannot listen at %s: it is no address of version 4.", address);
+        free(front);
+        return NULL;
+    }
     mg_init_library(MG_FEATURES_DEFAULT);
     front->context = mg_start(&callbacks, front, (const char **)options);
     if (front->context) return front;
     snprintf(error, error_size, "The gateway cannot listen at %s port %d: %s.", address, port,
-             why_not(address, port));
+             why_not(&front->at));
     mg_exit_library();
     free(front);
+    return NULL;
+}
+
+/* civetweb looks only every 2 s whether it is to stop, unless somebody knocks. */
+static void *
+knock(void *state)
+{
+    struct front *front = state;
+    while (!atomic_load(&front->stopped)) {
+        const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (fd >= 0) (void)!connect(fd, (const struct sockaddr *)&front->at, sizeof front->at);
+        poll(NULL, 0, 10);
+        if (fd >= 0) close(fd);
+    }
     return NULL;
 }
 
 void
 front_stop(struct front **front_p)
 {
-    if (!*front_p) return;
-    mg_stop((*front_p)->context);
+    struct front *front = *front_p;
+    pthread_t knocker;
+    if (!front) return;
+    const bool knocks = pthread_create(&knocker, NULL, knock, front) == 0;
+    mg_stop(front->context);
+    atomic_store(&front->stopped, true);
+    if (knocks) pthread_join(knocker, NULL);
     mg_exit_library();
-    free(*front_p);
+    free(front);
     *front_p = NULL;
 }

@@ -1,5 +1,5 @@
-/* Rows of RELIABILITY (e4) against a gateway that runs: what each is answered, whether the connection
- * is closed, and that no request is executed that should not be. */
+/* Rows of RELIABILITY (e4) against a gateway that runs: what each is answered, whether the
+ * connection is closed, and that no request is executed that should not be. */
 #include "stage.h"
 
 #include <criterion/criterion.h>
@@ -28,6 +28,9 @@ TestSuite(hostile_http, .init = open_stage, .fini = stage_close, .timeout = 100)
 #define SMUGGLED "POST /v1/customers HTTP/1.1\r\nHost: a\r\n" AUTH "Content-Length: 0\r\n\r\n"
 #define CHUNKED P "Transfer-Encoding: chunked\r\n\r\n"
 
+/* A literal that holds a NUL, and its size. */
+#define BYTES(literal) literal, sizeof(literal) - 1
+
 struct row {
     const char *row, *bytes;
     size_t size; /* 0: up to the NUL */
@@ -48,7 +51,7 @@ static const struct row framing[] = {
     {"H8", P "Content-Length: 9223372036854775809\r\n\r\n" SMUGGLED, 0, 400, true, 0},
     {"H8b", P "Content-Length: 999999999999999999\r\n\r\n" SMUGGLED, 0, 413, true, 0},
     {"H9", P "Content-Length:\r\n\r\n" SMUGGLED, 0, 400, true, 0},
-    {"H10", P "Content-Length: 0\0\r\n\r\n" SMUGGLED, sizeof P + 22 + sizeof SMUGGLED, 400, true, 0},
+    {"H10", BYTES(P "Content-Length: 0\0\r\n\r\n" SMUGGLED), 400, true, 0},
     {"H11", P "Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n" SMUGGLED, 0, 400, true, 0},
     {"H12", P "Transfer-Encoding:  chunked\r\n\r\n0\r\n\r\n" SMUGGLED, 0, 411, true, 0},
     {"H13", P "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" SMUGGLED, 0, 400, true, 0},
@@ -68,7 +71,7 @@ static const struct row framing[] = {
     {"H30", P "X: 1\r\n Content-Length: 9\r\n\r\n" SMUGGLED, 0, 400, true, 0},
     {"H34", P "nothing\r\n\r\n" SMUGGLED, 0, 400, true, 0},
     {"H35", P ": 1\r\nContent-Length: 9\r\n\r\n" SMUGGLED, 0, 400, true, 0},
-    {"H36", P "X: a\0b\r\n\r\n" SMUGGLED, sizeof P + 11 + sizeof SMUGGLED, 400, true, 0},
+    {"H36", BYTES(P "X: a\0b\r\n\r\n" SMUGGLED), 400, true, 0},
     {"H37", P "X\xc3\xa9: 1\r\n\r\n" SMUGGLED, 0, 400, true, 0},
     {"H38", "POST /v1/customers HTTP/1.1\r\n" AUTH "\r\n" SMUGGLED, 0, 400, true, 0},
     {"H39", P "Host: b\r\n\r\n" SMUGGLED, 0, 400, true, 0},
@@ -152,7 +155,8 @@ Test(hostile_http, paths_are_what_they_say)
     expect_rows(paths, sizeof paths / sizeof paths[0]);
 }
 
-/* --- rows that are longer than a line ---------------------------------------------------------------- */
+/* --- rows that are longer than a line
+ * ---------------------------------------------------------------- */
 
 static char *
 filled(const char *before, char fill, size_t count, const char *after)
@@ -180,12 +184,14 @@ Test(hostile_http, long_things_have_limits)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char *text = filled(rows[i].before, 'x', rows[i].count, rows[i].after);
         if (!rows[i].status) {
-            char *longer = filled(text, 'y', 8000, "\r\nZ: 34567890123456789012345678901234567890"
-                                                   "123456789012345678901234567890123456789012345678901234567890123"
-                                                   "456789012345678901234567890123456789012345678901234567890123456"
-                                                   "789012345678901234567890123456789012345678901234567890123456789"
-                                                   "012345678901234567890123456789012345678901234567890123456789012"
-                                                   "345678901234567890123456789012345678901234567890123456789012345\r\n\r\n");
+            char *longer =
+                filled(text, 'y', 8000,
+                       "\r\nZ: 34567890123456789012345678901234567890"
+                       "123456789012345678901234567890123456789012345678901234567890123"
+                       "456789012345678901234567890123456789012345678901234567890123456"
+                       "789012345678901234567890123456789012345678901234567890123456789"
+                       "012345678901234567890123456789012345678901234567890123456789012"
+                       "345678901234567890123456789012345678901234567890123456789012345\r\n\r\n");
             free(text);
             text = longer;
         }
@@ -202,7 +208,8 @@ Test(hostile_http, long_things_have_limits)
     cr_expect(eq(int, reply.status, 431));
     cr_expect(reply.closed);
 
-    char *big = filled(P "Content-Length: 1048577\r\n\r\n", 'x', 4096, ""); /* more than body_bytes_max */
+    char *big =
+        filled(P "Content-Length: 1048577\r\n\r\n", 'x', 4096, ""); /* more than body_bytes_max */
     stage_ask(big, strlen(big), &reply);
     cr_expect(eq(int, reply.status, 413));
     free(big);
@@ -232,7 +239,8 @@ Test(hostile_http, a_body_that_ends_early_is_never_a_request)
 
 Test(hostile_http, what_comes_after_the_body_is_the_next_request_or_the_end)
 {
-    static const char junk[] = P "Content-Length: 0\r\n\r\njunk after the body\r\n\r\n" SMUGGLED; /* H25 */
+    static const char junk[] =
+        P "Content-Length: 0\r\n\r\njunk after the body\r\n\r\n" SMUGGLED; /* H25 */
     const int fd = stage_connect();
     stage_send(fd, junk, sizeof junk - 1);
     stage_read(fd, 5000, &reply);
@@ -300,7 +308,8 @@ Test(hostile_http, a_continue_is_said_once_and_only_when_it_is_of_use)
     cr_expect(eq(int, stage_executed(), 1));
 }
 
-Test(hostile_http, leading_empty_lines_do_not_bring_old_bytes_back) /* H50, and the same on one thread */
+Test(hostile_http,
+     leading_empty_lines_do_not_bring_old_bytes_back) /* H50, and the same on one thread */
 {
     static const char body[] = P "Content-Length: 0\r\n\r\n";
     stage_ask(body, sizeof body - 1, &reply);
@@ -313,12 +322,14 @@ Test(hostile_http, leading_empty_lines_do_not_bring_old_bytes_back) /* H50, and 
     cr_expect(eq(int, stage_executed(), 1));
 }
 
-/* --- others are served meanwhile ---------------------------------------------------------------------- */
+/* --- others are served meanwhile
+ * ---------------------------------------------------------------------- */
 
 Test(hostile_http, others_are_served_while_many_misbehave)
 {
-    static const char *const bad[] = {"POST /v1/customers HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\nx",
-                                      "GET /v1/cust", "\r\n", "\x16\x03\x01", P "Content-Length: 5\r\n\r\n"};
+    static const char *const bad[] = {
+        "POST /v1/customers HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\nx", "GET /v1/cust",
+        "\r\n", "\x16\x03\x01", P "Content-Length: 5\r\n\r\n"};
     int fds[40];
     for (size_t round = 0; round < 3; round++) {
         for (size_t i = 0; i < 40; i++) {

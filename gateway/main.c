@@ -6,10 +6,9 @@
 #include "log.h"
 #include "loop.h"
 #include "mux.h"
+#include "options.h"
 #include "settings.h"
 
-#include <stdio.h>
-#include <string.h>
 #include <sys/resource.h>
 
 static const char help[] =
@@ -52,22 +51,12 @@ allow_descriptors(void)
 int
 main(int argc, char **argv)
 {
-    const char *home = NULL, *name = "gateway-1";
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0) return fputs(help, stdout) < 0;
-        if (i + 1 < argc && strcmp(argv[i], "--home") == 0)
-            home = argv[++i];
-        else if (i + 1 < argc && strcmp(argv[i], "--name") == 0)
-            name = argv[++i];
-        else
-            die("florin-gateway: \"%s\" is not understood here; try --help", argv[i]);
-    }
-    if (!home) die("florin-gateway: --home is missing; try --help");
+    const struct options options = options_read(argc, argv, "gateway", help);
 
     static struct settings settings;
-    settings_load(home, &settings);
+    settings_load(options.home, &settings);
     allow_descriptors();
-    struct node *node = node_start(home, name);
+    struct node *node = node_start(options.home, options.name);
     struct gateway gateway = {.loop = loop_new(node)};
     gateway.mux = mux_new(gateway.loop, (unsigned)settings.http_threads, settings.redis_timeout_ms);
     struct api *api = api_new(node, &settings, gateway.mux);

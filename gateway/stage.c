@@ -85,14 +85,12 @@ on_api_request(struct link *from, const struct packet *packet, struct envelope e
     for (int64_t end_ms = clock_mono_ms() + atomic_load(&delay_ms); clock_mono_ms() < end_ms;)
         poll(NULL, 0, 1);
     sodium_bin2hex(hash, sizeof hash, (const uint8_t *)request.request_hash.at, 32);
-    const struct text fingerprint = params_find(params, "card[fingerprint]");
     const int size = snprintf(
         json, sizeof json,
         "{\"count\":%d,\"route\":\"%.*s\",\"hash\":\"%s\",\"key\":\"%.*s\",\"cards\":%u,"
-        "\"fingerprint\":\"%.*s\",\"number\":%s,\"description\":\"%.*s\"}",
+        "\"number\":%s,\"description\":\"%.*s\"}",
         count, (int)request.route.size, request.route.at, hash, (int)request.key.size,
-        request.key.at ? request.key.at : "", request.cards.count, (int)fingerprint.size,
-        fingerprint.at ? fingerprint.at : "",
+        request.key.at ? request.key.at : "", request.cards.count,
         params_have(params, "card[number]") || params_have(params, "card[cvc]") ? "true" : "false",
         (int)params_find(params, "description").size,
         params_have(params, "description") ? params_find(params, "description").at : "");

@@ -303,6 +303,9 @@ Test(batch, the_update_itself_refuses_an_arrow_that_is_not_there)
     EXPECT_VERDICT(WRITE(&b, ROW(ROW_attempt, 1, new_attempt("att_1", 2, "approved"))),
                    COMMIT_REJECTED);
     EXPECT_VALUE("SELECT state FROM attempt", "reversing");
+    /* and after that the leader believes the table again, not its memory */
+    EXPECT_VERDICT(WRITE(&b, ROW(ROW_attempt, 1, new_attempt("att_1", 2, "reversed"))),
+                   COMMIT_DONE);
     batch_destroy(&b.batch);
 }
 

@@ -8,6 +8,7 @@
 #include "leadership.h"
 #include "log.h"
 #include "loop.h"
+#include "options.h"
 #include "pg.h"
 #include "queue.h"
 #include "random.h"
@@ -385,24 +386,14 @@ static const char help[] =
 int
 main(int argc, char **argv)
 {
-    const char *home = NULL, *name = "ledger-1";
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0) return fputs(help, stdout) < 0;
-        if (i + 1 < argc && strcmp(argv[i], "--home") == 0)
-            home = argv[++i];
-        else if (i + 1 < argc && strcmp(argv[i], "--name") == 0)
-            name = argv[++i];
-        else
-            die("florin-ledger: \"%s\" is not understood here; try --help", argv[i]);
-    }
-    if (!home) die("florin-ledger: --home is missing; try --help");
-    if (strcmp(name, "ledger-1") != 0 && strcmp(name, "ledger-2") != 0)
-        die("florin-ledger: there are ledger-1 and ledger-2, and no \"%s\"", name);
+    const struct options options = options_read(argc, argv, "ledger", help);
+    if (strcmp(options.name, "ledger-1") != 0 && strcmp(options.name, "ledger-2") != 0)
+        die("There are ledger-1 and ledger-2, and no %s.", options.name);
 
-    struct node *node = node_start(home, name);
+    struct node *node = node_start(options.home, options.name);
     static struct ledger ledger = {.watched = -1};
     const struct batch_callbacks callbacks = {&ledger, on_verdict, on_event, on_taken, on_due};
-    settings_load(home, &ledger.settings);
+    settings_load(options.home, &ledger.settings);
     ledger.next_batch = calloc((size_t)ledger.settings.batch_max, sizeof *ledger.next_batch);
     assert(ledger.next_batch);
     ledger.arena = arena_new(DUE_ARENA_BYTES);

@@ -1,6 +1,7 @@
 /* events: what has happened, as it was told at that moment. They are the ledger's; nothing here
  * changes them. */
 #include "answer.h"
+#include "event_json.h"
 #include "fields.h"
 #include "handlers.h"
 #include "id.h"
@@ -10,35 +11,18 @@
 /* Older events are kept for the books, and not shown any more. */
 #define SHOWN_S (INT64_C(30) * 86400)
 
-static void
-put_event(struct json_writer *w, const struct call *call, const struct store_event *event)
+static struct event
+event_of(const struct store_event *stored)
 {
-    json_open(w);
-    json_text(w, "id", event->id);
-    json_string(w, "object", "event");
-    json_text(w, "api_version", event->api_version);
-    json_integer(w, "created", event->created);
-    json_key(w, "data");
-    json_open(w);
-    json_raw(w, "object", event->data);
-    if (event->previous.at) json_raw(w, "previous_attributes", event->previous);
-    json_close(w);
-    json_flag(w, "livemode", call->livemode);
-    json_integer(w, "pending_webhooks", event->pending_webhooks);
-    json_key(w, "request");
-    json_open(w);
-    json_text(w, "id", event->request);
-    json_text(w, "idempotency_key", event->key);
-    json_close(w);
-    json_text(w, "type", event->type);
-    json_close(w);
-}
-
-/* What the event's own fields need beside its data, each byte of a key escaped. */
-static size_t
-room_for(const struct store_event *event)
-{
-    return 1024 + event->data.size + event->previous.size + 6 * event->key.size;
+    return (struct event){.id = stored->id,
+                          .type = stored->type,
+                          .data = stored->data,
+                          .previous = stored->previous,
+                          .api_version = stored->api_version,
+                          .request = stored->request,
+                          .key = stored->key,
+                          .created = stored->created,
+                          .pending_webhooks = stored->pending_webhooks};
 }
 
 /* The event with that id. False: the call has been answered. */
@@ -62,8 +46,9 @@ event_retrieve(struct call *call)
 {
     struct store_event event;
     if (!get_event(call, call->object, NULL, &event)) return;
-    struct json_writer w = call_writer(call, room_for(&event));
-    put_event(&w, call, &event);
+    const struct event shown = event_of(&event);
+    struct json_writer w = call_writer(call, event_json_bound(&shown));
+    event_write(&w, &shown);
     call_answer(call, 200, json_writer_text(&w));
 }
 
@@ -116,8 +101,10 @@ event_list(struct call *call)
         refuse_unavailable(call);
         return;
     }
-    for (size_t i = 0; i < count; i++)
-        room += room_for(&events[i]);
+    for (size_t i = 0; i < count; i++) {
+        const struct event shown = event_of(&events[i]);
+        room += event_json_bound(&shown);
+    }
     if (room > (size_t)8 << 20) {
         call_refuse_400(call, NULL, "limit",
                         "These events are too large for one answer. Ask for fewer at a time.");
@@ -128,8 +115,10 @@ event_list(struct call *call)
     json_string(&w, "object", "list");
     json_key(&w, "data");
     json_array(&w);
-    for (size_t i = 0; i < count; i++)
-        put_event(&w, call, &events[i]);
+    for (size_t i = 0; i < count; i++) {
+        const struct event shown = event_of(&events[i]);
+        event_write(&w, &shown);
+    }
     json_array_end(&w);
     json_flag(&w, "has_more", more);
     json_text(&w, "url", list_url(call));

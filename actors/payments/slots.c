@@ -289,3 +289,9 @@ slots_turn(struct worker *worker)
     if (worker->mono_ms >= slots->read_again_ms) serve_what_is_taken(worker);
     give_back(worker);
 }
+
+void
+slots_leave(struct worker *worker)
+{
+    say_released(worker, worker->slots.held);
+}

@@ -38,6 +38,8 @@ void slots_taken(struct worker *worker, struct link *from, const struct packet *
 void slots_take_refused(struct worker *worker, const struct packet *packet);
 /* Repeats what was not answered, gives back what is free. */
 void slots_turn(struct worker *worker);
+/* Says that nothing is in flight here any more: the last word of a worker that ends. */
+void slots_leave(struct worker *worker);
 /* Another ledger leads: it may not have heard. */
 void slots_ask_again(struct worker *worker);
 /* The ledger says that it is another's. */

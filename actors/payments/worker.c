@@ -395,6 +395,7 @@ leave(struct worker *worker)
         (void)link_send(worker->broker, (struct envelope){.slot = 0}, MSG_worker_leaving, &leaving);
     }
     if (worker->clients && worker->mono_ms < worker->leaving_ms) return;
+    slots_leave(worker);
     link_flush(worker->broker);
     loop_stop(worker->loop);
 }

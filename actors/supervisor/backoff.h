@@ -8,6 +8,10 @@
 #define BACKOFF_MOST_MS 2000
 #define BACKOFF_FORGIVEN_MS 10000
 
+/* Postgres refuses to start until the last backend of its dead postmaster has ended, which is a
+ * matter of some tens of milliseconds or of seconds: so it is tried again soon, however often. */
+#define BACKOFF_POSTGRES_MOST_MS 100
+
 /* The wait before the next start, from the last wait (below zero: never waited) and how long the
- * process lived. */
-int64_t backoff_next(int64_t last_ms, int64_t lived_ms);
+ * process lived; at most `most_ms`. */
+int64_t backoff_next(int64_t last_ms, int64_t lived_ms, int64_t most_ms);

@@ -106,12 +106,18 @@ read_signals(struct supervisor *s)
 /* --- the processes
  * -------------------------------------------------------------------------------- */
 
+static int64_t
+backoff_most(const struct process *process)
+{
+    return process->kind == PROCESS_POSTGRES ? BACKOFF_POSTGRES_MOST_MS : BACKOFF_MOST_MS;
+}
+
 static void
 start(struct supervisor *s, struct process *process)
 {
     if (process_start(&s->processes, process)) return;
     process->state = PROCESS_RESTARTING;
-    process->backoff_ms = backoff_next(process->backoff_ms, 0);
+    process->backoff_ms = backoff_next(process->backoff_ms, 0, backoff_most(process));
     process->restart_at_ms = clock_mono_ms() + process->backoff_ms;
     say(s, "%s cannot be started: %s", process->name, strerror(errno));
 }
@@ -123,12 +129,12 @@ plan_restart(struct supervisor *s, struct process *process)
     const int64_t now_ms = clock_mono_ms();
     const int64_t lived_ms = now_ms - process->started_ms;
     process_reap(process, how, sizeof how);
-    process->backoff_ms = backoff_next(process->backoff_ms, lived_ms);
+    process->backoff_ms = backoff_next(process->backoff_ms, lived_ms, backoff_most(process));
     process->restart_at_ms = now_ms + process->backoff_ms;
     process->state = PROCESS_RESTARTING;
     process->restarts++;
     /* One that cannot live is mentioned now and then, not each time. */
-    if (process->backoff_ms >= BACKOFF_MOST_MS && process->restarts % 10 != 0) return;
+    if (process->backoff_ms >= backoff_most(process) && process->restarts % 10 != 0) return;
     if (process->backoff_ms == 0)
         say(s, "%s died (%s): started again", process->name, how);
     else

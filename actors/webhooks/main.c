@@ -16,6 +16,7 @@
 #include "loop.h"
 #include "message.h"
 #include "node.h"
+#include "options.h"
 #include "outbox.h"
 #include "poster.h"
 #include "random.h"
@@ -176,7 +177,7 @@ on_leased(void *state, const struct leased *leased)
         return;
     }
     struct slot *slot = free_slot(webhooks);
-    const struct text body = slot ? event_json(&leased->event) : NO_TEXT;
+    const struct text body = slot ? event_body(&leased->event) : NO_TEXT;
     if (!body.at) return; /* no slot, no memory: the lease ends, and it is tried again */
 
     *slot = (struct slot){
@@ -311,15 +312,15 @@ on_tap(void *state, struct link *from, const struct packet *packet)
 /* --- the process
  * -------------------------------------------------------------------------------------- */
 
-static void
-help(void)
-{
-    puts(
-        "florin-webhooks: delivers events to merchants' webhook endpoints, signed, until they are\n"
-        "taken or the schedule (webhook_retry_s) ends. Several run side by side.\n\n"
-        "  florin-webhooks --home DIR --name webhooks-INSTANCE\n\n"
-        "Example:  florin-webhooks --home var --name webhooks-1");
-}
+static const char help[] =
+    "florin-webhooks: delivers events to merchants' webhook endpoints, signed, until they are\n"
+    "taken or the schedule (webhook_retry_s) ends. Several run side by side.\n"
+    "\n"
+    "  florin-webhooks --home DIR --name webhooks-INSTANCE\n"
+    "\n"
+    "It is started by florin-supervisor; by hand, for example:\n"
+    "\n"
+    "  florin-webhooks --home var --name webhooks-1\n";
 
 static void
 run(const char *home, const char *name)
@@ -363,24 +364,8 @@ run(const char *home, const char *name)
 int
 main(int argc, char **argv)
 {
-    const char *home = NULL, *name = NULL;
-    for (int i = 1; i < argc; i++) {
-        const bool has_value = i + 1 < argc;
-        if (strcmp(argv[i], "--help") == 0) {
-            help();
-            return 0;
-        }
-        if (strcmp(argv[i], "--home") == 0 && has_value)
-            home = argv[++i];
-        else if (strcmp(argv[i], "--name") == 0 && has_value)
-            name = argv[++i];
-        else
-            die("florin-webhooks: '%s' is not understood; try --help", argv[i]);
-    }
-    if (!home || !name) die("florin-webhooks: --home and --name are needed; try --help");
-    if (strncmp(name, "webhooks-", 9) != 0)
-        die("florin-webhooks: the name must be webhooks-INSTANCE, not '%s'", name);
+    const struct options options = options_read(argc, argv, "webhooks", help);
     (void)setlocale(LC_CTYPE, "C.UTF-8"); /* hosts in letters of other languages (IDN) */
-    run(home, name);
+    run(options.home, options.name);
     return 0;
 }

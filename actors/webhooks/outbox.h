@@ -12,7 +12,7 @@
 #pragma once
 
 #include "endpoints.h"
-#include "event_json.h"
+#include "event_body.h"
 #include "must_use.h"
 #include "text.h"
 #include <stdbool.h>

@@ -309,8 +309,7 @@ size_t
 form_block_size(const char *at, size_t size)
 {
     const size_t pairs = pairs_max((struct text){at, size});
-    const size_t head =
-        6 + 2 + 10 * PARAM_DEPTH_MAX; /* of a parameter, and what its name grows by */
+    const size_t head = 6 + 16; /* of a parameter; `[]` becomes `[0]`, the last one `[999]` */
     return 2 * size + pairs * (sizeof(struct pair) + sizeof(uint16_t) + head) + sizeof(struct pair);
 }
 

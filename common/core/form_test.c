@@ -134,6 +134,27 @@ Test(form, limits_are_reached_and_hold)
     free(big);
 }
 
+Test(form, a_block_of_the_size_that_is_told_is_large_enough)
+{
+    static const char *const forms[] = {
+        "", "a", "a=1&b[]=2&b[]=3", "&&&", "a[][][][][][][][][]=", "a=%41&b[c][d]=+"};
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+        const size_t size = strlen(forms[i]), cap = form_block_size(forms[i], size);
+        uint8_t *own = malloc(cap);
+        cr_expect(eq(int, form_parse(forms[i], size, own, cap, &params, culprit), FORM_OK), "%s",
+                  forms[i]);
+        free(own);
+    }
+    char many[8000];
+    size_t size = 0;
+    for (int i = 0; i < 1000; i++)
+        size += (size_t)sprintf(many + size, "a[]&");
+    const size_t cap = form_block_size(many, size);
+    uint8_t *own = malloc(cap);
+    cr_expect(eq(int, form_parse(many, size, own, cap, &params, culprit), FORM_OK));
+    free(own);
+}
+
 Test(form, no_bytes_break_it)
 {
     static const char alphabet[] = "ab[]=&%+0129\xc3\xa9\x01";

@@ -36,7 +36,7 @@ read_form(const char *form, struct arena *arena, struct text *bytes)
 {
     char culprit[129];
     struct params params;
-    const size_t cap = 4 * strlen(form) + 1024;
+    const size_t cap = form_block_size(form, strlen(form));
     uint8_t *block = arena_take(arena, cap);
     if (form_parse(form, strlen(form), block, cap, &params, culprit) != FORM_OK) return false;
     *bytes = (struct text){(const char *)params.at, params.size};

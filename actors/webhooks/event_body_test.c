@@ -1,4 +1,4 @@
-#include "event_json.h"
+#include "event_body.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -17,12 +17,12 @@ plain(void)
     };
 }
 
-Test(event_json, has_its_members_in_their_order_laid_out_like_the_api)
+Test(event_body, has_its_members_in_their_order_laid_out_like_the_api)
 {
     struct event event = plain();
     event.request = TEXT("req_1");
     event.key = TEXT("order \"7\"");
-    const struct text json = event_json(&event);
+    const struct text json = event_body(&event);
     cr_assert_str_eq(json.at, "{\n"
                               "  \"id\": \"evt_1\",\n"
                               "  \"object\": \"event\",\n"
@@ -46,28 +46,28 @@ Test(event_json, has_its_members_in_their_order_laid_out_like_the_api)
     free((char *)json.at);
 }
 
-Test(event_json, of_nobodys_request_says_null)
+Test(event_body, of_nobodys_request_says_null)
 {
     const struct event event = plain();
-    const struct text json = event_json(&event);
+    const struct text json = event_body(&event);
     cr_assert_not_null(strstr(json.at, "\"id\": null,\n    \"idempotency_key\": null"));
     cr_assert_null(strstr(json.at, "previous_attributes"));
     free((char *)json.at);
 }
 
-Test(event_json, of_an_update_says_what_was_before)
+Test(event_body, of_an_update_says_what_was_before)
 {
     struct event event = plain();
     event.previous = TEXT("{\"description\":null}");
     event.data = TEXT("{\"livemode\":true}");
-    const struct text json = event_json(&event);
+    const struct text json = event_body(&event);
     cr_assert_not_null(
         strstr(json.at, "\"previous_attributes\": {\n      \"description\": null\n    }"));
     cr_assert_not_null(strstr(json.at, "\n  \"livemode\": true,\n  \"pending_webhooks\""));
     free((char *)json.at);
 }
 
-Test(event_json, has_room_for_the_largest_object_and_the_worst_key)
+Test(event_body, has_room_for_the_largest_object_and_the_worst_key)
 {
     struct event event = plain();
     const size_t size = 1024 * 1024;
@@ -78,7 +78,7 @@ Test(event_json, has_room_for_the_largest_object_and_the_worst_key)
     memset(key, 1, sizeof key);
     event.data = (struct text){data, size};
     event.key = (struct text){key, sizeof key};
-    const struct text json = event_json(&event);
+    const struct text json = event_body(&event);
     cr_assert_not_null(json.at);
     cr_assert_gt(json.size, size + 6 * sizeof key);
     free((char *)json.at);
