@@ -152,7 +152,8 @@ event_retry(struct call *call)
     resend->event = event.id;
     resend->endpoint = endpoint->id;
     call_insert(call, ROW_resend, resend);
-    struct json_writer w = call_writer(call, room_for(&event));
-    put_event(&w, call, &event);
+    const struct event shown = event_of(&event);
+    struct json_writer w = call_writer(call, event_json_bound(&shown));
+    event_write(&w, &shown);
     call_answer(call, 200, json_writer_text(&w));
 }

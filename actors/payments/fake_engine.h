@@ -689,6 +689,30 @@ request(const char *route, struct text object, const char *form)
     return fake.status;
 }
 
+/* What the engine does by itself when a hold has run out. Returns what was said. */
+static inline enum said
+run_out(struct text payment_intent)
+{
+    struct arena *arena = arena_new((size_t)64 << 20);
+    struct call call = fake_call(arena);
+    call.object = arena_copy(arena, payment_intent);
+    call.change = &fake.change;
+    fake.said = SAID_NOTHING;
+    fake.begun = NULL;
+    change_clear(&fake.change);
+    hold_expired(&call);
+    const enum said said = fake.said;
+    struct text attempt = NO_TEXT;
+    if (said == SAID_BEGIN) {
+        fake_commit(&call);
+        attempt = arena_copy(fake.durable, fake.begun->id);
+    }
+    change_clear(&fake.change);
+    arena_destroy(&arena);
+    if (attempt.at) fake_finish(attempt);
+    return said;
+}
+
 /* --- looking at the answer ------------------------------------------------------------------- */
 
 /* Raw JSON at a path of members and numbers of elements: "data.0.id". */
