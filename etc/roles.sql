@@ -60,6 +60,10 @@ GRANT SELECT ON ALL TABLES IN SCHEMA public TO auditor;
 ALTER ROLE auditor SET default_transaction_read_only = on;
 
 -- A statement that hangs ends; a transaction that its client forgot ends.
+-- Never a whole table: what has no index of its own is looked for among the merchant's rows.
+ALTER ROLE payments SET enable_seqscan = off;
+ALTER ROLE webhooks SET enable_seqscan = off;
+
 ALTER ROLE ledger SET statement_timeout = '5s';
 ALTER ROLE payments SET statement_timeout = '5s';
 ALTER ROLE webhooks SET statement_timeout = '10s';

@@ -240,6 +240,7 @@ CREATE TABLE IF NOT EXISTS charge (
     CHECK (amount_refunded + amount_refunding <= amount)
 ) WITH (fillfactor = 80);
 CREATE INDEX IF NOT EXISTS charge_payment_intent ON charge (merchant, payment_intent, id);
+CREATE INDEX IF NOT EXISTS charge_transfer_group ON charge (merchant, transfer_group, id) WHERE transfer_group IS NOT NULL;
 CREATE INDEX IF NOT EXISTS charge_held ON charge (hold_until) WHERE hold_until IS NOT NULL;
 CREATE INDEX IF NOT EXISTS charge_customer ON charge (merchant, customer, id) WHERE customer IS NOT NULL;
 COMMENT ON TABLE charge IS 'One try to take the money of a payment.';
@@ -317,6 +318,7 @@ CREATE TABLE IF NOT EXISTS balance_transaction (
     CHECK (net = amount - fee)
 ) WITH (fillfactor = 80);
 CREATE INDEX IF NOT EXISTS balance_transaction_source ON balance_transaction (merchant, source);
+CREATE INDEX IF NOT EXISTS balance_transaction_type ON balance_transaction (merchant, type, id) WHERE type <> 'charge';
 CREATE INDEX IF NOT EXISTS balance_transaction_due ON balance_transaction (available_on) WHERE status = 'pending';
 COMMENT ON TABLE balance_transaction IS 'One movement of a merchant''s balance.';
 COMMENT ON COLUMN balance_transaction."id" IS 'txn_…';
