@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define SQL_MAX 8192
-#define PARAMETERS_MAX 40
+#define PARAMETERS_MAX 64
 
 struct database;
 
