@@ -35,7 +35,8 @@
 #define STOP_MS 5000         /* what is under way may end within this after SIGTERM */
 #define BODIES_BYTES_MAX (64 * 1024 * 1024)
 #define GONE 410
-#define ROUNDS_PER_TURN 8 /* dispatches, and leases, before messages are looked at again */
+#define DISPATCH_PAUSE_MS 20 /* events that come within it share one transaction */
+#define ROUNDS_PER_TURN 8    /* dispatches, and leases, before messages are looked at again */
 
 enum slot_state { SLOT_FREE, SLOT_SENDING, SLOT_ENDED };
 
@@ -60,7 +61,7 @@ struct webhooks {
     struct mark marks[DELIVERY_SLOTS];
     size_t bodies_size;
     bool woken;
-    int64_t poll_at, stop_at; /* mono */
+    int64_t poll_at, dispatch_at, stop_at; /* mono */
     /* Endpoints to be given up at the next turn; who finds no room here is met again. */
     struct abandoned {
         char endpoint[ENDPOINT_ID_MAX + 1];
@@ -236,11 +237,13 @@ dispatch(struct webhooks *webhooks, int64_t mono_ms)
         if (!outbox_resend(webhooks->outbox, now_of_turn(), on_work, webhooks)) return false;
         if (!outbox_scan(webhooks->outbox, on_work, webhooks)) return false;
     }
-    if (!polled && !webhooks->woken) return true;
+    if (!polled && (!webhooks->woken || mono_ms < webhooks->dispatch_at)) return true;
+    webhooks->dispatch_at = mono_ms + DISPATCH_PAUSE_MS;
     enum dispatch_verdict verdict = DISPATCH_MORE;
     for (int i = 0; i < ROUNDS_PER_TURN && verdict == DISPATCH_MORE; i++)
         verdict = outbox_dispatch(webhooks->outbox, now_of_turn(), on_work, webhooks);
     webhooks->woken = verdict == DISPATCH_MORE;
+    if (webhooks->woken) webhooks->dispatch_at = mono_ms;
     return verdict != DISPATCH_FAILED;
 }
 
@@ -286,7 +289,9 @@ on_turn(void *state, int64_t mono_ms)
     int64_t wait_ms = poster_wait_ms(webhooks->poster);
     const int64_t poll_ms = working ? webhooks->poll_at - mono_ms : 50;
     if (poll_ms < wait_ms) wait_ms = poll_ms;
-    if (working && (webhooks->woken || webhooks->abandoned_count)) wait_ms = 0;
+    if (working && webhooks->abandoned_count) wait_ms = 0;
+    if (working && webhooks->woken && webhooks->dispatch_at - mono_ms < wait_ms)
+        wait_ms = webhooks->dispatch_at - mono_ms;
     if (working) {
         const int64_t work_ms = endpoints_wait_ms(webhooks->endpoints, now_of_turn());
         const bool full = webhooks->bodies_size > BODIES_BYTES_MAX;

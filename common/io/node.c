@@ -80,7 +80,7 @@ node_start(const char *home, const char *name)
     snprintf(node->name, sizeof node->name, "%s", name);
     settings_load(node->home, &settings);
     log_start(name, level_of(&settings));
-    random_start();
+    random_start_streaming();
     raise_file_limit();
     signal(SIGPIPE, SIG_IGN);
     keys_read_own(node->home, name, node->public_key, node->secret_key);

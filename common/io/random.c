@@ -13,6 +13,13 @@ random_start(void)
 }
 
 void
+random_start_streaming(void)
+{
+    randombytes_set_implementation(&randombytes_salsa20_implementation);
+    random_start();
+}
+
+void
 random_bytes(void *out, size_t size)
 {
     randombytes_buf(out, size);
