@@ -449,7 +449,12 @@ on_front(void *state, struct link *from, const struct packet *packet)
     switch (packet->number) {
     case MSG_api_request:
     case MSG_key_find:
+    case MSG_page_find:
     case MSG_merchant_create:
+    case MSG_key_create:
+    case MSG_key_list:
+    case MSG_key_revoke:
+    case MSG_merchant_update:
     case MSG_health: on_request(b, packet); return;
     default:
         refuse(b, &packet->peer, packet->slot, packet->correlation, "unroutable",
@@ -467,6 +472,7 @@ on_back(void *state, struct link *from, const struct packet *packet)
     switch (packet->number) {
     case MSG_api_answer:
     case MSG_key_found:
+    case MSG_page_found:
     case MSG_health_told:
     case MSG_refused:
         if (w != NO_WORKER) on_answer(b, w, packet);

@@ -23,6 +23,8 @@ static const struct {
     const char *reason;
 } reasons[] = {
     {200, "OK"},
+    {204, "No Content"},
+    {303, "See Other"},
     {400, "Bad Request"},
     {401, "Unauthorized"},
     {402, "Payment Required"},
@@ -121,12 +123,18 @@ answer_write(struct http_exchange *exchange, const struct answer *answer)
     if (answer->retry != SAYS_NOTHING)
         put_header(&out, "Stripe-Should-Retry",
                    answer->retry == SAYS_YES ? TEXT("true") : TEXT("false"));
+    put_header(&out, "Stripe-Rate-Limited-Reason", text_of(answer->limited));
     if (answer->retry_after_s)
         put_header(&out, "Retry-After",
                    (struct text){line, (size_t)snprintf(line, sizeof line, "%lld",
                                                         (long long)answer->retry_after_s)});
     if (answer->status == 401) put_header(&out, "WWW-Authenticate", TEXT("Basic realm=\"Florin\""));
     if (answer->status == 405) put_header(&out, "Allow", TEXT("GET, POST, DELETE"));
+    if (answer->any_origin) {
+        put_header(&out, "Access-Control-Allow-Origin", TEXT("*"));
+        put_header(&out, "Access-Control-Expose-Headers",
+                   TEXT("Request-Id, Retry-After, Stripe-Should-Retry"));
+    }
     if (exchange->closes) put_header(&out, "Connection", TEXT("close"));
     put(&out, TEXT("\r\n"));
 
@@ -135,6 +143,60 @@ answer_write(struct http_exchange *exchange, const struct answer *answer)
     assert(written == body);
     out.size += written;
     put(&out, TEXT("\n"));
+    exchange->answer = (struct text){out.at, out.size};
+}
+
+void
+answer_write_bytes(struct http_exchange *exchange, int status, const char *type,
+                   const char *headers, struct text body)
+{
+    struct out out = {.cap = HEAD_BYTES_MAX + strlen(headers) + body.size};
+    char line[64], when[40];
+    out.at = arena_take(exchange->arena, out.cap);
+    put(&out, (struct text){line, (size_t)snprintf(line, sizeof line, "HTTP/1.1 %d ", status)});
+    put(&out, text_of(reason_of(status)));
+    put(&out, TEXT("\r\n"));
+    put_header(&out, "Date", date(when));
+    if (type) {
+        put_header(&out, "Content-Type", text_of(type));
+        put_header(&out, "Content-Length",
+                   (struct text){line, (size_t)snprintf(line, sizeof line, "%zu", body.size)});
+    }
+    put(&out, text_of(headers));
+    if (exchange->closes) put_header(&out, "Connection", TEXT("close"));
+    put(&out, TEXT("\r\n"));
+    if (type) put(&out, body);
+    exchange->answer = (struct text){out.at, out.size};
+}
+
+void
+answer_write_page(struct http_exchange *exchange, const struct answer_page *page)
+{
+    struct out out = {.cap = HEAD_BYTES_MAX + page->location.size + page->policy.size +
+                             page->html.size};
+    char line[64], when[40];
+    out.at = arena_take(exchange->arena, out.cap);
+    put(&out,
+        (struct text){line, (size_t)snprintf(line, sizeof line, "HTTP/1.1 %d ", page->status)});
+    put(&out, text_of(reason_of(page->status)));
+    put(&out, TEXT("\r\n"));
+    put_header(&out, "Date", date(when));
+    put_header(&out, "Content-Type", TEXT("text/html; charset=utf-8"));
+    put_header(&out, "Content-Length",
+               (struct text){line, (size_t)snprintf(line, sizeof line, "%zu", page->html.size)});
+    put_header(&out, "Location", page->location);
+    put_header(&out, "Cache-Control", TEXT("no-store"));
+    put_header(&out, "Content-Security-Policy", page->policy);
+    put_header(&out, "Cross-Origin-Opener-Policy", TEXT("same-origin"));
+    put_header(&out, "Permissions-Policy", TEXT("camera=(), geolocation=(), microphone=()"));
+    put_header(&out, "Referrer-Policy", TEXT("no-referrer"));
+    put_header(&out, "X-Content-Type-Options", TEXT("nosniff"));
+    put_header(&out, "X-Frame-Options", TEXT("DENY"));
+    put_header(&out, "X-Robots-Tag", TEXT("noindex"));
+    put_header(&out, "Request-Id", page->request);
+    if (exchange->closes) put_header(&out, "Connection", TEXT("close"));
+    put(&out, TEXT("\r\n"));
+    put(&out, page->html);
     exchange->answer = (struct text){out.at, out.size};
 }
 

@@ -23,6 +23,8 @@ struct answer {
     struct text request, version, key, original_request;
     enum answer_retry retry;
     int64_t retry_after_s; /* 0: not said */
+    bool any_origin;       /* pages of other origins may read it */
+    const char *limited;   /* Stripe-Rate-Limited-Reason; NULL: it was not */
 };
 
 /* What is wrong, in the API's shape. */
@@ -34,6 +36,19 @@ struct answer_error {
 
 /* Fills exchange->answer. */
 void answer_write(struct http_exchange *exchange, const struct answer *answer);
+/* Likewise, with bytes that are no JSON of ours. `headers` are whole lines, each with its CR LF;
+ * `type` NULL: there is no body. */
+void answer_write_bytes(struct http_exchange *exchange, int status, const char *type,
+                        const char *headers, struct text body);
+/* A page for a person's browser, which may run nothing and load nothing but what is in it. */
+struct answer_page {
+    int status;
+    struct text html;     /* NO_TEXT: nothing to be seen, the browser is sent on */
+    struct text location; /* NO_TEXT: it stays */
+    struct text policy;   /* Content-Security-Policy */
+    struct text request;
+};
+void answer_write_page(struct http_exchange *exchange, const struct answer_page *page);
 /* The error's JSON, in the arena, its keys in alphabetic order. */
 struct text answer_error_json(struct arena *arena, const struct answer_error *error);
 

@@ -2,8 +2,10 @@
 
 #include "answer.h"
 #include "api_key.h"
+#include "api_version.h"
 #include "card_spotting.h"
 #include "cards.h"
+#include "challenge_page.h"
 #include "clock.h"
 #include "files.h"
 #include "form.h"
@@ -12,7 +14,11 @@
 #include "kept.h"
 #include "log.h"
 #include "message.h"
+#include "openapi.h"
+#include "pages.h"
+#include "permission.h"
 #include "random.h"
+#include "request_limits.h"
 #include "route.h"
 #include "utf8.h"
 #include <assert.h>
@@ -20,7 +26,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define API_VERSION "2026-10-28.endive" /* what is answered to who asks for no other */
 #define SECRET_BYTES 32
 #define KEY_SIZE_MAX 255
 #define OBJECT_SIZE_MAX 255
@@ -36,6 +41,8 @@ struct api {
     uint8_t vault_key[32];
     struct api_key_cache *keys;
     struct card_memory *cards;
+    struct limits *limits;
+    struct text openapi; /* the whole of GET /openapi.json */
 };
 
 /* One request of the API. What is borrowed lives as long as its exchange. */
@@ -47,7 +54,10 @@ struct call {
     char request_text[ID_SIZE_MAX + 1];
     struct text request; /* req_… */
     const struct route *route;
+    struct text key_shown;    /* sk_test_***oobar: the API key as it may be shown */
+    bool inside;              /* counted as under way */
     struct text object, path; /* path with its method: POST /v1/refunds */
+    struct text parent;       /* the first id of a path with two */
     struct api_key who;
     struct text merchant, version;
     struct text key;      /* under which the answer is kept; NO_TEXT: none */
@@ -62,6 +72,15 @@ struct call {
 /* --- saying no
  * ---------------------------------------------------------------------------------------- */
 
+/* Whether pages of other origins may read the answer: they may call what publishable keys may, with
+ * one. A secret key in a browser gets nothing to read, so that nobody builds upon it. */
+static bool
+any_origin(const struct call *c)
+{
+    return c->route && c->route->access == ACCESS_PUBLISHABLE && c->head->headers[HTTP_ORIGIN].at &&
+           (!c->who.known || c->who.publishable);
+}
+
 static void
 say(struct call *c, const struct answer *answer)
 {
@@ -69,7 +88,16 @@ say(struct call *c, const struct answer *answer)
     whole.request = c->request;
     whole.version = c->version;
     whole.key = c->key_sent;
-    answer_write(c->x, &whole);
+    whole.any_origin = any_origin(c);
+    if (c->route && c->route->access == ACCESS_PAGE) {
+        const struct challenge_asked asked = {.challenge = c->object,
+                                              .merchant = c->merchant,
+                                              .secret = params_find(c->params, "secret"),
+                                              .answered = c->route->method == HTTP_POST};
+        challenge_page_write(c->x, &asked, &whole);
+    } else {
+        answer_write(c->x, &whole);
+    }
     const int64_t took_ms = clock_mono_ms() - c->x->began_ms;
     log_event(answer->status >= 500 ? LOG_WARNING : LOG_DEBUG,
               answer->status >= 500 ? "request.failed" : "request.answered",
@@ -190,13 +218,17 @@ may_be_an_id(struct text object)
     return object.size <= OBJECT_SIZE_MAX && !card_number_in(object);
 }
 
+static enum http_method
+method_of(struct text word)
+{
+    return text_is(word, "GET") ? HTTP_GET : text_is(word, "POST") ? HTTP_POST : HTTP_DELETE;
+}
+
 static bool
 find_route(struct call *c)
 {
     const struct http_head *head = c->head;
-    const enum http_method method = text_is(head->method, "GET")    ? HTTP_GET
-                                    : text_is(head->method, "POST") ? HTTP_POST
-                                                                    : HTTP_DELETE;
+    const enum http_method method = method_of(head->method);
     const struct text shown = utf8_cut(head->path, 200);
     const struct text about = arena_format(c->arena, "%.*s: %.*s", (int)head->method.size,
                                            head->method.at, (int)shown.size, shown.at);
@@ -205,9 +237,11 @@ find_route(struct call *c)
         c->route = NULL;
         return refuse(c, REFUSAL_NO_SUCH_URL, about, NO_TEXT);
     }
-    if (c->object.at && !unescape(c->arena, &c->object))
+    c->parent = route_parent(c->route, head->path);
+    if ((c->object.at && !unescape(c->arena, &c->object)) ||
+        (c->parent.at && !unescape(c->arena, &c->parent)))
         return refuse(c, REFUSAL_BAD_PATH, NO_TEXT, NO_TEXT);
-    if (c->object.at && !may_be_an_id(c->object))
+    if ((c->object.at && !may_be_an_id(c->object)) || (c->parent.at && !may_be_an_id(c->parent)))
         return refuse(c, REFUSAL_NO_SUCH_URL, about, NO_TEXT);
     c->path = arena_format(c->arena, "%.*s %.*s", (int)head->method.size, head->method.at,
                            (int)head->path.size, head->path.at);
@@ -245,6 +279,8 @@ look_up_key(struct call *c, const uint8_t hash[static API_KEY_HASH_BYTES])
         c->who.livemode = found.livemode;
         copy_text(c->who.merchant, sizeof c->who.merchant, found.merchant);
         copy_text(c->who.version, sizeof c->who.version, found.api_version);
+        c->who.restricted = found.has & HAS_key_found_permissions;
+        copy_text(c->who.permissions, sizeof c->who.permissions, found.permissions);
     }
     api_key_remember(c->api->keys, hash, now_ms, &c->who);
     return true;
@@ -271,9 +307,91 @@ key_of_form(struct call *c)
     return authorization;
 }
 
+/* No key: the id in the path is what lets the page in. It tells whose it is, too. */
+static bool
+find_session(struct call *c)
+{
+    const struct msg_page_find find = {.has = HAS_page_find_session, .session = c->object};
+    struct mux_call ask = {.to = MUX_BROKER, .slot = slot_of(c->object)};
+    struct msg_page_found found;
+    if (!id_is(c->object, "cs_test_")) return refuse(c, REFUSAL_NO_PAGE, NO_TEXT, NO_TEXT);
+    if (!pack(c, MSG_page_find, &find, &ask) || !ask_for(c, &ask, MSG_page_found, &found))
+        return false;
+    if (!found.known || !(found.has & HAS_page_found_merchant))
+        return refuse(c, REFUSAL_NO_PAGE, NO_TEXT, NO_TEXT);
+    c->who.known = c->who.publishable = true;
+    copy_text(c->who.merchant, sizeof c->who.merchant, found.merchant);
+    copy_text(c->who.version, sizeof c->who.version,
+              found.has & HAS_page_found_api_version ? found.api_version : NO_TEXT);
+    c->merchant = text_of(c->who.merchant);
+    return true;
+}
+
+/* What a restricted key lacks is told by the name that whoever made the key can look for. */
+static bool
+refuse_permission(struct call *c, struct permission_need need)
+{
+    const struct text words = arena_format(
+        c->arena,
+        "The provided key '%.*s' does not have the required permissions for this endpoint on "
+        "account '%.*s'.",
+        (int)c->key_shown.size, c->key_shown.at, (int)c->merchant.size, c->merchant.at);
+    if (!need.name[0]) return refuse(c, REFUSAL_NO_PERMISSION, words, NO_TEXT);
+    return refuse(c, REFUSAL_NO_PERMISSION,
+                  arena_format(c->arena,
+                               "%.*s Having the 'rak_%s_%s' permission would allow this request to "
+                               "continue.",
+                               (int)words.size, words.at, need.name, need.write ? "write" : "read"),
+                  NO_TEXT);
+}
+
+/* What would be shown in full must be readable to the key too. */
+static bool
+check_expansions(struct call *c)
+{
+    struct param one;
+    if (!c->who.restricted) return true;
+    for (size_t at = 0; params_next_in(c->params, "expand", &at, &one);) {
+        const struct permission_need need =
+            permission_for_expand(text_of(c->who.permissions), one.value);
+        if (need.name) return refuse_permission(c, need);
+    }
+    return true;
+}
+
+/* How much one account and one key may ask of us. */
+static bool
+enter_limits(struct call *c, const uint8_t hash[static API_KEY_HASH_BYTES])
+{
+    static const struct {
+        enum refusal refusal;
+        const char *about, *reason;
+    } rows[] = {
+        [LIMIT_ACCOUNT_CONCURRENCY] = {REFUSAL_TOO_MANY_AT_ONCE, "", "global-concurrency"},
+        [LIMIT_ACCOUNT_RATE] = {REFUSAL_RATE_LIMITED, "account", "global-rate"},
+        [LIMIT_KEY_RATE] = {REFUSAL_RATE_LIMITED, "API key", "global-rate"},
+    };
+    int64_t again_ms;
+    const enum limit limit =
+        limits_enter(c->api->limits, c->merchant,
+                     (struct text){(const char *)hash, API_KEY_HASH_BYTES}, &again_ms);
+    c->inside = limit == LIMIT_NONE;
+    if (c->inside) return true;
+    const struct answer answer = {
+        .status = refusal_status(rows[limit].refusal),
+        .json = refusal_json(c->arena, rows[limit].refusal, text_of(rows[limit].about), NO_TEXT),
+        .retry = refusal_retry(rows[limit].refusal),
+        .retry_after_s = (again_ms + 999) / 1000,
+        .limited = rows[limit].reason};
+    say(c, &answer);
+    return false;
+}
+
 static bool
 authenticate(struct call *c)
 {
+    if (c->route->access == ACCESS_CHECKOUT) return find_session(c);
+
     char key[API_KEY_SIZE_MAX + 1], masked[64];
     uint8_t hash[API_KEY_HASH_BYTES];
     struct text authorization = c->head->headers[HTTP_AUTHORIZATION];
@@ -283,7 +401,7 @@ authenticate(struct call *c)
     crypto_generichash(hash, sizeof hash, (const uint8_t *)key, strlen(key), c->api->pepper,
                        sizeof c->api->pepper);
     sodium_memzero(key, sizeof key);
-    const struct text shown = arena_copy(c->arena, text_of(masked));
+    const struct text shown = c->key_shown = arena_copy(c->arena, text_of(masked));
     switch (verdict) {
     case API_KEY_ABSENT: return refuse(c, REFUSAL_NO_KEY, NO_TEXT, NO_TEXT);
     case API_KEY_MALFORMED: return refuse(c, REFUSAL_BAD_AUTHORIZATION, NO_TEXT, NO_TEXT);
@@ -295,25 +413,13 @@ authenticate(struct call *c)
     c->merchant = text_of(c->who.merchant);
     if (c->who.publishable && c->route->access != ACCESS_PUBLISHABLE)
         return refuse(c, REFUSAL_NEEDS_SECRET_KEY, NO_TEXT, NO_TEXT);
-    return true;
-}
-
-/* 2026-10-28 or 2026-10-28.endive. */
-static bool
-is_version(struct text v)
-{
-    static const char shape[] = "dddd-dd-dd";
-    if (v.size < sizeof shape - 1 || v.size > 63) return false;
-    for (size_t i = 0; i < v.size; i++) {
-        const char ch = v.at[i];
-        const bool digit = ch >= '0' && ch <= '9';
-        const bool letter = (ch >= 'a' && ch <= 'z') || ch == '_' || ch == '-';
-        if (i < sizeof shape - 1    ? (shape[i] == 'd' ? !digit : ch != '-')
-            : i == sizeof shape - 1 ? ch != '.'
-                                    : !letter && !digit)
-            return false;
+    if (!enter_limits(c, hash)) return false;
+    if (c->who.restricted) {
+        const struct permission_need need =
+            permission_for_route(text_of(c->who.permissions), c->route);
+        if (need.name) return refuse_permission(c, need);
     }
-    return v.size != sizeof shape;
+    return true;
 }
 
 static bool
@@ -321,7 +427,7 @@ read_headers_of_the_api(struct call *c)
 {
     const struct text version = c->head->headers[HTTP_STRIPE_VERSION];
     const struct text account = c->head->headers[HTTP_STRIPE_ACCOUNT];
-    if (version.at && !is_version(version))
+    if (version.at && !api_version_known(version))
         return refuse(c, REFUSAL_BAD_VERSION,
                       utf8_is_clean(version) ? utf8_cut(version, 63) : NO_TEXT, NO_TEXT);
     if (account.at && !text_equal(account, c->merchant))
@@ -494,13 +600,16 @@ refuse_card(struct call *c, const struct card_wish *wish, const struct msg_card_
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
         if (wish->need == CARD_TYPED && text_is(code, codes[i].code))
             return refuse(c, codes[i].refusal, NO_TEXT, param);
-    if (wish->need == CARD_NAMED && text_is(code, "resource_missing")) return refuse_name(c, wish);
+    /* The name of no test card: perhaps a token of this merchant, which a worker knows. */
+    if (wish->need == CARD_NAMED && text_is(code, "resource_missing"))
+        return text_starts(wish->name, "tok_") || refuse_name(c, wish);
     log_event(LOG_ERROR, "card.strange_refusal", "code=%.*s request=%s", (int)code.size,
               code.at ? code.at : "", c->request_text);
     return refuse(c, REFUSAL_BROKEN, NO_TEXT, NO_TEXT);
 }
 
-/* Asks the vault. On success c->card is the packed card, `card` what is in it. */
+/* Asks the vault. On success c->card is the packed card, `card` what is in it; or there is none,
+ * because the name may be a token's. */
 static bool
 tokenize(struct call *c, const struct card_wish *wish, struct msg_card *card)
 {
@@ -552,7 +661,7 @@ resolve_card(struct call *c)
         if (c->card.at) return true;
         if (!tokenize(c, &wish, &card)) return false;
         /* a security code is good for one use, so a card that bears one is asked for each time */
-        if (!(card.has & HAS_card_cvc))
+        if (c->card.at && !(card.has & HAS_card_cvc))
             card_remember(c->api->cards, c->merchant, wish.name, c->card, now_ms);
         return true;
     case CARD_TYPED:
@@ -625,7 +734,8 @@ pack_request(struct call *c, struct mux_call *ask)
     struct msg_api_request message = {
         .has = HAS_api_request_merchant | HAS_api_request_request | HAS_api_request_route |
                HAS_api_request_params | HAS_api_request_request_hash | HAS_api_request_path |
-               HAS_api_request_publishable | HAS_api_request_livemode | HAS_api_request_api_version,
+               HAS_api_request_publishable | HAS_api_request_livemode |
+               (c->version.at ? HAS_api_request_api_version : 0u),
         .merchant = c->merchant,
         .request = c->request,
         .route = text_of(c->route->name),
@@ -638,6 +748,10 @@ pack_request(struct call *c, struct mux_call *ask)
     if (c->object.at) {
         message.has |= HAS_api_request_object;
         message.object = c->object;
+    }
+    if (c->parent.at) {
+        message.has |= HAS_api_request_parent;
+        message.parent = c->parent;
     }
     if (c->key.at) {
         message.has |= HAS_api_request_key;
@@ -725,15 +839,57 @@ tell_health(struct call *c)
     say(c, &answer);
 }
 
+/* A page in a payer's browser has no key: the secret that is among its parameters is held against
+ * the challenge's by the worker. The merchant that it names is where the challenge is looked for.
+ */
+static void
+ask_for_page(struct call *c)
+{
+    if (!check_content_type(c) || !read_params(c) || !check_params(c)) return;
+    const struct text merchant = params_find(c->params, "merchant");
+    if (!id_is(merchant, "acct_")) {
+        refuse(c, REFUSAL_NO_SUCH_URL, NO_TEXT, NO_TEXT);
+        return;
+    }
+    c->merchant = merchant;
+    c->version = NO_TEXT; /* the account's own */
+    hash_request(c);
+    ask_worker(c);
+}
+
 /* --- the whole
  * ---------------------------------------------------------------------------------------- */
 
 static struct call
 call_of(struct api *api, struct http_exchange *x)
 {
-    struct call c = {
-        .api = api, .x = x, .arena = x->arena, .head = &x->head, .version = TEXT(API_VERSION)};
+    struct call c = {.api = api,
+                     .x = x,
+                     .arena = x->arena,
+                     .head = &x->head,
+                     .version = TEXT(API_VERSION_NEWEST)};
     return c;
+}
+
+/* A browser asks before it sends a page's request with headers like Authorization. */
+static void
+answer_preflight(struct call *c)
+{
+    const struct text method = c->head->headers[HTTP_ACCESS_CONTROL_REQUEST_METHOD];
+    struct text object;
+    const struct route *route =
+        method.at ? route_find(method_of(method), c->head->path, &object) : NULL;
+    if (!route || route->access != ACCESS_PUBLISHABLE || !c->head->headers[HTTP_ORIGIN].at) {
+        refuse(c, REFUSAL_NO_PREFLIGHT, NO_TEXT, NO_TEXT);
+        return;
+    }
+    answer_write_bytes(c->x, 204, NULL,
+                       "Access-Control-Allow-Origin: *\r\n"
+                       "Access-Control-Allow-Methods: GET, POST\r\n"
+                       "Access-Control-Allow-Headers: Authorization, Content-Type, "
+                       "Idempotency-Key, Stripe-Account, Stripe-Version\r\n"
+                       "Access-Control-Max-Age: 600\r\n",
+                       NO_TEXT);
 }
 
 /* In this order: what may be said to whom, then what is wrong, then what it costs to find out. */
@@ -750,12 +906,26 @@ api_handle(void *state, struct http_exchange *x)
         tell_health(&c);
         return;
     }
-    if (find_route(&c) && authenticate(&c) && read_headers_of_the_api(&c) &&
-        check_content_type(&c) && read_params(&c) && check_params(&c) && read_idempotency_key(&c) &&
-        resolve_card(&c)) {
+    if (text_is(x->head.method, "OPTIONS")) {
+        answer_preflight(&c);
+        return;
+    }
+    if (text_is(x->head.method, "GET") && text_is(x->head.path, "/openapi.json")) {
+        const struct answer answer = {.status = 200, .json = c.api->openapi};
+        say(&c, &answer);
+        return;
+    }
+    if (pages_serve(x)) return;
+    if (!find_route(&c)) return;
+    if (c.route->access == ACCESS_PAGE) {
+        ask_for_page(&c);
+    } else if (authenticate(&c) && read_headers_of_the_api(&c) && check_content_type(&c) &&
+               read_params(&c) && check_params(&c) && check_expansions(&c) &&
+               read_idempotency_key(&c) && resolve_card(&c)) {
         hash_request(&c);
         ask_worker(&c);
     }
+    if (c.inside) limits_leave(c.api->limits, c.merchant);
     assert(x->answer.size);
 }
 
@@ -781,6 +951,21 @@ read_secret(const char *home, const char *name, uint8_t out[static SECRET_BYTES]
     sodium_memzero(bytes, sizeof bytes);
 }
 
+/* Written once: it is the same for all. */
+static struct text
+make_openapi(void)
+{
+    for (size_t cap = (size_t)1 << 20;; cap *= 2) {
+        char *at = malloc(cap);
+        assert(at);
+        struct json_writer w;
+        json_writer_init(&w, at, cap);
+        openapi_write(&w);
+        if (!w.full) return json_writer_text(&w);
+        free(at);
+    }
+}
+
 struct api *
 api_new(struct node *node, const struct settings *settings, struct mux *mux)
 {
@@ -796,6 +981,8 @@ api_new(struct node *node, const struct settings *settings, struct mux *mux)
         die("The public key of vault-1 is missing: %s/keys/public/vault-1.pub.", home);
     api->keys = api_key_cache_new();
     api->cards = card_memory_new();
+    api->limits = limits_new(settings, mux);
+    api->openapi = make_openapi();
     return api;
 }
 
@@ -806,6 +993,8 @@ api_destroy(struct api **api_p)
     if (!api) return;
     api_key_cache_destroy(&api->keys);
     card_memory_destroy(&api->cards);
+    limits_destroy(&api->limits);
+    free((void *)(uintptr_t)api->openapi.at);
     sodium_memzero(api, sizeof *api);
     free(api);
     *api_p = NULL;

@@ -26,6 +26,8 @@ void api_key_mask(const char *key, char *out, size_t cap);
 struct api_key {
     bool known, publishable, livemode;
     char merchant[64], version[64];
+    bool restricted;
+    char permissions[1024]; /* of a restricted key, as in permission.h */
 };
 
 struct api_key_cache;

@@ -372,3 +372,80 @@ Test(api, a_port_that_is_taken_is_one_sentence_and_exit_1)
     cr_expect(strstr(line, "Address already in use") != NULL, "%s", line);
     cr_expect(eq(int, WEXITSTATUS(pclose(pipe)), 1));
 }
+
+Test(api, pages_of_other_origins_may_do_what_publishable_keys_may)
+{
+    static const struct {
+        const char *method, *path, *headers;
+        int status;
+        const char *origin;
+    } rows[] = {
+        // clang-format off
+        {"OPTIONS", "/v1/payment_methods", "Origin: https://a.example\r\nAccess-Control-Request-Method: POST\r\n", 204, "*"},
+        {"OPTIONS", "/v1/payment_intents/pi_1/confirm", "Origin: null\r\nAccess-Control-Request-Method: POST\r\n", 204, "*"},
+        {"OPTIONS", "/v1/payment_methods", "Origin: https://a.example\r\n", 405, ""},
+        {"OPTIONS", "/v1/payment_methods", "Access-Control-Request-Method: POST\r\n", 405, ""},
+        {"OPTIONS", "/v1/payment_methods", "Origin: https://a.example\r\nAccess-Control-Request-Method: GET\r\n", 405, ""},
+        {"OPTIONS", "/v1/balance", "Origin: https://a.example\r\nAccess-Control-Request-Method: GET\r\n", 405, ""},
+        {"OPTIONS", "/v1/payment_pages/" PAGE_SESSION, "Origin: https://a.example\r\nAccess-Control-Request-Method: GET\r\n", 405, ""},
+        {"GET", "/v1/payment_intents/pi_1?client_secret=x", "Origin: https://a.example\r\nAuthorization: Bearer " PUBLISHABLE_KEY "\r\n", 200, "*"},
+        {"GET", "/v1/payment_intents/pi_1?client_secret=x", "Authorization: Bearer " PUBLISHABLE_KEY "\r\n", 200, ""},
+        {"GET", "/v1/payment_intents/pi_1?client_secret=x", "Origin: https://a.example\r\nAuthorization: Bearer pk_test_unknown\r\n", 401, "*"},
+        {"GET", "/v1/payment_intents/pi_1?client_secret=x", "Origin: https://a.example\r\n", 200, ""}, /* the secret key */
+        {"GET", "/v1/balance", "Origin: https://a.example\r\nAuthorization: Bearer " PUBLISHABLE_KEY "\r\n", 403, ""},
+        // clang-format on
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        stage_call(rows[i].method, rows[i].path, rows[i].headers, NULL, &reply);
+        cr_expect(eq(int, reply.status, rows[i].status), "%s %s: %s", rows[i].method, rows[i].path,
+                  reply.text);
+        cr_expect(eq(str, (char *)reply_header(&reply, "Access-Control-Allow-Origin"),
+                     (char *)rows[i].origin),
+                  "%s %s", rows[i].method, rows[i].path);
+    }
+}
+
+Test(api, a_checkout_page_is_let_in_by_its_sessions_id)
+{
+    static const char none[] = "GET /v1/payment_pages/" PAGE_SESSION " HTTP/1.1\r\nHost: a\r\n\r\n";
+    stage_ask(none, sizeof none - 1, &reply);
+    EXPECT_ERROR(200, "payment_page_retrieve");
+    stage_call("GET", "/v1/payment_pages/cs_test_unknown", "", NULL, &reply);
+    EXPECT_ERROR(404, "There is no such page.");
+    stage_call("GET", "/v1/payment_pages/pi_1", "", NULL, &reply);
+    EXPECT_ERROR(404, "There is no such page.");
+    const int before = stage_tokenized();
+    stage_call("POST", "/v1/payment_pages/" PAGE_SESSION "/confirm", "",
+               "payment_method_data[type]=card&payment_method_data[card][number]=4242424242424242"
+               "&payment_method_data[card][exp_month]=12&payment_method_data[card][exp_year]=34"
+               "&payment_method_data[card][cvc]=123&email=a@b.c",
+               &reply);
+    EXPECT_ERROR(200, "payment_page_confirm");
+    cr_expect(eq(int, stage_tokenized(), before + 1), "the card goes to the vault");
+    cr_expect(strstr(reply.body, "\"number\": false") != NULL, "and nowhere else: %s", reply.body);
+}
+
+Test(api, pages_are_served_from_memory_and_trust_nobody)
+{
+    stage_call("GET", "/pay/" PAGE_SESSION, "", NULL, &reply);
+    cr_expect(eq(int, reply.status, 200));
+    const char *policy = reply_header(&reply, "Content-Security-Policy");
+    cr_expect(strstr(policy, "default-src 'none'") != NULL, "%s", policy);
+    cr_expect(eq(ptr, strstr(policy, "unsafe"), NULL), "%s", policy);
+    cr_expect(eq(str, (char *)reply_header(&reply, "Referrer-Policy"), "no-referrer"));
+    cr_expect(eq(ptr, strstr(reply.body, "http://"), NULL), "no third party");
+    cr_expect(eq(ptr, strstr(reply.body, "https://"), NULL), "no third party");
+    cr_expect(eq(ptr, strstr(reply.body, "<script>"), NULL), "no script in the page");
+    cr_expect(eq(ptr, strstr(reply.body, " style="), NULL), "no style in the page");
+    stage_call("GET", "/florin.js", "", NULL, &reply);
+    cr_expect(eq(int, reply.status, 200));
+    cr_expect(eq(str, (char *)reply_header(&reply, "Access-Control-Allow-Origin"), "*"));
+    cr_expect(
+        eq(str, (char *)reply_header(&reply, "Content-Type"), "text/javascript; charset=utf-8"));
+    stage_call("GET", "/pay/a/b", "", NULL, &reply);
+    cr_expect(eq(int, reply.status, 404));
+    stage_call("GET", "/pay/", "", NULL, &reply);
+    cr_expect(eq(int, reply.status, 404));
+    stage_call("POST", "/florin.js", "", NULL, &reply);
+    cr_expect(eq(int, reply.status, 404));
+}

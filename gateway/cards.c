@@ -69,17 +69,29 @@ is_test_name(struct text text)
     return text_starts(text, "pm_card_") || text_starts(text, "tok_");
 }
 
+static bool
+names_card_in_path(const struct route *route)
+{
+    return route->number == ROUTE_payment_method_attach ||
+           route->number == ROUTE_payment_method_retrieve || route->number == ROUTE_token_retrieve;
+}
+
 struct card_wish
 cards_find(const struct route *route, struct text object, struct params params)
 {
     const struct text method = params_find(params, "payment_method");
+    const struct text source = route->method == HTTP_POST ? params_find(params, "source") : NO_TEXT;
     const bool data = params_have_any(params, "payment_method_data");
 
-    if (route->number == ROUTE_payment_method_attach && is_test_name(object))
+    if (names_card_in_path(route) && is_test_name(object))
         return (struct card_wish){
             .need = CARD_NAMED, .name = object, .param = TEXT("payment_method")};
     if (method.size && data)
         return refused(REFUSAL_EXCLUSIVE, "payment_method, payment_method_data", "payment_method");
+    if (is_test_name(method) && text_starts(source, "tok_"))
+        return refused(REFUSAL_EXCLUSIVE, "payment_method, source", "source");
+    if (text_starts(source, "tok_"))
+        return (struct card_wish){.need = CARD_NAMED, .name = source, .param = TEXT("source")};
     if (is_test_name(method))
         return (struct card_wish){
             .need = CARD_NAMED, .name = method, .param = TEXT("payment_method")};
@@ -90,7 +102,11 @@ cards_find(const struct route *route, struct text object, struct params params)
         return find_in(params, "payment_method_data[card]", &inner);
     }
     if (takes_card(route, "card")) {
-        if (!params_have_any(params, "card")) return refused(REFUSAL_MISSING, "card", "card");
+        /* A token can be made of a card that its customer has already. */
+        const bool typed = params_have_any(params, "card") && !params_have(params, "card");
+        if (!typed && (params_have(params, "card") || params_have(params, "customer")))
+            return (struct card_wish){.need = CARD_NONE};
+        if (!typed) return refused(REFUSAL_MISSING, "card", "card");
         return find_in(params, "card", &own);
     }
     return (struct card_wish){.need = CARD_NONE};

@@ -47,6 +47,20 @@ static const struct {
     {ROUTE_payment_method_attach, "pm_card_visa", "customer=cus_1", CARD_NAMED, "pm_card_visa", "payment_method"},
     {ROUTE_payment_method_attach, "pm_1", "customer=cus_1", CARD_NONE, NULL, NULL},
     {ROUTE_customer_create, NULL, "payment_method=pm_card_visa", CARD_NAMED, "pm_card_visa", "payment_method"},
+    {ROUTE_payment_method_retrieve, "pm_card_visa", "", CARD_NAMED, "pm_card_visa", "payment_method"},
+    {ROUTE_token_create, NULL, "", CARD_REFUSED, NULL, "card"},
+    {ROUTE_token_create, NULL, "customer=cus_1", CARD_NONE, NULL, NULL},
+    {ROUTE_token_create, NULL, "customer=cus_1&card=card_1", CARD_NONE, NULL, NULL},
+    {ROUTE_token_create, NULL, "customer=cus_1&card[number]=" NUMBER "&card[exp_month]=1&card[exp_year]=30", CARD_TYPED, "card", NULL},
+    {ROUTE_token_create, NULL, "card[number]=" NUMBER "&card[exp_month]=1&card[exp_year]=30", CARD_TYPED, "card", NULL},
+    {ROUTE_token_retrieve, "tok_visa", "", CARD_NAMED, "tok_visa", NULL},
+    {ROUTE_charge_create, NULL, "source=tok_visa", CARD_NAMED, "tok_visa", "source"},
+    {ROUTE_charge_create, NULL, "customer=cus_1&source=card_1", CARD_NONE, NULL, NULL},
+    {ROUTE_customer_update, NULL, "source=tok_visa", CARD_NAMED, "tok_visa", "source"},
+    {ROUTE_customer_create, NULL, "source=tok_visa&payment_method=pm_card_visa", CARD_REFUSED, NULL, "source"},
+    {ROUTE_customer_create, NULL, "source=tok_visa&payment_method=pm_1", CARD_NAMED, "tok_visa", "source"},
+    {ROUTE_balance_transaction_list, NULL, "source=tok_visa", CARD_NONE, NULL, NULL},
+    {ROUTE_confirmation_token_create, NULL, "payment_method=pm_card_visa", CARD_NAMED, "pm_card_visa", "payment_method"},
     // clang-format on
 };
 

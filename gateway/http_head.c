@@ -98,7 +98,8 @@ read_request_line(struct text line, struct http_head *head, bool *old)
     const enum http_verdict verdict = check_version(line, old);
     if (verdict != HTTP_OK) return verdict;
     if (!text_is(head->method, "GET") && !text_is(head->method, "POST") &&
-        !text_is(head->method, "DELETE"))
+        !text_is(head->method, "DELETE") &&
+        !(text_is(head->method, "OPTIONS") && target.at[0] == '/'))
         return HTTP_BAD_METHOD;
     if (target.at[0] != '/') return HTTP_BAD_TARGET;
     for (size_t i = 0; i < target.size; i++)

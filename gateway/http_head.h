@@ -46,6 +46,7 @@ enum http_verdict { HTTP_VERDICTS(AS_ENUM) };
 
 /* Headers that mean something here, each at most once. */
 #define HTTP_MEANINGS(X) \
+    X(ACCESS_CONTROL_REQUEST_METHOD, "access-control-request-method") \
     X(AUTHORIZATION,     "authorization") \
     X(CONTENT_ENCODING,  "content-encoding") \
     X(CONTENT_LENGTH,    "content-length") \
@@ -53,6 +54,7 @@ enum http_verdict { HTTP_VERDICTS(AS_ENUM) };
     X(EXPECT,            "expect") \
     X(HOST,              "host") \
     X(IDEMPOTENCY_KEY,   "idempotency-key") \
+    X(ORIGIN,            "origin") \
     X(STRIPE_ACCOUNT,    "stripe-account") \
     X(STRIPE_VERSION,    "stripe-version") \
     X(TRANSFER_ENCODING, "transfer-encoding")
@@ -62,7 +64,7 @@ enum http_meaning { HTTP_MEANINGS(AS_ENUM) HTTP_MEANING_COUNT };
 // clang-format on
 
 struct http_head {
-    struct text method; /* GET, POST or DELETE */
+    struct text method; /* GET, POST or DELETE; OPTIONS, which browsers ask first */
     struct text path;   /* as sent, without the query */
     struct text query;  /* as sent, without the question mark; NO_TEXT when there is none */
     struct text headers[HTTP_MEANING_COUNT]; /* their values; NO_TEXT when not there */

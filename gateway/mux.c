@@ -110,6 +110,25 @@ send_call(struct mux *mux, struct mux_call *call)
         end_call(mux, call, left_ms <= 0 ? MUX_LATE : MUX_UNROUTABLE);
 }
 
+/* Redis has nothing, or is not there: others are asked, unless it was Redis alone that was meant.
+ */
+static void
+go_on_without_redis(struct mux *mux, struct mux_call *call)
+{
+    call->asks_redis = false;
+    if (call->draw)
+        end_call(mux, call, MUX_UNROUTABLE);
+    else
+        send_call(mux, call);
+}
+
+static bool
+ask_redis(struct mux *mux, struct mux_call *call)
+{
+    if (call->draw) return redis_take(mux->redis, call->draw, call->correlation);
+    return call->redis_key && redis_get(mux->redis, call->redis_key, call->correlation);
+}
+
 static void
 begin_call(struct mux *mux, struct mux_call *call, int64_t mono_ms)
 {
@@ -122,12 +141,12 @@ begin_call(struct mux *mux, struct mux_call *call, int64_t mono_ms)
     call->correlation = ++mux->serial << INDEX_BITS | index;
     mux->calls[index] = call;
     int64_t deadline_ms = call->deadline_ms;
-    if (call->redis_key && redis_get(mux->redis, call->redis_key, call->correlation)) {
+    if (ask_redis(mux, call)) {
         call->asks_redis = true;
         call->redis_deadline_ms = mono_ms + mux->redis_timeout_ms;
         if (call->redis_deadline_ms < deadline_ms) deadline_ms = call->redis_deadline_ms;
     } else {
-        send_call(mux, call);
+        go_on_without_redis(mux, call);
     }
     if (deadline_ms < mux->next_deadline_ms) mux->next_deadline_ms = deadline_ms;
 }
@@ -142,7 +161,7 @@ on_redis(void *state, uint64_t correlation, struct text value)
         take_answer(call, value.at, value.size);
         end_call(mux, call, MUX_REMEMBERED);
     } else {
-        send_call(mux, call);
+        go_on_without_redis(mux, call);
     }
 }
 
@@ -273,7 +292,7 @@ end_what_is_late(struct mux *mux, int64_t mono_ms)
             call->asks_redis =
                 false; /* first: what is late may end the connection, and call back */
             redis_was_late(mux->redis, mono_ms);
-            send_call(mux, call);
+            go_on_without_redis(mux, call);
             call = mux->calls[i];
         }
         if (call && call->deadline_ms <= mono_ms) {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "loop.h"
+#include "redis.h"
 #include "text.h"
 #include <stdatomic.h>
 
@@ -17,7 +18,8 @@ enum mux_outcome {
     MUX_LATE,       /* nobody answered in time: what became of it is not known */
     MUX_UNROUTABLE, /* it was not sent, or refused: nothing was done about it */
     MUX_ANSWERED,   /* by another process: `number` and `answer` */
-    MUX_REMEMBERED, /* by Redis: `answer` is what was kept under `redis_key`, not to be trusted */
+    MUX_REMEMBERED, /* by Redis: `answer` is what was kept under `redis_key`, not to be trusted, or
+                     * what came of `draw` */
 };
 
 /* One question. Filled by the asker, whose it stays; `answer` is his to free. */
@@ -26,8 +28,9 @@ struct mux_call {
     uint16_t slot, number; /* of the message; then of the answer */
     const uint8_t *body;   /* packed already */
     size_t size;
-    int64_t deadline_ms;   /* of the monotonic clock */
-    const char *redis_key; /* asked first; NULL: do not ask Redis */
+    int64_t deadline_ms;           /* of the monotonic clock */
+    const char *redis_key;         /* asked first; NULL: do not ask Redis */
+    const struct redis_draw *draw; /* not NULL: this is asked of Redis, and nothing of others */
 
     enum mux_outcome outcome;
     uint8_t *answer;

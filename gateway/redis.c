@@ -189,6 +189,32 @@ redis_set(struct redis *redis, const char *key, struct text value, int64_t secon
                       (long long)seconds);
 }
 
+/* One step for Redis, and by its clock, so that all gateways draw from one bucket. */
+static const char draw_script[] =
+    "local t = redis.call('TIME') "
+    "local now = t[1] * 1000 + math.floor(t[2] / 1000) "
+    "local rate, burst, want = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]) "
+    "local bucket = redis.call('HMGET', KEYS[1], 'tokens', 'at') "
+    "local tokens, at = tonumber(bucket[1]) or burst, tonumber(bucket[2]) or now "
+    "tokens = math.min(burst, tokens + math.max(0, now - at) * rate / 1000) "
+    "local given = math.min(want, math.floor(tokens)) "
+    "tokens = tokens - given "
+    "redis.call('HSET', KEYS[1], 'tokens', tostring(tokens), 'at', now) "
+    "redis.call('PEXPIRE', KEYS[1], math.ceil(burst * 1000 / rate) + 1000) "
+    "if given > 0 then return tostring(given) end "
+    "return tostring(-math.max(1, math.ceil((1 - tokens) * 1000 / rate)))";
+
+bool
+redis_take(struct redis *redis, const struct redis_draw *draw, uint64_t correlation)
+{
+    if (!redis->connected) return false;
+    redis->asked = true;
+    return redisAsyncCommand(redis->context, on_reply, (void *)(uintptr_t)correlation,
+                             "EVAL %s 1 %s %lld %lld %lld", draw_script, draw->key,
+                             (long long)draw->rate, (long long)draw->burst,
+                             (long long)draw->want) == REDIS_OK;
+}
+
 void
 redis_flush(struct redis *redis)
 {

@@ -18,6 +18,14 @@ void redis_destroy(struct redis **redis_p);
 /* False, and no answer will come, when Redis is not there. */
 bool redis_get(struct redis *redis, const char *key, uint64_t correlation);
 void redis_set(struct redis *redis, const char *key, struct text value, int64_t seconds);
+/* A bucket of tokens in Redis, filled at `rate` a second up to `burst`. */
+struct redis_draw {
+    char key[96];
+    int64_t rate, burst, want;
+};
+/* Draws up to `want` tokens. The answer's value is how many, or, when there is none, in how many
+ * milliseconds there will be one, with a minus before it. False as redis_get. */
+bool redis_take(struct redis *redis, const struct redis_draw *draw, uint64_t correlation);
 /* Sends what was asked in this turn. */
 void redis_flush(struct redis *redis);
 /* An answer did not come in time. */

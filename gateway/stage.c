@@ -62,6 +62,19 @@ on_key_find(struct link *from, const struct packet *packet, struct envelope enve
     link_send(from, envelope, MSG_key_found, &found);
 }
 
+static void
+on_page_find(struct link *from, const struct packet *packet, struct envelope envelope)
+{
+    struct msg_page_find find;
+    if (!packet_decode(from, packet, MSG_page_find, &find)) return;
+    const bool known = text_is(find.session, PAGE_SESSION);
+    const struct msg_page_found found = {.has = HAS_page_found_known |
+                                                (known ? HAS_page_found_merchant : 0u),
+                                         .known = known,
+                                         .merchant = TEXT("acct_test")};
+    link_send(from, envelope, MSG_page_found, &found);
+}
+
 /* Tells back what it was asked; a metadata[say] decides what kind of answer it is. */
 static void
 on_api_request(struct link *from, const struct packet *packet, struct envelope envelope)
@@ -110,6 +123,7 @@ play_broker(void *state, struct link *from, const struct packet *packet)
     const struct msg_health_told told = {.has = HAS_health_told_serving, .serving = 1};
     (void)state;
     if (packet->number == MSG_key_find) on_key_find(from, packet, envelope);
+    if (packet->number == MSG_page_find) on_page_find(from, packet, envelope);
     if (packet->number == MSG_api_request) on_api_request(from, packet, envelope);
     if (packet->number == MSG_health) link_send(from, envelope, MSG_health_told, &told);
 }

@@ -9,6 +9,8 @@
 /* The keys that the stand-in workers know. */
 #define SECRET_KEY "sk_test_abcdefghij"
 #define PUBLISHABLE_KEY "pk_test_abcdefghij"
+/* The checkout session that they know. */
+#define PAGE_SESSION "cs_test_abcdefghij"
 
 struct reply {
     int status;         /* 0: there was none */

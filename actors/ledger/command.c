@@ -97,7 +97,7 @@ read_rows(struct command *c, struct pool *pool)
         if (!text_equal(row_merchant(row->row), c->commit.merchant))
             return "rows: of another merchant";
         if (row_version(row->row) != row->version + 1) return "rows: version";
-        if (!text_starts(row_id(row->row), t->prefix) || row_id(row->row).size > ID_SIZE_MAX)
+        if (!table_takes_id(t, row_id(row->row)) || row_id(row->row).size > ID_SIZE_MAX)
             return "rows: id";
         if (written_twice(c, row)) return "rows: the same one twice";
         if (t->number == ROW_attempt &&

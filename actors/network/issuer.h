@@ -5,6 +5,7 @@
 #pragma once
 
 #include "card.h"
+#include "record.h"
 #include "text.h"
 #include <stdbool.h>
 
@@ -13,13 +14,21 @@ struct issuer_question {
     int64_t month, year;
     struct card_month now;
     bool code_given, postal_given, line1_given;
+    bool verifies;      /* is the card good? no money is asked for */
+    bool absent;        /* the payer is not there */
+    bool set_up;        /* the card was set up to be used while they are not */
+    bool passed;        /* they were asked for this, and proved who they are */
+    int three_d_secure; /* 0: as the issuer wants it, 1: wanted, 2: wanted with a challenge */
 };
 
 struct issuer_answer {
     bool approves;
-    const char *code; /* row of declines.def; "" when it approves */
+    bool challenges;        /* the payer is to be asked first */
+    int64_t authentication; /* row of authentication.def */
+    const char *code;       /* row of declines.def; "" when it approves or challenges */
     const char *cvc_check, *postal_check, *line1_check;
     bool bypass_pending; /* the funds are available at once */
+    enum refund_course refunds;
 };
 
 struct issuer_answer issuer_decide(const struct issuer_question *question);

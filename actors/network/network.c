@@ -67,6 +67,7 @@ send_answer(struct network *network, const struct held *held)
         .outcome = held->outcome,
         .amount = record->amount,
         .bypass_pending = (uint64_t)record->bypass_pending,
+        .authentication = (uint64_t)record->authentication,
     };
 #define TELL(member, words)                        \
     if (*(words)) {                                \
@@ -80,9 +81,24 @@ send_answer(struct network *network, const struct held *held)
     TELL(postal_check, record->postal_check)
     TELL(line1_check, record->line1_check)
     TELL(currency, record->currency)
+    TELL(authentication_id, record->authentication_id)
 #undef TELL
+    const struct refund_now refund = operation_refund(record, clock_wall_ms());
+    if (refund.state) {
+        answer.has |= HAS_network_answer_refund_state;
+        answer.refund_state = text_of(refund.state);
+    }
+    if (refund.failure) {
+        answer.has |= HAS_network_answer_refund_failure;
+        answer.refund_failure = text_of(refund.failure);
+    }
+    if (refund.ask_again_s) {
+        answer.has |= HAS_network_answer_ask_again_s;
+        answer.ask_again_s = (uint64_t)refund.ask_again_s;
+    }
     if (record->state != NETWORK_STATE_NONE)
-        answer.has |= HAS_network_answer_amount | HAS_network_answer_bypass_pending;
+        answer.has |= HAS_network_answer_amount | HAS_network_answer_bypass_pending |
+                      HAS_network_answer_authentication;
     const struct envelope envelope = {
         .to = &held->to.peer, .slot = held->to.slot, .correlation = held->to.correlation};
     (void)link_send(network->requests, envelope, MSG_network_answer, &answer);
@@ -151,7 +167,10 @@ operate(struct network *network, const struct msg_network_request *request,
     for (size_t i = 0; i < sizeof chance; i++)
         authorization_code[i] = letters[chance[i] % 32];
     (void)id_new(network_id, "ntx_");
-    const struct operation_names names = {network_id, authorization_code, clock_wall_ms()};
+    char authentication_id[ID_SIZE_MAX + 1];
+    (void)id_new(authentication_id, "dst_");
+    const struct operation_names names = {network_id, authorization_code, authentication_id,
+                                          clock_wall_ms(), network->settings.network_refund_ms};
     return operation_do(network->book, request, issuer, &names, record);
 }
 
@@ -159,13 +178,16 @@ operate(struct network *network, const struct msg_network_request *request,
 static struct msg_network_request
 request_of(const struct pending *pending)
 {
+    const bool asks_money = pending->operation == NETWORK_AUTHORIZE;
     return (struct msg_network_request){
         .has = HAS_network_request_reference | HAS_network_request_operation |
-               HAS_network_request_amount | HAS_network_request_currency |
                HAS_network_request_token | HAS_network_request_merchant |
-               HAS_network_request_capture,
+               HAS_network_request_capture |
+               (asks_money ? HAS_network_request_amount | HAS_network_request_currency : 0u) |
+               (*pending->original ? HAS_network_request_original : 0u),
         .reference = text_of(pending->reference),
-        .operation = NETWORK_AUTHORIZE,
+        .operation = pending->operation,
+        .original = text_of(pending->original),
         .amount = pending->amount,
         .currency = text_of(pending->currency),
         .token = text_of(pending->token),
@@ -223,6 +245,20 @@ ask_vault(struct network *network, struct pending *pending, int64_t mono_ms)
     pending->send_ms = mono_ms + VAULT_AGAIN_MS;
 }
 
+/* The payer was challenged for the reference that is named, and whoever asks again says that they
+ * passed. (At a real issuer that is what the cryptogram of the challenge proves.) */
+static bool
+challenge_was_passed(struct network *network, const struct pending *pending)
+{
+    struct network_record challenged;
+    return *pending->original &&
+           book_find(network->book, text_of(pending->original), &challenged) &&
+           challenged.state == NETWORK_STATE_CHALLENGED &&
+           strcmp(challenged.merchant, pending->merchant) == 0 &&
+           challenged.amount == pending->amount &&
+           strcmp(challenged.currency, pending->currency) == 0;
+}
+
 static void
 decide(struct network *network, struct pending *pending, const struct msg_card_revealed *revealed)
 {
@@ -234,6 +270,11 @@ decide(struct network *network, struct pending *pending, const struct msg_card_r
         .code_given = revealed->has & HAS_card_revealed_cvc,
         .postal_given = pending->postal_given,
         .line1_given = pending->line1_given,
+        .verifies = pending->operation == NETWORK_VERIFY,
+        .absent = pending->absent,
+        .set_up = pending->set_up,
+        .passed = challenge_was_passed(network, pending),
+        .three_d_secure = pending->three_d_secure,
     };
     const struct issuer_answer issuer = issuer_decide(&question);
     const struct msg_network_request request = request_of(pending);
@@ -300,6 +341,12 @@ begin_authorization(struct network *network, const struct msg_network_request *r
     copy(pending->merchant, sizeof pending->merchant, request->merchant);
     copy(pending->token, sizeof pending->token, request->token);
     copy(pending->currency, sizeof pending->currency, request->currency);
+    copy(pending->original, sizeof pending->original, request->original);
+    pending->operation = request->operation;
+    pending->absent = request->has & HAS_network_request_absent && request->absent;
+    pending->set_up = request->has & HAS_network_request_set_up && request->set_up;
+    if (request->has & HAS_network_request_three_d_secure)
+        pending->three_d_secure = (int)request->three_d_secure;
     if (request->has & HAS_network_request_cvc)
         copy(pending->cvc, sizeof pending->cvc, request->cvc);
     pending->amount = request->amount;
@@ -317,8 +364,9 @@ static bool
 may_join(const struct pending *pending, const struct msg_network_request *request)
 {
     return request->operation == NETWORK_INQUIRE ||
-           (request->operation == NETWORK_AUTHORIZE && request->amount == pending->amount &&
-            text_is(request->currency, pending->currency));
+           (request->operation == pending->operation && request->amount == pending->amount &&
+            text_equal(request->currency.at ? request->currency : TEXT(""),
+                       text_of(pending->currency)));
 }
 
 static void
@@ -345,7 +393,9 @@ take_request(struct network *network, const struct msg_network_request *request,
             refuse(network, from, "busy", "too many wait for this reference");
         return;
     }
-    if (request->operation == NETWORK_AUTHORIZE && !is_known) {
+    const bool names_card =
+        request->operation == NETWORK_AUTHORIZE || request->operation == NETWORK_VERIFY;
+    if (names_card && !is_known) {
         begin_authorization(network, request, from);
         return;
     }

@@ -84,7 +84,7 @@ request_of(struct ask ask)
     if (ask.currency) request.has |= HAS_network_request_currency;
     if (ask.keep) request.has |= HAS_network_request_keep;
     request.keep = ask.keep;
-    if (ask.operation == NETWORK_AUTHORIZE)
+    if (ask.operation == NETWORK_AUTHORIZE || ask.operation == NETWORK_VERIFY)
         request.has |= HAS_network_request_token | HAS_network_request_capture;
     return request;
 }
@@ -96,7 +96,7 @@ make(struct ask ask)
     char network_id[32];
     const struct msg_network_request request = request_of(ask);
     snprintf(network_id, sizeof network_id, "ntx_%d", made++);
-    const struct operation_names names = {network_id, "A1B2C3", 1000 + made};
+    const struct operation_names names = {network_id, "A1B2C3", "dst_x", 1000 + made, 500};
     const enum network_outcome outcome =
         operation_do(book, &request, ask.issuer ? ask.issuer : &yes, &names, &told);
     book_commit(book);
@@ -183,6 +183,74 @@ Test(operations, a_refused_authorization_moves_nothing)
     EXPECT(follow(NETWORK_VOID, "att_v", "att_no", 0), DECLINED);
 }
 
+/* --- asking the payer, and asking for nothing
+ * ------------------------------------------------------------------- */
+
+static const struct issuer_answer challenge = {.challenges = true,
+                                               .code = "",
+                                               .cvc_check = "pass",
+                                               .postal_check = "fail",
+                                               .line1_check = "unchecked"};
+static const struct issuer_answer passed = {.approves = true,
+                                            .code = "",
+                                            .cvc_check = "unchecked",
+                                            .postal_check = "unchecked",
+                                            .line1_check = "unchecked",
+                                            .authentication = 1};
+
+Test(operations, a_challenged_authorization_is_over_and_moves_nothing)
+{
+    struct ask ask = ASK(AUTHORIZE, "att_asked", .amount = 1000, .currency = "usd", .capture = true,
+                         .issuer = &challenge);
+    EXPECT(make(ask), CHALLENGED);
+    stands("att_asked", 0, 0, 0);
+    cr_expect(zero(i64, told.effects));
+    ask.issuer = &yes; /* it is not decided again */
+    EXPECT(make(ask), CHALLENGED);
+    EXPECT(inquire("att_asked"), CHALLENGED);
+    EXPECT(follow(NETWORK_CAPTURE, "att_c", "att_asked", 1000), DECLINED);
+    EXPECT(follow(NETWORK_REFUND, "att_r", "att_asked", 1000), DECLINED);
+}
+
+Test(operations, who_comes_back_from_a_challenge_brings_its_checks_along)
+{
+    EXPECT(
+        make(ASK(AUTHORIZE, "att_asked", .amount = 1000, .currency = "usd", .issuer = &challenge)),
+        CHALLENGED);
+    EXPECT(make(ASK(AUTHORIZE, "att_back", .original = "att_asked", .amount = 1000,
+                    .currency = "usd", .issuer = &passed)),
+           APPROVED);
+    cr_expect(eq(str, told.cvc_check, (char *)"pass"));
+    cr_expect(eq(str, told.postal_check, (char *)"fail"));
+    cr_expect(eq(i64, told.authentication, 1));
+    cr_expect(eq(str, told.authentication_id, (char *)"dst_x"));
+    stands("att_back", 1000, 0, 0);
+}
+
+Test(operations, a_challenge_can_be_taken_back)
+{
+    EXPECT(
+        make(ASK(AUTHORIZE, "att_asked", .amount = 1000, .currency = "usd", .issuer = &challenge)),
+        CHALLENGED);
+    EXPECT(reverse("att_asked"), REVERSED);
+    cr_expect(zero(i64, told.undone));
+    EXPECT(inquire("att_asked"), REVERSED);
+}
+
+Test(operations, a_verified_card_has_no_money_held)
+{
+    EXPECT(make(ASK(VERIFY, "att_good")), APPROVED);
+    stands("att_good", 0, 0, 0);
+    cr_expect(zero(i64, told.effects));
+    cr_expect(zero(i64, told.amount));
+    cr_expect(eq(str, told.authorization_code, (char *)"A1B2C3"));
+    EXPECT(follow(NETWORK_CAPTURE, "att_c", "att_good", 1), DECLINED);
+    EXPECT(make(ASK(VERIFY, "att_bad", .issuer = &no)), DECLINED);
+    EXPECT(make(ASK(VERIFY, "att_asked", .issuer = &challenge)), CHALLENGED);
+    EXPECT(reverse("att_good"), REVERSED);
+    cr_expect(zero(i64, told.undone));
+}
+
 /* --- every operation again
  * ---------------------------------------------------------------------------- */
 
@@ -196,6 +264,8 @@ Test(operations, the_same_reference_again_has_no_second_effect_and_the_same_answ
         ASK(VOID, "att_bv", .original = "att_b"),
         ASK(AUTHORIZE, "att_d", .amount = 500, .currency = "usd", .issuer = &no),
         ASK(CAPTURE, "att_dc", .original = "att_d", .amount = 500, .currency = "usd"),
+        ASK(VERIFY, "att_e"),
+        ASK(VERIFY, "att_f", .issuer = &challenge),
     };
     for (size_t i = 0; i < sizeof asks / sizeof *asks; i++) {
         const int outcome = make(asks[i]);
@@ -448,7 +518,7 @@ Test(operations, what_was_committed_survives_a_kill_and_what_was_not_does_not)
         book = book_open(home);
         const struct msg_network_request late =
             request_of(ASK(AUTHORIZE, "att_late", .amount = 5, .currency = "usd", .capture = true));
-        const struct operation_names names = {"ntx_x", "A1B2C3", 1};
+        const struct operation_names names = {"ntx_x", "A1B2C3", "dst_x", 1, 0};
         (void)authorize("att_a", 1000, false);
         (void)follow(NETWORK_CAPTURE, "att_c", "att_a", 700);
         (void)reverse("att_t");
@@ -511,4 +581,125 @@ Test(operations, a_record_cut_anywhere_is_refused)
         cr_expect(not(record_decode(bytes, cut, &record)));
     cr_assert(record_decode(bytes, size, &record));
     cr_expect(zero(int, memcmp(&record, &told, sizeof record)));
+}
+
+/* --- the later life of a refund
+ * ---------------------------------------------------------------------- */
+
+static const struct issuer_answer pends = {.approves = true,
+                                           .code = "",
+                                           .cvc_check = "",
+                                           .postal_check = "",
+                                           .line1_check = "",
+                                           .refunds = REFUND_PENDS};
+static const struct issuer_answer returns = {.approves = true,
+                                             .code = "",
+                                             .cvc_check = "",
+                                             .postal_check = "",
+                                             .line1_check = "",
+                                             .refunds = REFUND_RETURNS};
+
+/* The same, at a moment of its own; a refund takes 500 ms. */
+static int
+at(int64_t now_ms, struct ask ask)
+{
+    const struct msg_network_request request = request_of(ask);
+    const struct operation_names names = {"ntx_later", "A1B2C3", "dst_x", now_ms, 500};
+    const enum network_outcome outcome =
+        operation_do(book, &request, ask.issuer ? ask.issuer : &yes, &names, &told);
+    book_commit(book);
+    return outcome;
+}
+
+static void
+refund_of(const struct issuer_answer *issuer)
+{
+    EXPECT(at(1000, ASK(AUTHORIZE, "att_a", .amount = 1000, .currency = "usd", .capture = true,
+                        .issuer = issuer)),
+           APPROVED);
+    EXPECT(at(1000, ASK(REFUND, "att_r", .original = "att_a", .amount = 300, .currency = "usd")),
+           APPROVED);
+}
+
+/* What is told of the refund at a moment. */
+static void
+expect_refund(int64_t now_ms, const char *state, int64_t ask_again_s)
+{
+    EXPECT(at(now_ms, ASK(INQUIRE, "att_r")), APPROVED);
+    const struct refund_now now = operation_refund(&told, now_ms);
+    cr_expect(eq(str, (char *)(now.state ? now.state : ""), (char *)state));
+    cr_expect(eq(i64, now.ask_again_s, ask_again_s));
+    cr_expect(eq(int, now.failure != NULL, strcmp(state, "failed") == 0));
+}
+
+Test(operations, most_refunds_are_final_at_once)
+{
+    refund_of(&yes);
+    expect_refund(1000, "", 0);
+    expect_refund(9000, "", 0);
+    stands("att_a", 0, 1000, 300);
+}
+
+Test(operations, a_refund_may_be_pending_and_done_later)
+{
+    refund_of(&pends);
+    expect_refund(1000, "pending", 1);
+    expect_refund(1499, "pending", 1);
+    expect_refund(1500, "succeeded", 0);
+    stands("att_a", 0, 1000, 300);
+}
+
+Test(operations, a_refund_may_come_back_and_is_told_so_for_ever)
+{
+    refund_of(&returns);
+    expect_refund(1000, "succeeded", 1);
+    stands("att_a", 0, 1000, 300);
+    expect_refund(1500, "failed", 0);
+    stands("att_a", 0, 1000, 0);
+    expect_refund(9000, "failed", 0);
+    stands("att_a", 0, 1000, 0);
+    EXPECT(reverse("att_r"), REVERSED);
+    stands("att_a", 0, 1000, 0);
+    EXPECT(at(9000, ASK(REFUND, "att_s", .original = "att_a", .amount = 1000, .currency = "usd")),
+           APPROVED);
+}
+
+Test(operations, what_comes_back_between_two_looks_is_looked_at_once_more)
+{
+    refund_of(&returns);
+    EXPECT(at(1499, ASK(INQUIRE, "att_r")), APPROVED);
+    const struct refund_now now = operation_refund(&told, 1500);
+    cr_expect(gt(i64, now.ask_again_s, 0));
+}
+
+Test(operations, a_pending_refund_is_recalled_once)
+{
+    refund_of(&pends);
+    const struct ask recall = ASK(RECALL, "att_x", .original = "att_r", .amount = 300);
+    EXPECT(at(1200, recall), APPROVED);
+    EXPECT(at(1200, recall), APPROVED);
+    stands("att_a", 0, 1000, 0);
+    expect_refund(1200, "failed", 0);
+    EXPECT(at(1200, ASK(RECALL, "att_y", .original = "att_r", .amount = 300)), DECLINED);
+    EXPECT(reverse("att_x"), REVERSED);
+    stands("att_a", 0, 1000, 300);
+    expect_refund(1300, "pending", 1);
+}
+
+Test(operations, what_is_not_pending_is_not_recalled)
+{
+    static const struct issuer_answer *const issuers[] = {&yes, &returns, &pends};
+    for (size_t i = 0; i < 3; i++) {
+        char names[3][16];
+        for (int n = 0; n < 3; n++)
+            snprintf(names[n], sizeof names[n], "att_%zu_%d", i, n);
+        EXPECT(at(1000, ASK(AUTHORIZE, names[0], .amount = 1000, .currency = "usd", .capture = true,
+                            .issuer = issuers[i])),
+               APPROVED);
+        EXPECT(at(1000, ASK(REFUND, names[1], .original = names[0], .amount = 300)), APPROVED);
+        const int64_t now_ms = issuers[i] == &pends ? 1500 : 1000; /* too late, for that one */
+        EXPECT(at(now_ms, ASK(RECALL, names[2], .original = names[1], .amount = 300)), DECLINED);
+        stands(names[0], 0, 1000, 300);
+    }
+    EXPECT(at(1000, ASK(RECALL, "att_n", .original = "att_nothing", .amount = 1)), DECLINED);
 }

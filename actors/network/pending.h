@@ -23,8 +23,11 @@ struct waiter {
 
 /* The authorization as it came; what is checked by the issuer was only noted as given or not. */
 struct pending {
-    char reference[64], merchant[64], token[64], cvc[64], currency[4];
+    char reference[64], merchant[64], token[64], cvc[64], original[64], currency[4];
     int64_t amount;
+    uint64_t operation; /* authorize or verify */
+    bool absent, set_up;
+    int three_d_secure;
     bool capture, code_given, postal_given, line1_given;
 
     bool used, sent;      /* sent: the vault has the question */

@@ -12,9 +12,19 @@
 #define NETWORK_STATES(X) \
     X(APPROVED, 1, "done, once") \
     X(DECLINED, 2, "refused: nothing moved") \
-    X(REVERSED, 3, "undone, or never to be done: a tombstone")
+    X(REVERSED, 3, "undone, or never to be done: a tombstone") \
+    X(CHALLENGED, 4, "the payer is to be asked first: nothing moved")
 #define AS_ENUM(name, number, doc) NETWORK_STATE_##name = (number),
 enum network_state { NETWORK_STATE_NONE, NETWORK_STATES(AS_ENUM) };
+#undef AS_ENUM
+
+/* How a refund to a card goes. Numbers are for ever. */
+#define REFUND_COURSES(X) \
+    X(AT_ONCE, 0, "done when it is answered") \
+    X(PENDS,   1, "pending at first, done later") \
+    X(RETURNS, 2, "done when it is answered, and comes back later")
+#define AS_ENUM(name, number, doc) REFUND_##name = (number),
+enum refund_course { REFUND_COURSES(AS_ENUM) };
 #undef AS_ENUM
 
 #define WORD_AS_MEMBER(name, size)   char name[(size) + 1];

@@ -1,5 +1,6 @@
 #include "answer.h"
 
+#include "api_version.h"
 #include "json_change.h"
 
 #include <stdarg.h>
@@ -29,6 +30,28 @@ answer_deleted(struct call *call, struct text id, const char *object)
     call_answer(call, 200, json_writer_text(&w));
 }
 
+/* An event bears the account's version, whatever the request asked for; its data is written in the
+ * oldest shape that somebody hears it in, because newer ones can be made from that. */
+struct telling {
+    struct text asked; /* the request's version, for its answer */
+    struct text version, shape;
+};
+
+static struct telling
+telling_of(struct call *call)
+{
+    struct telling telling = {call->api_version, call->api_version, call->api_version};
+    struct row_merchant *merchant = call_new_row(call, ROW_merchant);
+    /* An account that cannot be read now is told of as the request was. */
+    if (store_get(call->store, ROW_merchant, call->merchant, call->merchant, call->arena,
+                  merchant) != STORE_FOUND ||
+        !merchant->api_version.at)
+        return telling;
+    telling.version = merchant->api_version;
+    telling.shape = api_version_older(merchant->api_version, merchant->told_version);
+    return telling;
+}
+
 /* An event is the object as a secret key sees it, whoever caused it, and with ids alone. */
 static struct text
 as_told(struct call *call, enum row_table table, const void *row, const struct known *known)
@@ -46,21 +69,31 @@ void
 tell(struct call *call, const char *type, enum row_table table, const void *row,
      const struct known *known)
 {
-    call_event(call, type, row_id(row), as_told(call, table, row, known), NO_TEXT);
+    const struct telling telling = telling_of(call);
+    call->api_version = telling.shape;
+    const struct text data = as_told(call, table, row, known);
+    call->api_version = telling.version;
+    call_event(call, type, row_id(row), data, NO_TEXT);
+    call->api_version = telling.asked;
 }
 
 void
 tell_updated(struct call *call, const char *type, enum row_table table, const void *before,
              const void *after)
 {
+    const struct telling telling = telling_of(call);
+    call->api_version = telling.shape;
     const struct text was = as_told(call, table, before, NULL);
     const struct text is = as_told(call, table, after, NULL);
+    call->api_version = telling.version;
     /* No longer than all that was, each absent member named once more as null. */
     struct json_writer w = call_writer(call, was.size + is.size + 64);
-    if (!json_change(was, is, &w)) return;
-    /* What is longer than an event may bear is left out: the object itself is what counts. */
-    const bool bearable = !w.full && w.size <= PREVIOUS_SIZE_MAX;
-    call_event(call, type, row_id(after), is, bearable ? json_writer_text(&w) : NO_TEXT);
+    if (json_change(was, is, &w)) {
+        /* What is longer than an event may bear is left out: the object itself is what counts. */
+        const bool bearable = !w.full && w.size <= PREVIOUS_SIZE_MAX;
+        call_event(call, type, row_id(after), is, bearable ? json_writer_text(&w) : NO_TEXT);
+    }
+    call->api_version = telling.asked;
 }
 
 void

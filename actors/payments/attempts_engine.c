@@ -23,7 +23,7 @@
 #define PAUSE_MS_MIN 200
 #define PAUSE_MS_MAX 5000
 #define RECOVERY_ARENA_BYTES ((size_t)64 << 20)
-#define OUTCOME_COUNT (OUTCOME_NEVER_SENT + 1)
+#define OUTCOME_COUNT (OUTCOME_CHALLENGED + 1)
 
 // clang-format off
 static const enum next nexts[ASKED_COUNT][OUTCOME_COUNT] = {
@@ -31,14 +31,22 @@ static const enum next nexts[ASKED_COUNT][OUTCOME_COUNT] = {
      * understand, so it is inquired. */
     [ASKED_OPERATION] = {
         [OUTCOME_APPROVED] = NEXT_FINISH,   [OUTCOME_DECLINED] = NEXT_FINISH, [OUTCOME_NOT_FOUND] = NEXT_RECOVER,
-        [OUTCOME_REVERSED] = NEXT_RECOVER,  [OUTCOME_NEVER_SENT] = NEXT_FINISH},
+        [OUTCOME_REVERSED] = NEXT_RECOVER,  [OUTCOME_NEVER_SENT] = NEXT_FINISH,
+        [OUTCOME_CHALLENGED] = NEXT_FINISH},
     [ASKED_INQUIRY] = {
         [OUTCOME_APPROVED] = NEXT_FINISH,   [OUTCOME_DECLINED] = NEXT_FINISH, [OUTCOME_NOT_FOUND] = NEXT_REVERSE,
-        [OUTCOME_REVERSED] = NEXT_FINISH,   [OUTCOME_NEVER_SENT] = NEXT_REVERSE},
+        [OUTCOME_REVERSED] = NEXT_FINISH,   [OUTCOME_NEVER_SENT] = NEXT_REVERSE,
+        [OUTCOME_CHALLENGED] = NEXT_FINISH},
+    /* Not decided here: follow_ups.c looks at every answer. */
+    [ASKED_FOLLOW_UP] = {
+        [OUTCOME_APPROVED] = NEXT_AGAIN,    [OUTCOME_DECLINED] = NEXT_AGAIN,  [OUTCOME_NOT_FOUND] = NEXT_AGAIN,
+        [OUTCOME_REVERSED] = NEXT_AGAIN,    [OUTCOME_NEVER_SENT] = NEXT_AGAIN,
+        [OUTCOME_CHALLENGED] = NEXT_AGAIN},
     /* Only an acknowledged reversal ends it: an approval found now is not booked. */
     [ASKED_REVERSAL] = {
         [OUTCOME_APPROVED] = NEXT_AGAIN,    [OUTCOME_DECLINED] = NEXT_AGAIN,  [OUTCOME_NOT_FOUND] = NEXT_AGAIN,
-        [OUTCOME_REVERSED] = NEXT_FINISH,   [OUTCOME_NEVER_SENT] = NEXT_AGAIN},
+        [OUTCOME_REVERSED] = NEXT_FINISH,   [OUTCOME_NEVER_SENT] = NEXT_AGAIN,
+        [OUTCOME_CHALLENGED] = NEXT_AGAIN},
 };
 
 static const enum attempt_event events[OUTCOME_COUNT] = {
@@ -47,6 +55,7 @@ static const enum attempt_event events[OUTCOME_COUNT] = {
     [OUTCOME_NOT_FOUND]  = ATTEMPT_ON_NOT_FOUND,
     [OUTCOME_REVERSED]   = ATTEMPT_ON_ANSWERED_REVERSED,
     [OUTCOME_NEVER_SENT] = ATTEMPT_ON_ANSWERED_NEVER_SENT,
+    [OUTCOME_CHALLENGED] = ATTEMPT_ON_ANSWERED_CHALLENGED,
 };
 // clang-format on
 
@@ -144,10 +153,23 @@ rows_agree(struct call *call, const struct row_attempt *attempt)
 {
     struct row_payment_intent *const pi = call_new_row(call, ROW_payment_intent);
     struct row_refund *const refund = call_new_row(call, ROW_refund);
+    struct row_charge *const charge = call_new_row(call, ROW_charge);
+    /* Its end does not mind what became of the refund meanwhile. */
+    if (text_is(attempt->operation, network_operation_name(NETWORK_RECALL))) return true;
     if (attempt->refund.at)
         return store_get(call->store, ROW_refund, call->merchant, attempt->refund, call->arena,
                          refund) == STORE_FOUND &&
-               text_is(refund->status, "pending");
+               text_is(refund->status, "pending") && !refund->balance_transaction.at;
+    if (attempt->setup_intent.at) {
+        struct row_setup_intent *const si = call_new_row(call, ROW_setup_intent);
+        return store_get(call->store, ROW_setup_intent, call->merchant, attempt->setup_intent,
+                         call->arena, si) == STORE_FOUND &&
+               text_equal(si->attempt, attempt->id);
+    }
+    if (!attempt->payment_intent.at)
+        return store_get(call->store, ROW_charge, call->merchant, attempt->charge, call->arena,
+                         charge) == STORE_FOUND &&
+               text_equal(charge->attempt, attempt->id);
     return store_get(call->store, ROW_payment_intent, call->merchant, attempt->payment_intent,
                      call->arena, pi) == STORE_FOUND &&
            text_equal(pi->attempt, attempt->id);
@@ -168,7 +190,13 @@ finish(struct call *call)
     }
     if (!rows_agree(call, attempt)) {
         store_forget(call->store, ROW_attempt, attempt->merchant, attempt->id);
-        store_forget(call->store, ROW_payment_intent, attempt->merchant, attempt->payment_intent);
+        if (attempt->payment_intent.at)
+            store_forget(call->store, ROW_payment_intent, attempt->merchant,
+                         attempt->payment_intent);
+        if (attempt->setup_intent.at)
+            store_forget(call->store, ROW_setup_intent, attempt->merchant, attempt->setup_intent);
+        if (attempt->charge.at)
+            store_forget(call->store, ROW_charge, attempt->merchant, attempt->charge);
         if (attempt->refund.at)
             store_forget(call->store, ROW_refund, attempt->merchant, attempt->refund);
         attempt_pause(job);
@@ -208,6 +236,10 @@ attempt_ask(struct job *job)
 void
 attempt_timed_out(struct job *job)
 {
+    if (job->asked == ASKED_FOLLOW_UP) { /* it is still due, and asked about again */
+        job_end(job);
+        return;
+    }
     if (job->asked != ASKED_OPERATION) {
         attempt_pause(job);
         return;
@@ -237,8 +269,8 @@ ask_about(struct job *job, const struct row_attempt *attempt, enum network_opera
 {
     const struct msg_network_request request = {
         .has = HAS_network_request_reference | HAS_network_request_operation |
-               HAS_network_request_merchant | HAS_network_request_amount |
-               HAS_network_request_currency |
+               HAS_network_request_merchant | (attempt->amount ? HAS_network_request_amount : 0u) |
+               (attempt->currency.at ? HAS_network_request_currency : 0u) |
                (attempt->original.at ? HAS_network_request_original : 0u),
         .reference = attempt->id,
         .operation = (uint64_t)operation,
@@ -263,10 +295,11 @@ attempt_resume(struct job *job)
     job->finishing = false;
     job->stale = 0;
     job->merchant_create = NULL;
+    job->by_hand = NULL;
     job->call.route = NULL;
     job->call.card = NULL;
     job->call.params = (struct params){NULL, 0};
-    job->call.object = job->call.request_hash = job->call.path = NO_TEXT;
+    job->call.object = job->call.parent = job->call.request_hash = job->call.path = NO_TEXT;
     job->call.key = job->call.request = job->call.expand = job->call.api_version = NO_TEXT;
 
     struct row_attempt *const attempt = reload(job);
@@ -336,7 +369,8 @@ static uint64_t
 operation_asked(const struct job *job)
 {
     switch (job->asked) {
-    case ASKED_INQUIRY: return NETWORK_INQUIRE;
+    case ASKED_INQUIRY:
+    case ASKED_FOLLOW_UP: return NETWORK_INQUIRE;
     case ASKED_REVERSAL: return NETWORK_REVERSE;
     default: return job->request.operation;
     }
@@ -363,7 +397,19 @@ network_answer(struct worker *worker, struct link *from, const struct packet *pa
     }
     job_wait(job, STEP_READY, 0, 0);
     job->answer = answer;
-    answered(job);
+    if (job->asked == ASKED_FOLLOW_UP)
+        follow_up_answered(job);
+    else
+        answered(job);
+}
+
+static void
+attempt_timed_out_early(struct job *job)
+{
+    if (job->asked == ASKED_FOLLOW_UP)
+        job_end(job);
+    else
+        attempt_resume(job);
 }
 
 /* Another process id: the network was restarted, and has forgotten what was in flight. No need to
@@ -379,7 +425,7 @@ network_pong(struct worker *worker, struct link *from, const struct packet *pack
     if (!restarted) return;
     log_event(LOG_WARNING, "network.restarted", "pid=%llu", (unsigned long long)pong.pid);
     for (size_t i = 0; i < worker->job_count; i++)
-        if (worker->jobs[i]->step == STEP_NETWORK) attempt_resume(worker->jobs[i]);
+        if (worker->jobs[i]->step == STEP_NETWORK) attempt_timed_out_early(worker->jobs[i]);
 }
 
 void
@@ -399,7 +445,8 @@ network_said(void *state, struct link *from, const struct packet *packet)
 bool
 attempt_lock_objects(struct job *job, const struct row_attempt *attempt)
 {
-    const struct text objects[] = {attempt->payment_intent, attempt->charge, attempt->refund};
+    const struct text objects[] = {attempt->payment_intent, attempt->charge, attempt->refund,
+                                   attempt->setup_intent};
     for (size_t i = 0; i < sizeof objects / sizeof objects[0]; i++)
         if (objects[i].at &&
             !lock_try(&job->worker->locks, &job->locker, attempt->merchant, objects[i]))

@@ -1,11 +1,18 @@
 /* attempts_finish: what follows from the network's answer, whoever hears it: the worker that asked,
  * or the one that took its slot over and knows nothing but the rows.
  *
- *     authorize: charge, hold or sale booked; else a failed charge, the payment waits for another
- *     method. increment: more is held. capture: hold released, sale booked; of a part, both by that
- *     part. void: hold released; canceled, or succeeded with what parts were captured. refund:
- * booked. Declined, reversed or never sent, increment, capture and void have changed nothing, and a
- * refund has failed.
+ *     operation  approved                     declined, reversed, never sent
+ *     authorize  charge, hold or sale booked  failed charge, the payment waits for another method
+ *     increment  more is held                 nothing has changed: to be tried again
+ *     capture    hold released, sale booked;  nothing has changed: to be tried again
+ *                of a part, both by that part
+ *     void       hold released, canceled;     nothing has changed: to be tried again
+ *                succeeded with what parts
+ *                were captured
+ *     refund     booked                       failed refund, its promise taken back
+ *     verify     setup_steps.c
+ *
+ * An authorization that is challenged leaves a payment that waits for its payer (challenges.c).
  *
  * What was undone (reversed) and what never left (never sent) is told like a refusal: the client's
  * key has its answer for good, and a new try needs a new key (RELIABILITY c5). Everything here is
@@ -13,31 +20,23 @@
  * returns, and the engine comes again. */
 #include "answer.h"
 #include "attempt.h"
+#include "authentication.h"
+#include "checkout.h"
 #include "decline.h"
 #include "fee.h"
 #include "fields.h"
+#include "finish.h"
 #include "json_reader.h"
 #include "payment.h"
 
 #include <assert.h>
 
-/* When the network would not let go what has run out. */
 #define EXPIRY_AGAIN_S 3600
 
 enum account {
 #define ACCOUNT(NAME, number, word, owner, kind, doc) ACCOUNT_##NAME = (number),
 #include "accounts.def"
 #undef ACCOUNT
-};
-
-/* Everything about one attempt's end. */
-struct finish {
-    struct call *call;
-    struct row_attempt *attempt;
-    const struct msg_network_answer *answer;
-    struct row_payment_intent *pi;
-    struct row_charge *charge;
-    struct row_payment_method *method;
 };
 
 /* --- money ----------------------------------------------------------------------------------- */
@@ -59,9 +58,7 @@ post(struct call *call, const char *kind, struct text source, struct text curren
     call_post(call, kind, source, currency, lines, kept);
 }
 
-/* What an issuer holds for a manual capture: `amount` above 0 when it begins, below when it ends.
- */
-static void
+void
 post_hold(struct finish *f, const char *kind, struct text source, int64_t amount)
 {
     const struct posting_line lines[] = {{ACCOUNT_AUTHORIZATIONS_HELD, amount},
@@ -99,7 +96,7 @@ movement(struct finish *f, const char *type, struct text source, int64_t amount,
 
 /* The money is the merchant's, less the fee: pending until it is settled, unless the card's money
  * is there at once. The charge bears its movement. */
-static struct row_balance_transaction *
+struct row_balance_transaction *
 book_charge(struct finish *f, int64_t amount)
 {
     struct row_charge *charge = f->charge;
@@ -151,9 +148,31 @@ book_refund(struct finish *f, const struct row_refund *refund,
     return txn;
 }
 
+/* It comes back to where it was taken from: while that is pending, so is this, and both become
+ * available together. */
+struct row_balance_transaction *
+book_refund_failure(struct finish *f, const struct row_refund *refund,
+                    const struct row_balance_transaction *of_refund)
+{
+    const bool pending =
+        text_is(of_refund->status, "pending") && of_refund->available_on > f->call->now_s;
+    const struct posting_line lines[] = {
+        {pending ? ACCOUNT_MERCHANT_PENDING : ACCOUNT_MERCHANT_AVAILABLE, -refund->amount},
+        {ACCOUNT_REFUNDS, refund->amount}};
+    post(f->call, "refund_failure", refund->id, refund->currency, lines, 2);
+
+    struct row_balance_transaction *txn =
+        movement(f, "refund_failure", refund->id, refund->amount, 0);
+    txn->description = TEXT("REFUND FAILURE");
+    txn->status = pending ? TEXT("pending") : TEXT("available");
+    txn->available_on = pending ? of_refund->available_on : f->call->now_s;
+    call_insert(f->call, ROW_balance_transaction, txn);
+    return txn;
+}
+
 /* --- the charge ------------------------------------------------------------------------------ */
 
-static struct text
+struct text
 approved_outcome(struct finish *f)
 {
     struct json_writer w = call_writer(f->call, 512);
@@ -170,7 +189,7 @@ approved_outcome(struct finish *f)
     return json_writer_text(&w);
 }
 
-static struct text
+struct text
 declined_outcome(struct finish *f, const struct decline *decline)
 {
     struct json_writer w = call_writer(f->call, 1024);
@@ -205,20 +224,34 @@ check_made(struct text check)
     return text_is(check, "unchecked") ? NO_TEXT : check;
 }
 
-static int64_t
+static const char *
+indicator_of(const struct finish *f)
+{
+    const struct authentication *authentication =
+        authentication_numbered(f->answer->authentication);
+    return authentication ? authentication_eci(authentication, f->method->brand) : NULL;
+}
+
+int64_t
 held_until(const struct finish *f)
 {
     return f->attempt->created + worker_hold_s(f->call->worker);
 }
 
-static struct text
-availability(const struct finish *f, const char *request)
+int64_t
+held_again_until(const struct finish *f)
 {
-    return payment_has_feature(f->pi, request) ? TEXT("{\"status\":\"available\"}")
-                                               : TEXT("{\"status\":\"unavailable\"}");
+    return f->call->now_s + EXPIRY_AGAIN_S;
 }
 
 static struct text
+availability(const struct finish *f, const char *request)
+{
+    return f->pi && payment_has_feature(f->pi, request) ? TEXT("{\"status\":\"available\"}")
+                                                        : TEXT("{\"status\":\"unavailable\"}");
+}
+
+struct text
 method_details(struct finish *f)
 {
     const struct row_payment_method *method = f->method;
@@ -239,7 +272,7 @@ method_details(struct finish *f)
     json_text(&w, "cvc_check", check_made(answer->cvc_check));
     json_close(&w);
     json_text(&w, "country", method->country);
-    json_null(&w, "electronic_commerce_indicator");
+    json_string(&w, "electronic_commerce_indicator", indicator_of(f));
     json_integer(&w, "exp_month", method->exp_month);
     json_integer(&w, "exp_year", method->exp_year);
     json_raw(&w, "extended_authorization", TEXT("{\"status\":\"disabled\"}"));
@@ -259,7 +292,8 @@ method_details(struct finish *f)
     json_string(&w, "status", "unavailable");
     json_close(&w);
     json_string(&w, "regulated_status", "unregulated");
-    json_null(&w, "three_d_secure");
+    write_three_d_secure(&w, answer->authentication, answer->authentication_id, method->brand,
+                         true);
     json_null(&w, "transaction_link_id");
     json_null(&w, "wallet");
     json_close(&w);
@@ -327,15 +361,23 @@ charge_of_attempt(struct finish *f)
 
 /* --- answers --------------------------------------------------------------------------------- */
 
-/* The money has moved: what the client is shown must not stand in its way. What cannot be expanded
- * now is an id. */
+/* Whoever waits is told: the client of the API, or the page that brought the payer's answer. */
 static void
+end(struct finish *f, int status, struct text json)
+{
+    if (f->challenge)
+        challenge_answer(f->call, f->challenge, f->pi, NULL);
+    else
+        call_answer(f->call, status, json);
+}
+
+void
 show(struct finish *f, enum row_table table, const void *row, const struct known *known)
 {
     struct text json;
     const bool whole = render_row(f->call, table, row, f->call->expand, known, &json);
     (void)whole;
-    call_answer(f->call, 200, json);
+    end(f, 200, json);
 }
 
 static struct text
@@ -354,27 +396,28 @@ step(struct row_payment_intent *pi, enum pi_event event, int64_t amount, uint32_
     assert(verdict ==
            PI_OK); /* it was asked before the attempt began, and no other step may pass */
     (void)verdict;
-    pi->attempt = NO_TEXT;
+    pi->attempt = pi->challenge = NO_TEXT;
 }
 
 /* --- authorize ------------------------------------------------------------------------------- */
 
-/* What the issuer said of code and address; whether the method may be kept. True when it changed.
- */
-static bool
+bool
 note_on_method(struct finish *f, bool approved)
 {
     struct row_payment_method *method = f->method;
     const struct row_payment_method before = *method;
     const struct msg_network_answer *answer = f->answer;
-    const bool keep = approved && payment_future_use(f->call, f->pi).at && f->pi->customer.at;
+    const bool keep =
+        approved && f->pi && payment_future_use(f->call, f->pi).at && f->pi->customer.at;
     if (check_made(answer->cvc_check).at) method->cvc_check = answer->cvc_check;
     if (check_made(answer->line1_check).at) method->line1_check = answer->line1_check;
     if (check_made(answer->postal_check).at) method->postal_check = answer->postal_check;
     if (keep && !method->customer.at) method->customer = f->pi->customer;
+    if (keep && text_is(payment_future_use(f->call, f->pi), "off_session")) method->set_up = true;
     /* Confirming marked it as used; what did not succeed may be tried again. */
-    method->consumed = approved && !method->customer.at;
-    return method->consumed != before.consumed || !text_equal(method->customer, before.customer) ||
+    if (f->pi) method->consumed = approved && !method->customer.at;
+    return method->consumed != before.consumed || method->set_up != before.set_up ||
+           !text_equal(method->customer, before.customer) ||
            !text_equal(method->cvc_check, before.cvc_check) ||
            !text_equal(method->line1_check, before.line1_check) ||
            !text_equal(method->postal_check, before.postal_check);
@@ -422,6 +465,7 @@ authorized(struct finish *f)
     step(pi, f->attempt->capture ? ON_PAID : ON_HELD, f->attempt->amount, &effects);
     pi->latest_charge = f->attempt->charge;
     pi->last_payment_error = pi->last_error_method = NO_TEXT;
+    if (f->session) checkout_paid(f->call, f->session, pi, f->attempt->capture);
 
     f->charge = charge_of_attempt(f);
     f->charge->status = TEXT("succeeded");
@@ -444,18 +488,38 @@ authorized(struct finish *f)
                              : "payment_intent.amount_capturable_updated",
          ROW_payment_intent, pi, NULL);
     tell_captured_behind(f, txn);
+    if (f->session)
+        tell(f->call, "checkout.session.completed", ROW_checkout_session, f->session, NULL);
     show(f, ROW_payment_intent, pi,
          KNOWN({ROW_payment_intent, pi}, {ROW_charge, f->charge}, {ROW_payment_method, f->method},
                {txn ? ROW_balance_transaction : ROW_NONE, txn}));
+}
+
+static bool
+noted(const struct finish *f, const char *flag)
+{
+    return text_is(json_find(f->attempt->params, flag), "true");
+}
+
+/* Why not. Who wanted nothing to be done by the payer is refused what needs it. */
+const struct decline *
+reason_of(const struct finish *f)
+{
+    switch (f->answer->outcome) {
+    case OUTCOME_DECLINED: return decline_named(f->answer->code);
+    case OUTCOME_CHALLENGED:
+        return &declines[noted(f, "no_action") ? DECLINE_AUTHENTICATION_NOT_HANDLED
+                                               : DECLINE_AUTHENTICATION_REQUIRED];
+    default: return &declines[DECLINE_PROCESSING_ERROR];
+    }
 }
 
 static void
 not_authorized(struct finish *f)
 {
     struct row_payment_intent *pi = f->pi;
-    const struct decline *decline = f->answer->outcome == OUTCOME_DECLINED
-                                        ? decline_named(f->answer->code)
-                                        : &declines[DECLINE_PROCESSING_ERROR];
+    const struct decline *decline = reason_of(f);
+    const bool charged = f->answer->outcome != OUTCOME_CHALLENGED;
     uint32_t effects;
     struct api_refusal refusal = {.status = 402,
                                   .type = "card_error",
@@ -463,37 +527,60 @@ not_authorized(struct finish *f)
                                   .decline_code = decline->decline_code,
                                   .advice_code = decline->advice_code,
                                   .network_decline_code = decline->network_decline_code,
-                                  .message = text_of(decline->message),
-                                  .charge = f->attempt->charge};
+                                  .message = text_of(decline->message)};
+    if (charged) refusal.charge = f->attempt->charge;
     step(pi, ON_DECLINED, 0, &effects);
-    pi->latest_charge = f->attempt->charge;
     pi->payment_method = NO_TEXT;
     pi->last_error_method = f->method->id;
     pi->last_payment_error = json_find(refusal_json(f->call, &refusal), "error");
 
-    const bool given_up = pi->confirms >= CONFIRMS_MAX;
+    /* A payment of a checkout session ends with its session. */
+    const bool given_up = pi->confirms >= CONFIRMS_MAX && !pi->checkout_session.at;
     if (given_up) {
         step(pi, ON_CANCEL, 0, &effects);
         pi->canceled_at = f->call->now_s;
         pi->cancellation_reason = TEXT("automatic");
     }
 
-    f->charge = charge_of_attempt(f);
-    f->charge->status = TEXT("failed");
-    f->charge->outcome = declined_outcome(f, decline);
-    f->charge->failure_code = text_of(decline->code);
-    f->charge->failure_message = text_of(decline->message);
-    call_insert(f->call, ROW_charge, f->charge);
+    if (charged) {
+        pi->latest_charge = f->attempt->charge;
+        f->charge = charge_of_attempt(f);
+        f->charge->status = TEXT("failed");
+        f->charge->outcome = declined_outcome(f, decline);
+        f->charge->failure_code = text_of(decline->code);
+        f->charge->failure_message = text_of(decline->message);
+        call_insert(f->call, ROW_charge, f->charge);
+    }
     call_update(f->call, ROW_payment_intent, pi);
     if (note_on_method(f, false)) call_update(f->call, ROW_payment_method, f->method);
 
     const struct known *known = KNOWN({ROW_payment_method, f->method});
-    tell(f->call, "charge.failed", ROW_charge, f->charge, NULL);
+    if (charged) tell(f->call, "charge.failed", ROW_charge, f->charge, NULL);
     tell(f->call, "payment_intent.payment_failed", ROW_payment_intent, pi, known);
     if (given_up) tell(f->call, "payment_intent.canceled", ROW_payment_intent, pi, known);
     refusal.payment_intent = plain(f->call, ROW_payment_intent, pi, known);
     refusal.payment_method = plain(f->call, ROW_payment_method, f->method, NULL);
-    call_answer(f->call, 402, refusal_json(f->call, &refusal));
+    end(f, 402, refusal_json(f->call, &refusal));
+}
+
+/* Nothing was held, and this attempt is over: the payer is asked, and comes back with another. */
+static void
+challenged(struct finish *f)
+{
+    struct row_payment_intent *pi = f->pi;
+    uint32_t effects;
+    if (noted(f, "no_action") || noted(f, "off_session")) {
+        not_authorized(f);
+        return;
+    }
+    step(pi, ON_CHALLENGED, 0, &effects);
+    pi->last_payment_error = pi->last_error_method = NO_TEXT;
+    pi->challenge = challenge_begin(f->call, f->attempt, &pi->next_action)->id;
+    call_update(f->call, ROW_payment_intent, pi);
+    if (note_on_method(f, false)) call_update(f->call, ROW_payment_method, f->method);
+    tell(f->call, "payment_intent.requires_action", ROW_payment_intent, pi, NULL);
+    show(f, ROW_payment_intent, pi,
+         KNOWN({ROW_payment_intent, pi}, {ROW_payment_method, f->method}));
 }
 
 /* --- capture and void ------------------------------------------------------------------------ */
@@ -518,6 +605,7 @@ captured(struct finish *f)
         post_hold(f, "release", source_of(f), keep ? -f->attempt->amount : -held);
     if (effects & POST_CHARGE) txn = book_charge(f, f->attempt->amount);
     if (!keep) f->charge->hold_until = NO_NUMBER;
+    if (f->session) checkout_captured(f->call, f->session);
     call_update(f->call, ROW_charge, f->charge);
     call_update(f->call, ROW_payment_intent, pi);
     tell(f->call, "charge.captured", ROW_charge, f->charge, NULL);
@@ -599,8 +687,8 @@ not_changed(struct finish *f)
         declined ? decline_named(f->answer->code) : &declines[DECLINE_PROCESSING_ERROR];
     f->pi->attempt = NO_TEXT;
     call_update(f->call, ROW_payment_intent, f->pi);
-    if (noted(f, "expired")) { /* looked at again, behind those that are due meanwhile */
-        f->charge->hold_until = f->call->now_s + EXPIRY_AGAIN_S;
+    if (noted(f, "expired")) {
+        f->charge->hold_until = held_again_until(f);
         call_update(f->call, ROW_charge, f->charge);
     }
     const struct api_refusal refusal = {
@@ -625,7 +713,12 @@ refunded(struct finish *f, struct row_refund *refund,
 {
     struct row_charge *charge = f->charge;
     struct row_balance_transaction *txn = book_refund(f, refund, of_charge);
-    refund->status = TEXT("succeeded");
+    const struct msg_network_answer *answer = f->answer;
+    /* One that has failed meanwhile is booked all the same, and followed at once to its failure. */
+    const bool failed = text_is(answer->refund_state, "failed");
+    refund->status = text_is(answer->refund_state, "pending") ? TEXT("pending") : TEXT("succeeded");
+    if (failed || answer->has & HAS_network_answer_ask_again_s)
+        refund->follow_at = f->call->now_s + (failed ? 0 : (int64_t)answer->ask_again_s);
     refund->balance_transaction = txn->id;
     charge->amount_refunding -= refund->amount;
     charge->amount_refunded += refund->amount;
@@ -664,48 +757,111 @@ event_of(uint64_t outcome)
     case OUTCOME_APPROVED: return ATTEMPT_ON_ANSWERED_APPROVED;
     case OUTCOME_DECLINED: return ATTEMPT_ON_ANSWERED_DECLINED;
     case OUTCOME_REVERSED: return ATTEMPT_ON_ANSWERED_REVERSED;
+    case OUTCOME_CHALLENGED: return ATTEMPT_ON_ANSWERED_CHALLENGED;
     default: assert(outcome == OUTCOME_NEVER_SENT); return ATTEMPT_ON_ANSWERED_NEVER_SENT;
     }
+}
+
+void
+attempt_close(struct call *call, struct row_attempt *attempt,
+              const struct msg_network_answer *answer)
+{
+    const enum attempt_state last =
+        attempt_step(attempt_state_named(attempt->state), event_of(answer->outcome));
+    assert(last != ATTEMPT_NONE);
+    attempt->state = text_of(attempt_state_name(last));
+    attempt->network_id = answer->network_id;
+    if (answer->outcome == OUTCOME_DECLINED) attempt->code = answer->code;
+    call_update(call, ROW_attempt, attempt);
 }
 
 static void
 close_attempt(struct finish *f)
 {
-    struct row_attempt *attempt = f->attempt;
-    const enum attempt_state last =
-        attempt_step(attempt_state_named(attempt->state), event_of(f->answer->outcome));
-    assert(last != ATTEMPT_NONE);
-    attempt->state = text_of(attempt_state_name(last));
-    attempt->network_id = f->answer->network_id;
-    if (f->answer->outcome == OUTCOME_DECLINED) attempt->code = f->answer->code;
-    call_update(f->call, ROW_attempt, attempt);
+    attempt_close(f->call, f->attempt, f->answer);
 }
 
+/* The challenge whose page brought the payer here, if one did. */
 static bool
-noted(const struct finish *f, const char *flag)
+get_waiting_page(struct finish *f)
 {
-    return text_is(json_find(f->attempt->params, flag), "true");
+    const struct text id = field_in(f->call, f->attempt->params, "challenge", NULL);
+    if (!id.at) return true;
+    f->challenge = call_new_row(f->call, ROW_challenge);
+    return call_get(f->call, ROW_challenge, id, f->challenge);
+}
+
+/* The checkout session that this operation takes further: one that is open waits for its payment,
+ * one that is complete for the capture. False when it cannot be read now. */
+static bool
+read_session(struct finish *f)
+{
+    const char *const waits = text_is(f->attempt->operation, "authorize") ? "open"
+                              : text_is(f->attempt->operation, "capture") ? "complete"
+                                                                          : NULL;
+    return !waits || checkout_waits(f->call, f->pi->checkout_session, waits, &f->session);
+}
+
+/* Of a charge without a payment: authorized, captured, or its hold released. */
+static void
+charge_attempt_finished(struct finish *f)
+{
+    struct call *call = f->call;
+    struct row_attempt *attempt = f->attempt;
+    struct row_refund *refund = call_new_row(call, ROW_refund);
+    const bool approved = f->answer->outcome == OUTCOME_APPROVED;
+    f->method = call_new_row(call, ROW_payment_method);
+    if (!call_get(call, ROW_charge, attempt->charge, f->charge)) return;
+    if (!call_get(call, ROW_payment_method, attempt->payment_method, f->method)) return;
+    if (attempt->refund.at && !call_get(call, ROW_refund, attempt->refund, refund)) return;
+    close_attempt(f);
+    if (text_is(attempt->operation, "authorize") && approved)
+        charge_authorized(f);
+    else if (text_is(attempt->operation, "authorize"))
+        charge_not_authorized(f);
+    else if (attempt->refund.at)
+        charge_released(f, refund);
+    else if (text_is(attempt->operation, "void"))
+        charge_expired(f);
+    else if (approved)
+        charge_captured(f);
+    else
+        charge_not_captured(f);
 }
 
 void
 attempt_finished(struct call *call, struct row_attempt *attempt,
                  const struct msg_network_answer *answer)
 {
-    struct finish f = {call, attempt, answer, NULL, NULL, NULL};
+    struct finish f = {call, attempt, answer, NULL, NULL, NULL, NULL, NULL};
     const bool approved = answer->outcome == OUTCOME_APPROVED;
     call->livemode = noted(&f, "livemode");
     call->publishable = noted(&f, "publishable");
+    if (text_is(attempt->operation, "verify")) {
+        setup_finished(call, attempt, answer);
+        return;
+    }
 
     /* First everything is read: what is missing leaves nothing half staged. */
-    f.pi = call_new_row(call, ROW_payment_intent);
     f.charge = call_new_row(call, ROW_charge);
-    if (!call_get(call, ROW_payment_intent, attempt->payment_intent, f.pi)) return;
+    if (attempt->payment_intent.at) {
+        f.pi = call_new_row(call, ROW_payment_intent);
+        if (!call_get(call, ROW_payment_intent, attempt->payment_intent, f.pi)) return;
+        if (!read_session(&f)) return;
+    }
+    if (!f.pi && !text_is(attempt->operation, "refund") && !text_is(attempt->operation, "recall")) {
+        charge_attempt_finished(&f);
+        return;
+    }
     if (text_is(attempt->operation, "authorize")) {
         f.method = call_new_row(call, ROW_payment_method);
         if (!call_get(call, ROW_payment_method, attempt->payment_method, f.method)) return;
+        if (!get_waiting_page(&f)) return;
         close_attempt(&f);
         if (approved)
             authorized(&f);
+        else if (answer->outcome == OUTCOME_CHALLENGED)
+            challenged(&f);
         else
             not_authorized(&f);
         return;
@@ -722,6 +878,16 @@ attempt_finished(struct call *call, struct row_attempt *attempt,
             refunded(&f, refund, of_charge);
         else
             not_refunded(&f, refund);
+        return;
+    }
+    if (text_is(attempt->operation, "recall")) {
+        struct row_refund *refund = call_new_row(call, ROW_refund);
+        struct row_balance_transaction *of_refund = call_new_row(call, ROW_balance_transaction);
+        if (!call_get(call, ROW_refund, attempt->refund, refund)) return;
+        if (!call_get(call, ROW_balance_transaction, refund->balance_transaction, of_refund))
+            return;
+        close_attempt(&f);
+        refund_recalled(&f, refund, of_refund);
         return;
     }
     close_attempt(&f);

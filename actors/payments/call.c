@@ -128,6 +128,8 @@ words_for(enum row_table table)
     switch (table) {
     case ROW_merchant: return TEXT("account");
     case ROW_payment_method: return TEXT("PaymentMethod");
+    case ROW_checkout_session: return TEXT("checkout.session");
+    case ROW_setup_intent: return TEXT("setupintent");
     default: return text_of(table_find(table)->name);
     }
 }
@@ -136,7 +138,7 @@ words_for(enum row_table table)
 static const char *
 path_param(enum row_table table)
 {
-    return table == ROW_payment_intent ? "intent" : "id";
+    return table == ROW_payment_intent || table == ROW_setup_intent ? "intent" : "id";
 }
 
 static void
@@ -244,16 +246,22 @@ operation_named(struct text name)
     return 0;
 }
 
-/* The vault's token of the card to be charged; the payment method may be staged in this very call.
- */
+/* Who the card is, and how its payer may be asked; the payment method may be staged in this very
+ * call. */
 static bool
-token_of(struct call *call, const struct row_attempt *attempt, struct text *token)
+add_card(struct call *call, const struct row_attempt *attempt, struct msg_network_request *request)
 {
     struct row_payment_method *const method = call_new_row(call, ROW_payment_method);
     if (!call_get_param(call, ROW_payment_method, attempt->payment_method, "payment_method",
                         method))
         return false;
-    *token = method->token;
+    const struct text wish = json_find(attempt->params, "three_d_secure");
+    request->token = method->token;
+    request->set_up = method->set_up;
+    request->absent = text_is(json_find(attempt->params, "off_session"), "true");
+    request->three_d_secure = text_is(wish, "\"challenge\"") ? 2 : text_is(wish, "\"any\"");
+    request->has |= HAS_network_request_token | HAS_network_request_set_up |
+                    HAS_network_request_absent | HAS_network_request_three_d_secure;
     return true;
 }
 
@@ -273,8 +281,8 @@ make_request(struct call *call, const struct row_attempt *attempt,
 {
     *request = (struct msg_network_request){
         .has = HAS_network_request_reference | HAS_network_request_operation |
-               HAS_network_request_amount | HAS_network_request_currency |
-               HAS_network_request_merchant,
+               HAS_network_request_merchant | (attempt->amount ? HAS_network_request_amount : 0u) |
+               (attempt->currency.at ? HAS_network_request_currency : 0u),
         .reference = attempt->id,
         .operation = operation_named(attempt->operation),
         .amount = attempt->amount,
@@ -290,11 +298,12 @@ make_request(struct call *call, const struct row_attempt *attempt,
         request->keep = 1;
         request->has |= HAS_network_request_keep;
     }
-    if (request->operation != NETWORK_AUTHORIZE) return true;
+    if (request->operation != NETWORK_AUTHORIZE && request->operation != NETWORK_VERIFY)
+        return true;
 
-    if (!token_of(call, attempt, &request->token)) return false;
+    if (!add_card(call, attempt, request)) return false;
     request->capture = attempt->capture;
-    request->has |= HAS_network_request_token | HAS_network_request_capture;
+    request->has |= HAS_network_request_capture;
     if (!extras) return true;
     if (extras->cvc.size)
         add_check(request, &request->cvc, HAS_network_request_cvc,

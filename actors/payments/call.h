@@ -40,6 +40,7 @@ struct call {
     const struct route *route; /* NULL when an attempt is finished by recovery */
     struct text merchant, request, key, request_hash, path, api_version;
     struct text object; /* the id in the path */
+    struct text parent; /* the first one, when the path has two: whose the object is */
     struct params params;
     const struct msg_card *card; /* the card of this request, or NULL */
     struct text expand; /* paths, a space between them, at most 4 levels deep (checked); which of
@@ -110,7 +111,8 @@ struct api_refusal {
     struct text payment_method; /* JSON object */
     const char *payment_method_type;
     const char *advice_code, *network_decline_code;
-    bool retry; /* Stripe-Should-Retry: true */
+    bool retry;               /* Stripe-Should-Retry: true */
+    struct text setup_intent; /* JSON object */
 };
 void call_refuse(struct call *call, const struct api_refusal *refusal, bool began);
 /* The common one: 400 invalid_request_error, began. */
@@ -128,6 +130,11 @@ void call_begin_attempt(struct call *call, struct row_attempt *attempt,
 
 /* Seconds until a payment's funds are available (settings.def). */
 int64_t worker_settlement_delay_s(const struct worker *worker);
+/* Where payers' browsers find the gateway, without a slash at its end. */
+const char *worker_public_url(const struct worker *worker);
+/* How long a payer may take to prove who they are. */
+int64_t worker_challenge_expiry_s(const struct worker *worker);
+int64_t worker_checkout_expires_s_min(const struct worker *worker);
 /* Seconds that an issuer keeps a hold, and how many payment methods a customer may have. */
 int64_t worker_hold_s(const struct worker *worker);
 int64_t worker_customer_methods_max(const struct worker *worker);
@@ -138,7 +145,8 @@ int64_t worker_customer_methods_max(const struct worker *worker);
 /* handlers.c: the table from routes to handlers; NULL when a route is not here yet. */
 typedef void handler_fn(struct call *call);
 handler_fn *handler_of(enum route_number route);
-/* Run by nobody's request when the hold of the payment `call->object` has run out: lets it go, or
+/* Run by nobody's request when the hold of the payment, or of the charge without
+ * one, `call->object` has run out: lets it go, or
  * refuses when there is nothing (any more) to let go. */
 handler_fn hold_expired;
 
@@ -147,3 +155,7 @@ handler_fn hold_expired;
  * be NULL. The attempt has been read from the store. Never refuses. */
 void attempt_finished(struct call *call, struct row_attempt *attempt,
                       const struct msg_network_answer *answer);
+
+/* checkout_sessions.c: the handler of a job of the engine's own, for a checkout session whose time
+ * has come; `call->object` is its id. */
+void checkout_expire_due(struct call *call);

@@ -4,6 +4,12 @@
 #include "lists.h"
 #include "payment.h"
 
+struct text
+charge_lock(const struct row_charge *charge)
+{
+    return charge->payment_intent.at ? charge->payment_intent : charge->id;
+}
+
 void
 charge_retrieve(struct call *call)
 {
@@ -19,7 +25,7 @@ charge_update(struct call *call)
     struct row_customer *customer = call_new_row(call, ROW_customer);
     /* The lock of a payment is its intent's, whichever of its objects is meant. */
     if (!call_get(call, ROW_charge, call->object, charge)) return;
-    if (!call_lock(call, charge->payment_intent)) return;
+    if (!call_lock(call, charge_lock(charge))) return;
     if (!call_get(call, ROW_charge, call->object, charge)) return;
     const struct row_charge before = *charge;
     const struct text id = field_given(call, "customer");
@@ -63,9 +69,8 @@ charge_capture(struct call *call)
     struct row_charge *charge = call_new_row(call, ROW_charge);
     struct row_payment_intent *pi = call_new_row(call, ROW_payment_intent);
     if (!call_get(call, ROW_charge, call->object, charge)) return;
-    if (!call_lock(call, charge->payment_intent)) return;
+    if (!call_lock(call, charge_lock(charge))) return;
     if (!call_get(call, ROW_charge, call->object, charge)) return;
-    if (!call_get(call, ROW_payment_intent, charge->payment_intent, pi)) return;
     if (charge->captured) {
         call_refuse_400(call, "charge_already_captured", NULL,
                         "Charge %.*s has already been captured.", (int)charge->id.size,
@@ -84,5 +89,9 @@ charge_capture(struct call *call)
                           &charge->statement_descriptor_suffix))
         return;
     field_text(call, "transfer_group", &charge->transfer_group);
-    payment_capture(call, pi, charge, params_integer(call->params, "amount", 0), false, "amount");
+    const int64_t amount = params_integer(call->params, "amount", 0);
+    if (!charge->payment_intent.at)
+        charge_capture_directly(call, charge, amount);
+    else if (call_get(call, ROW_payment_intent, charge->payment_intent, pi))
+        payment_capture(call, pi, charge, amount, false, "amount");
 }

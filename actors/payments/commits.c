@@ -36,6 +36,10 @@ static const enum after verdicts[AIM_COUNT][VERDICT_COUNT] = {
         [COMMIT_DONE] = AFTER_GO_ON,     [COMMIT_FENCED] = AFTER_LOST,  [COMMIT_BUSY] = AFTER_REPEAT,
         [COMMIT_ANSWERED] = AFTER_PAUSE, [COMMIT_OPEN] = AFTER_PAUSE,   [COMMIT_MISMATCH] = AFTER_PAUSE,
         [COMMIT_STALE] = AFTER_RERUN,    [COMMIT_REJECTED] = AFTER_PAUSE},
+    /* What was not written is still due, and is looked at again. */
+    [AIM_FOLLOW] = {
+        [COMMIT_DONE] = AFTER_GO_ON,     [COMMIT_FENCED] = AFTER_LOST,  [COMMIT_BUSY] = AFTER_REPEAT,
+        [COMMIT_STALE] = AFTER_DROP,     [COMMIT_REJECTED] = AFTER_DROP},
 };
 // clang-format on
 
@@ -139,7 +143,7 @@ commit_send(struct job *job, enum aim aim, unsigned claim)
         .id = {(const char *)job->commit_id, sizeof job->commit_id},
         .merchant = call->merchant,
         .epoch = worker->slots.epoch[job->slot],
-        .urgency = aim == AIM_TAKE || aim == AIM_REVERSE || aim == AIM_FINISH,
+        .urgency = aim == AIM_TAKE || aim == AIM_REVERSE || aim == AIM_FINISH || aim == AIM_FOLLOW,
         .claim = claim,
     };
     set_text(commit, &commit->request, HAS_commit_request, call->request);
@@ -158,7 +162,7 @@ commit_send(struct job *job, enum aim aim, unsigned claim)
     if (!change_pack(&job->change, job->call.arena, commit)) {
         log_event(LOG_ERROR, "commit.unpackable", "request=%.*s", (int)call->request.size,
                   call->request.at);
-        if (job->by_attempt.name.at && aim != AIM_BEGIN) {
+        if (job->by_attempt.name.at && aim != AIM_BEGIN && aim != AIM_FOLLOW) {
             attempt_pause(job);
             return;
         }
@@ -187,6 +191,7 @@ go_on(struct job *job)
     case AIM_BEGIN: attempt_ask(job); return;
     case AIM_TAKE:
     case AIM_REVERSE: attempt_resume(job); return;
+    case AIM_FOLLOW: job_end(job); return;
     case AIM_COUNT: break;
     }
     assert(!"a commit has an aim");
@@ -225,6 +230,8 @@ fenced(struct job *job)
     if (job->commit.epoch < worker->slots.epoch[job->slot] && slot_is_held(worker, job->slot)) {
         if (job->aim == AIM_ANSWER || job->aim == AIM_BEGIN || job->aim == AIM_FINISH)
             run_again(job);
+        else if (job->aim == AIM_FOLLOW)
+            job_end(job); /* it is still due */
         else
             attempt_resume(job);
         return;
@@ -283,6 +290,12 @@ commit_answered(struct job *job, const struct msg_committed *committed)
                   (int)committed->detail.size, committed->detail.at ? committed->detail.at : "");
         forget_staged(job);
         job_tell_refusal(job, &refusal_failed);
+        break;
+    case AFTER_DROP:
+        log_event(LOG_WARNING, "refund.not_followed", "refund=%s verdict=%s detail=\"%.*s\"",
+                  job->refund, commit_verdict_name(committed->verdict), (int)committed->detail.size,
+                  committed->detail.at ? committed->detail.at : "");
+        forget_staged(job);
         break;
     case AFTER_NOTHING:
     case AFTER_REPEAT: break;

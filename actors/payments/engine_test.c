@@ -31,7 +31,7 @@ Test(engine, every_verdict_has_a_consequence_for_what_may_get_it)
         for (uint64_t verdict = COMMIT_DONE; verdict <= COMMIT_REJECTED; verdict++) {
             const bool of_a_key =
                 verdict == COMMIT_ANSWERED || verdict == COMMIT_OPEN || verdict == COMMIT_MISMATCH;
-            const bool keyless = aim == AIM_TAKE || aim == AIM_REVERSE;
+            const bool keyless = aim == AIM_TAKE || aim == AIM_REVERSE || aim == AIM_FOLLOW;
             cr_expect_eq(commit_after(aim, verdict, false) == AFTER_NOTHING, of_a_key && keyless,
                          "%s for aim %d", commit_verdict_name(verdict), (int)aim);
         }
@@ -66,6 +66,13 @@ Test(engine, only_an_acknowledged_reversal_ends_a_reversal)
     for (uint64_t outcome = 0; outcome < 20; outcome++)
         cr_expect_eq(attempt_next(ASKED_REVERSAL, outcome) == NEXT_FINISH,
                      outcome == OUTCOME_REVERSED);
+}
+
+Test(engine, a_challenge_is_an_end_whoever_hears_of_it)
+{
+    cr_expect_eq(attempt_next(ASKED_OPERATION, OUTCOME_CHALLENGED), NEXT_FINISH);
+    cr_expect_eq(attempt_next(ASKED_INQUIRY, OUTCOME_CHALLENGED), NEXT_FINISH);
+    cr_expect_eq(attempt_next(ASKED_REVERSAL, OUTCOME_CHALLENGED), NEXT_AGAIN);
 }
 
 Test(engine, an_outcome_that_does_not_exist_is_asked_for_again)

@@ -12,6 +12,7 @@
 #include "form.h"
 #include "id.h"
 #include "json_reader.h"
+#include "refund_life.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
@@ -23,7 +24,7 @@
 #define MERCHANT TEXT("acct_000000000000000000000001")
 
 struct worker {
-    int64_t settlement_delay_s, hold_s, customer_methods_max;
+    int64_t settlement_delay_s, challenge_expiry_s, hold_s, customer_methods_max;
 };
 
 /* A row as it is durable. Texts live in memory that is never given back. */
@@ -72,6 +73,7 @@ static void
 fake_start(void)
 {
     fake.worker.settlement_delay_s = 172800;
+    fake.worker.challenge_expiry_s = 900;
     fake.worker.hold_s = 604800;
     fake.worker.customer_methods_max = 500;
     fake.durable = arena_new((size_t)256 << 20);
@@ -343,6 +345,26 @@ worker_settlement_delay_s(const struct worker *worker)
     return worker->settlement_delay_s;
 }
 
+const char *
+worker_public_url(const struct worker *worker)
+{
+    (void)worker;
+    return "http://pay.test";
+}
+
+int64_t
+worker_challenge_expiry_s(const struct worker *worker)
+{
+    return worker->challenge_expiry_s;
+}
+
+int64_t
+worker_checkout_expires_s_min(const struct worker *worker)
+{
+    (void)worker;
+    return 1800;
+}
+
 int64_t
 worker_hold_s(const struct worker *worker)
 {
@@ -535,9 +557,15 @@ static const struct {
       .last4 = {"9995", 4},
       .attach_code = {"insufficient_funds", 18}}},
     {"chargeCustomerFail", {.token = {"card_generic_decline", 20}, .last4 = {"0341", 4}}},
+    {"pendingRefund", {.token = {"card_pending_refund", 19}, .last4 = {"7726", 4}}},
+    {"refundFail", {.token = {"card_failing_refund", 19}, .last4 = {"5126", 4}}},
     {"bypassPending", {.token = {"card_bypass", 11}, .last4 = {"0077", 4}}},
-    {"authenticationRequired",
-     {.token = {"card_approved", 13}, .last4 = {"3184", 4}, .unsupported = {"3-D Secure", 10}}},
+    {"createDispute",
+     {.token = {"card_approved", 13}, .last4 = {"0259", 4}, .unsupported = {"disputes", 8}}},
+    /* Their issuer wants to hear from the payer: until they are set up, and then with a decline. */
+    {"authenticationRequiredOnSetup", {.token = {"card_asks", 9}, .last4 = {"3155", 4}}},
+    {"authenticationRequiredChargeDeclinedInsufficientFunds",
+     {.token = {"card_asks_insufficient_funds", 28}, .last4 = {"3178", 4}}},
 };
 
 static bool
@@ -560,6 +588,30 @@ fake_card(struct text name, struct msg_card *card)
     return false;
 }
 
+/* What an issuer says who wants to hear from the payer; `then` once it has. */
+static void
+fake_asking(const struct row_attempt *attempt, bool set_up, struct text then,
+            struct msg_network_answer *answer)
+{
+    if (!attempt->original.at && !set_up) {
+        const bool absent = text_is(json_find(attempt->params, "off_session"), "true");
+        answer->outcome = absent ? OUTCOME_DECLINED : OUTCOME_CHALLENGED;
+        if (absent) answer->code = TEXT("authentication_required");
+        return;
+    }
+    if (attempt->original.at) {
+        const struct kept *asked = fake_find(ROW_attempt, attempt->original);
+        cr_assert(
+            text_is(((const struct row_attempt *)(const void *)asked->row)->state, "challenged"));
+        answer->authentication = 1;
+        answer->authentication_id = TEXT("dst_000000001");
+    }
+    if (then.size && text_is(attempt->operation, "authorize")) {
+        answer->outcome = OUTCOME_DECLINED;
+        answer->code = then;
+    }
+}
+
 static struct msg_network_answer
 fake_network(const struct row_attempt *attempt)
 {
@@ -567,11 +619,28 @@ fake_network(const struct row_attempt *attempt)
                                         .network_id = TEXT("net_000000001"),
                                         .authorization_code = TEXT("A1B2C3")};
     const struct kept *kept = fake_find(ROW_payment_method, attempt->payment_method);
-    struct text token = ((const struct row_payment_method *)(const void *)kept->row)->token;
+    const struct row_payment_method *method = (const void *)kept->row;
+    struct text token = method->token;
     token = (struct text){token.at + 5, token.size - 5};
+    const bool refunds = text_is(attempt->operation, "refund");
+    const bool first =
+        text_is(attempt->operation, "authorize") || text_is(attempt->operation, "verify");
+    const bool kept_later = !method->attach_code.at && text_is(attempt->operation, "verify");
     if (text_is(token, "bypass")) {
         answer.bypass_pending = 1;
-    } else if (!text_is(token, "approved") && text_is(attempt->operation, "authorize")) {
+    } else if (text_starts(token, "asks")) {
+        const size_t word = token.size > 5 ? 5 : token.size;
+        if (first)
+            fake_asking(attempt, method->set_up, (struct text){token.at + word, token.size - word},
+                        &answer);
+    } else if (text_is(token, "pending_refund") || text_is(token, "failing_refund")) {
+        if (refunds) {
+            answer.has = HAS_network_answer_ask_again_s;
+            answer.ask_again_s = 5;
+            answer.refund_state =
+                text_is(token, "pending_refund") ? TEXT("pending") : TEXT("succeeded");
+        }
+    } else if (!text_is(token, "approved") && first && !kept_later) {
         answer.outcome = OUTCOME_DECLINED;
         answer.code = token;
     }
@@ -592,7 +661,8 @@ fake_call(struct arena *arena)
                         .request = TEXT("req_000000000000000000000001"),
                         .api_version = text_of(fake.api_version),
                         .now_ms = fake.now_ms,
-                        .now_s = fake.now_ms / 1000};
+                        .now_s = fake.now_ms / 1000,
+                        .change = &fake.change};
     return call;
 }
 
@@ -619,6 +689,28 @@ fake_finish(struct text id)
     arena_destroy(&arena);
 }
 
+/* The network was asked again what became of a refund, by whoever owns the slot then. */
+static inline void
+fake_follow(struct text refund, const char *state)
+{
+    struct arena *arena = arena_new((size_t)64 << 20);
+    struct call call = fake_call(arena);
+    const struct msg_network_answer answer = {
+        .has = strcmp(state, "pending") == 0 ? HAS_network_answer_ask_again_s : 0u,
+        .outcome = OUTCOME_APPROVED,
+        .refund_state = text_of(state),
+        .refund_failure = TEXT("expired_or_canceled_card"),
+        .ask_again_s = 1};
+    call.change = &fake.change;
+    call.request = NO_TEXT;
+    fake.said = SAID_NOTHING;
+    change_clear(&fake.change);
+    refund_followed(&call, refund, &answer);
+    cr_assert(eq(int, (int)fake.said, (int)SAID_ANSWER));
+    fake_commit(&call);
+    arena_destroy(&arena);
+}
+
 static struct text
 fake_expand(struct call *call)
 {
@@ -639,10 +731,18 @@ fake_card_of(const struct call *call, struct msg_card *card)
     const struct text token = params_find(call->params, "card[token]");
     const struct text data = params_find(call->params, "payment_method_data[card][token]");
     const struct text named = params_find(call->params, "payment_method");
+    const struct text source = params_find(call->params, "source");
+    const struct text typed = params_find(call->params, "card[number]");
+    if (text_starts(source, "tok_") &&
+        fake_card((struct text){source.at + 4, source.size - 4}, card))
+        return true;
+    if (typed.at) return fake_card(TEXT("visa_cvc"), card);
     if (text_starts(token, "tok_"))
         return fake_card((struct text){token.at + 4, token.size - 4}, card);
     if (text_starts(data, "tok_"))
         return fake_card((struct text){data.at + 4, data.size - 4}, card);
+    if (text_starts(call->object, "tok_"))
+        return fake_card((struct text){call->object.at + 4, call->object.size - 4}, card);
     if (text_starts(named, "pm_card_"))
         return fake_card((struct text){named.at + 8, named.size - 8}, card);
     if (text_starts(call->object, "pm_card_"))
@@ -668,10 +768,15 @@ request(const char *route, struct text object, const char *form)
               "%s", form);
     cr_assert(route_check(call.route, call.params, &error), "%s: %s", form, error.message);
     call.object = arena_copy(arena, object);
+    const char *const slash = object.at ? memchr(object.at, '/', object.size) : NULL;
+    if (slash) { /* a path with two ids */
+        call.parent = (struct text){call.object.at, (size_t)(slash - object.at)};
+        call.object = (struct text){call.object.at + call.parent.size + 1,
+                                    object.size - call.parent.size - 1};
+    }
     call.expand = fake_expand(&call);
     call.livemode = fake.livemode;
     call.publishable = fake.publishable;
-    call.change = &fake.change;
     if (fake_card_of(&call, &card)) call.card = &card;
 
     fake.said = SAID_NOTHING;
@@ -691,11 +796,11 @@ request(const char *route, struct text object, const char *form)
 
 /* What the engine does by itself when a hold has run out. Returns what was said. */
 static inline enum said
-run_out(struct text payment_intent)
+run_out(struct text payment_or_charge)
 {
     struct arena *arena = arena_new((size_t)64 << 20);
     struct call call = fake_call(arena);
-    call.object = arena_copy(arena, payment_intent);
+    call.object = arena_copy(arena, payment_or_charge);
     call.change = &fake.change;
     fake.said = SAID_NOTHING;
     fake.begun = NULL;

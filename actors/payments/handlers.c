@@ -23,6 +23,8 @@ static const struct expandable {
     {"charge", "application application_fee balance_transaction customer dispute failure_balance_transaction "
                "invoice on_behalf_of outcome payment_intent payment_method_details refunds review source "
                "source_transfer transfer transfer_data"},
+    {"setup_intent", "application customer latest_attempt mandate on_behalf_of payment_method single_use_mandate"},
+    {"setup_attempt", "application customer on_behalf_of payment_method setup_intent"},
     {"refund", "balance_transaction charge customer failure_balance_transaction payment_intent payment_method "
                "source_transfer_reversal transfer_reversal"},
     {"customer", "cash_balance default_source discount invoice_credit_balance invoice_settings sources "
@@ -32,6 +34,11 @@ static const struct expandable {
     {"balance_transaction", "source"},
     {"event", ""},
     {"webhook_endpoint", "application"},
+    {"checkout_session", "customer invoice line_items payment_intent payment_link setup_intent subscription"},
+    {"line_item", "discounts price taxes"},
+    {"source", "account customer"},
+    {"token", "bank_account card"},
+    {"confirmation_token", ""},
 };
 // clang-format on
 

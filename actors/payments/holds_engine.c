@@ -2,9 +2,9 @@
  * until when (hold_until, by index), so it does not matter which worker was there when it was
  * written, or whether any was there when the time came. What cannot be done now is due again at the
  * next look. */
+#include "log.h"
 #include "worker.h"
 
-#include "log.h"
 #include <stdio.h>
 
 #define EXPIRIES_AT_ONCE 64 /* clients are waiting, too */
@@ -21,10 +21,10 @@ expire(struct worker *worker, const struct row_charge *charge)
     snprintf(job->merchant, sizeof job->merchant, "%.*s", (int)charge->merchant.size,
              charge->merchant.at);
     call->merchant = arena_copy(call->arena, charge->merchant);
-    call->object = arena_copy(call->arena, charge->payment_intent);
+    call->object =
+        arena_copy(call->arena, charge->payment_intent.at ? charge->payment_intent : charge->id);
     job->handler = hold_expired;
-    log_event(LOG_INFO, "hold.expired", "charge=%.*s intent=%.*s", (int)charge->id.size,
-              charge->id.at, (int)charge->payment_intent.size, charge->payment_intent.at);
+    log_event(LOG_INFO, "hold.expired", "charge=%.*s", (int)charge->id.size, charge->id.at);
     job_run(job);
     return true;
 }

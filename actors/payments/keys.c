@@ -1,10 +1,9 @@
-/* What the broker sends that is not a call of the API: whose key is this, a new merchant, and
- * whether a payment could be made. */
+/* What the broker sends that is not a call of the API: whose key or page is this, a new merchant,
+ * and whether a payment could be made. */
 #include "worker.h"
 
+#include "api_version.h"
 #include "log.h"
-
-#define API_VERSION "2026-10-28.endive"
 
 /* --- key_find -------------------------------------------------------------------------------- */
 
@@ -21,7 +20,7 @@ key_asked(struct worker *worker, struct link *from, const struct packet *packet)
     struct msg_key_found found = {.has = HAS_key_found_known};
     enum store_verdict verdict = store_key(worker->store, find.hash, arena, &key);
     /* The merchant's row may be another worker's to write: it is read, and only its pinned version
-     * is used, which never changes. */
+     * is used. */
     if (verdict == STORE_FOUND)
         verdict = store_get_unkept(worker->store, ROW_merchant, key.merchant, key.merchant, arena,
                                    &merchant);
@@ -45,8 +44,45 @@ key_asked(struct worker *worker, struct link *from, const struct packet *packet)
             .api_version = merchant.api_version,
         };
         if (merchant.api_version.size) found.has |= HAS_key_found_api_version;
+        /* What no permission is named for is closed: a restricted key always names one. */
+        if (key.permissions.at) {
+            found.permissions = key.permissions.size ? key.permissions : TEXT("none");
+            found.has |= HAS_key_found_permissions;
+        }
     }
     (void)link_send(worker->broker, envelope, MSG_key_found, &found);
+}
+
+/* --- page_find ------------------------------------------------------------------------------- */
+
+/* A payer's browser knows a session's id and no key: whose it is tells which worker to ask. */
+void
+page_asked(struct worker *worker, struct link *from, const struct packet *packet)
+{
+    struct msg_page_find find;
+    struct row_merchant merchant;
+    struct text id;
+    struct arena *const arena = worker->scratch;
+    const struct envelope envelope = {.slot = packet->slot, .correlation = packet->correlation};
+    if (!packet_decode(from, packet, MSG_page_find, &find)) return;
+
+    struct msg_page_found found = {.has = HAS_page_found_known};
+    enum store_verdict verdict =
+        store_merchant_of(worker->store, ROW_checkout_session, find.session, arena, &id);
+    if (verdict == STORE_FOUND)
+        verdict = store_get_unkept(worker->store, ROW_merchant, id, id, arena, &merchant);
+    if (verdict == STORE_UNAVAILABLE) {
+        packet_refuse(worker, packet, "busy", "the database does not answer");
+        return;
+    }
+    if (verdict == STORE_FOUND) {
+        found.has |= HAS_page_found_merchant;
+        found.known = 1;
+        found.merchant = id;
+        found.api_version = merchant.api_version;
+        if (merchant.api_version.size) found.has |= HAS_page_found_api_version;
+    }
+    (void)link_send(worker->broker, envelope, MSG_page_found, &found);
 }
 
 /* --- merchant_create ------------------------------------------------------------------------- */
@@ -116,7 +152,7 @@ merchant_create(struct call *call)
     merchant->name = create->name;
     merchant->country = create->country;
     merchant->currency = create->currency;
-    merchant->api_version = TEXT(API_VERSION);
+    merchant->api_version = create->api_version.at ? create->api_version : TEXT(API_VERSION_NEWEST);
     call_insert(call, ROW_merchant, merchant);
     stage_key(call, create->secret_hash, create->secret_last4, false);
     stage_key(call, create->publishable_hash, create->publishable_last4, true);
@@ -135,7 +171,18 @@ merchant_asked(struct worker *worker, struct link *from, const struct packet *pa
     job->merchant_create = own;
     job->handler = merchant_create;
     job->call.merchant = own->merchant;
-    job->call.api_version = TEXT(API_VERSION);
+    job->call.api_version = TEXT(API_VERSION_NEWEST);
+    if (own->api_version.at && !api_version_known(own->api_version)) {
+        const struct api_refusal refusal = {
+            .status = 400,
+            .param = "api_version",
+            .message = arena_format(job->call.arena, "Invalid Stripe API version: %.*s",
+                                    (int)own->api_version.size, own->api_version.at),
+        };
+        job_tell_refusal(job, &refusal);
+        job_end(job);
+        return;
+    }
     if (!id_is(own->merchant, table_find(ROW_merchant)->prefix)) {
         const struct api_refusal refusal = {
             .status = 400,

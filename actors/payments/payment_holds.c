@@ -6,6 +6,7 @@
 #include "answer.h"
 #include "fields.h"
 #include "handlers.h"
+#include "id.h"
 #include "json_reader.h"
 #include "payment.h"
 
@@ -84,9 +85,42 @@ speak_for(struct call *call, const struct row_charge *charge)
     return true;
 }
 
+/* Of a charge without a payment: it bears the hold itself. */
+static void
+charge_hold_expired(struct call *call)
+{
+    struct row_charge *charge = call_new_row(call, ROW_charge);
+    if (!call_lock(call, call->object)) return;
+    if (!call_get(call, ROW_charge, call->object, charge)) return;
+    if (charge->attempt.at) {
+        refuse_busy(call);
+        return;
+    }
+    if (charge->hold_until == NO_NUMBER || charge->hold_until > call->now_s) {
+        call_refuse_400(call, NULL, NULL, "Nothing of this charge has run out.");
+        return;
+    }
+    if (!speak_for(call, charge)) return;
+    /* After this point it must succeed. */
+    struct row_attempt *attempt =
+        attempt_new(call, "void", &(struct attempt_notes){.answer = ROW_charge, .expired = true});
+    attempt->amount = charge->amount;
+    attempt->currency = charge->currency;
+    attempt->charge = charge->id;
+    attempt->payment_method = charge->payment_method;
+    attempt->original = charge->authorization;
+    charge->attempt = attempt->id;
+    call_update(call, ROW_charge, charge);
+    call_begin_attempt(call, attempt, &nothing);
+}
+
 void
 hold_expired(struct call *call)
 {
+    if (id_is(call->object, table_find(ROW_charge)->prefix)) {
+        charge_hold_expired(call);
+        return;
+    }
     struct row_payment_intent *pi = call_new_row(call, ROW_payment_intent);
     struct row_charge *charge = call_new_row(call, ROW_charge);
     if (!call_lock(call, call->object)) return;
@@ -154,7 +188,7 @@ increment_is_possible(struct call *call, const struct row_payment_intent *pi, in
                         INCREMENTS_MAX);
         return false;
     }
-    return payment_amount_fits(call, pi->currency, amount);
+    return amount_fits(call, pi->currency, amount);
 }
 
 void

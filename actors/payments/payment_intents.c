@@ -2,6 +2,7 @@
  * in payment_steps.c. */
 #include "amount_words.h"
 #include "answer.h"
+#include "api_version.h"
 #include "fields.h"
 #include "handlers.h"
 #include "json_reader.h"
@@ -10,17 +11,7 @@
 
 #include <assert.h>
 
-/* Since these versions an account's own kinds of payment method are offered unless told otherwise,
- * and captures need not be waited for. Versions begin with their day, so they compare as texts. */
-#define AUTOMATIC_METHODS_SINCE "2023-08-16"
-#define ASYNC_CAPTURE_SINCE "2024-04-10"
 #define SECRET_SIZE 25
-
-static bool
-version_is_since(const struct call *call, const char *day)
-{
-    return !call->api_version.at || text_compare(call->api_version, text_of(day)) >= 0;
-}
 
 /* --- standing -------------------------------------------------------------------------------- */
 
@@ -88,6 +79,7 @@ take_card_options(struct call *call, struct row_payment_intent *pi)
 {
     struct text capture = card_option(call, pi, "capture_method");
     struct text future = card_option(call, pi, "setup_future_usage");
+    struct text asking = card_option(call, pi, "request_three_d_secure");
     struct text multicapture = card_option(call, pi, "request_multicapture");
     struct text incremental = card_option(call, pi, "request_incremental_authorization");
     field_text(call, "payment_method_options[card][request_multicapture]", &multicapture);
@@ -95,6 +87,7 @@ take_card_options(struct call *call, struct row_payment_intent *pi)
                &incremental);
     field_text(call, "payment_method_options[card][capture_method]", &capture);
     field_text(call, "payment_method_options[card][setup_future_usage]", &future);
+    field_text(call, "payment_method_options[card][request_three_d_secure]", &asking);
     struct json_writer w = call_writer(call, 512);
     json_open(&w);
     json_key(&w, "card");
@@ -105,7 +98,7 @@ take_card_options(struct call *call, struct row_payment_intent *pi)
     json_null(&w, "network");
     if (incremental.at) json_text(&w, "request_incremental_authorization", incremental);
     if (multicapture.at) json_text(&w, "request_multicapture", multicapture);
-    json_string(&w, "request_three_d_secure", "automatic");
+    json_text(&w, "request_three_d_secure", asking.at ? asking : TEXT("automatic"));
     if (future.at) json_text(&w, "setup_future_usage", future);
     json_close(&w);
     json_close(&w);
@@ -162,7 +155,7 @@ refuse_amount(struct call *call, const char *code, const char *words, const char
 }
 
 bool
-payment_amount_fits(struct call *call, struct text code, int64_t amount)
+amount_fits(struct call *call, struct text code, int64_t amount)
 {
     const struct currency *currency = currency_find(code);
     char words[80];
@@ -198,7 +191,7 @@ static void
 take_automatic_methods(struct call *call, struct row_payment_intent *pi)
 {
     const bool given = params_have_any(call->params, "automatic_payment_methods");
-    const bool otherwise = version_is_since(call, AUTOMATIC_METHODS_SINCE) &&
+    const bool otherwise = api_version_has(call->api_version, API_AUTOMATIC_METHODS) &&
                            !params_have(call->params, "confirmation_method");
     pi->payment_method_types = TEXT("[\"card\"]");
     if (!(given ? params_flag(call->params, "automatic_payment_methods[enabled]", false)
@@ -228,6 +221,11 @@ combination_is_possible(struct call *call)
                         "You can only set off_session when you set confirm to true.");
         return false;
     }
+    if (params_have(call->params, "confirmation_token") && !confirm) {
+        call_refuse_400(call, NULL, "confirmation_token",
+                        "You can only give a confirmation_token when you set confirm to true.");
+        return false;
+    }
     if (params_have(call->params, "return_url") && !confirm) {
         call_refuse_400(call, NULL, "return_url",
                         "A return_url is of use only when you set confirm to true.");
@@ -238,8 +236,7 @@ combination_is_possible(struct call *call)
 
 /* --- the handlers ---------------------------------------------------------------------------- */
 
-/* A currency is stored in lower case, whatever it came in. */
-static struct text
+struct text
 currency_code(struct text given)
 {
     const struct currency *currency = currency_find(given);
@@ -259,8 +256,9 @@ payment_intent_create(struct call *call)
     pi->status = text_of(pi_state_name(PI_NEEDS_METHOD));
     pi->amount = params_integer(call->params, "amount", 0);
     pi->currency = currency_code(params_find(call->params, "currency"));
-    pi->capture_method =
-        version_is_since(call, ASYNC_CAPTURE_SINCE) ? TEXT("automatic_async") : TEXT("automatic");
+    pi->capture_method = api_version_has(call->api_version, API_ASYNC_CAPTURE)
+                             ? TEXT("automatic_async")
+                             : TEXT("automatic");
     pi->confirmation_method = TEXT("automatic");
     field_text(call, "confirmation_method", &pi->confirmation_method);
     field_text(call, "customer", &pi->customer);
@@ -269,11 +267,12 @@ payment_intent_create(struct call *call)
                                      (int)secret.size, secret.at);
 
     if (!combination_is_possible(call)) return;
-    if (!payment_amount_fits(call, pi->currency, pi->amount)) return;
+    if (!amount_fits(call, pi->currency, pi->amount)) return;
     if (pi->customer.at && !get_customer(call, pi->customer, "customer", customer)) return;
     take_automatic_methods(call, pi);
     if (!payment_take_fields(call, pi)) return;
     if (!method_of_request(call, "payment_method_data", &use)) return;
+    payment_take_choice(pi, &use);
     if (use.row && !method_may_pay(call, use.row, pi->customer)) return;
     if (use.row) {
         const enum pi_verdict verdict = payment_step(pi, ON_ATTACH, 0, &effects);
@@ -296,6 +295,15 @@ payment_intent_create(struct call *call)
 }
 
 bool
+secret_is(struct text given, struct text secret)
+{
+    unsigned char difference = given.size != secret.size;
+    for (size_t i = 0; i < given.size && i < secret.size; i++)
+        difference |= (unsigned char)(given.at[i] ^ secret.at[i]);
+    return given.at && secret.at && !difference;
+}
+
+bool
 payment_secret_fits(struct call *call, const struct row_payment_intent *pi)
 {
     const struct text given = field_given(call, "client_secret");
@@ -305,11 +313,7 @@ payment_secret_fits(struct call *call, const struct row_payment_intent *pi)
                         "Missing required param: client_secret.");
         return false;
     }
-    /* Compared to its end, so that the time tells nothing of where they differ. */
-    unsigned char difference = given.size != pi->client_secret.size;
-    for (size_t i = 0; i < given.size && i < pi->client_secret.size; i++)
-        difference |= (unsigned char)(given.at[i] ^ pi->client_secret.at[i]);
-    if (!difference) return true;
+    if (secret_is(given, pi->client_secret)) return true;
     call_refuse_400(call, "payment_intent_invalid_parameter", "client_secret",
                     "The client_secret provided does not match the client_secret associated with "
                     "the PaymentIntent.");
@@ -344,6 +348,13 @@ static bool
 change_is_possible(struct call *call, const struct row_payment_intent *pi)
 {
     const enum pi_state state = payment_standing(pi).state;
+    if (pi->checkout_session.at &&
+        (params_have(call->params, "amount") || params_have(call->params, "currency"))) {
+        call_refuse_400(call, NULL, params_have(call->params, "amount") ? "amount" : "currency",
+                        "The amount and currency of a PaymentIntent that was created by a Checkout "
+                        "Session are those of the session, and cannot be updated.");
+        return false;
+    }
     if (state == PI_NEEDS_METHOD || state == PI_NEEDS_CONFIRM || state == PI_NEEDS_ACTION)
         return true;
     for (size_t i = 0; i < sizeof fixed_once_asked / sizeof fixed_once_asked[0]; i++) {
@@ -376,7 +387,7 @@ payment_intent_update(struct call *call)
     if (amount != pi->amount || currency.at) {
         pi->amount = amount;
         if (currency.at) pi->currency = currency_code(currency);
-        if (!payment_amount_fits(call, pi->currency, pi->amount)) return;
+        if (!amount_fits(call, pi->currency, pi->amount)) return;
         if (pi->payment_method.at) verdict = payment_step(pi, ON_ATTACH, 0, &effects);
     }
     field_text(call, "customer", &pi->customer);

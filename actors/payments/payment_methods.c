@@ -5,14 +5,12 @@
 #include "lists.h"
 #include "payment.h"
 
-/* A payment method from a card that the vault has just named. It is used or attached later; a card
- * of a test name is made anew each time. */
-static struct row_payment_method *
-method_from_card(struct call *call, const char *data)
+struct row_payment_method *
+method_of_card(struct call *call, const char *prefix)
 {
     struct row_payment_method *method = call_new_row(call, ROW_payment_method);
     const struct msg_card *card = call->card;
-    method->id = call_new_id(call, "pm_");
+    method->id = call_new_id(call, prefix);
     method->merchant = call->merchant;
     method->created = call->now_s;
     method->token = card->token;
@@ -30,6 +28,13 @@ method_from_card(struct call *call, const char *data)
     if (card->has & HAS_card_attach_code) method->attach_code = card->attach_code;
     if (card->has & HAS_card_unsupported) method->unsupported = card->unsupported;
     method->allow_redisplay = TEXT("unspecified");
+    return method;
+}
+
+/* What the request says of a new payment method. */
+static void
+take_billing(struct call *call, const char *data, struct row_payment_method *method)
+{
     const char *billing = "billing_details", *redisplay = "allow_redisplay";
     if (data) {
         billing = "payment_method_data[billing_details]";
@@ -37,18 +42,65 @@ method_from_card(struct call *call, const char *data)
     }
     field_billing(call, billing, &method->billing_details);
     field_text(call, redisplay, &method->allow_redisplay);
+}
+
+/* A payment method from a card that the vault has just named. It is used or attached later; a card
+ * of a test name is made anew each time. */
+static struct row_payment_method *
+method_from_card(struct call *call, const char *data)
+{
+    struct row_payment_method *method = method_of_card(call, "pm_");
+    take_billing(call, data, method);
     return method;
 }
 
+/* A payment method from a token's card: a new one, which the token leaves its security code to. */
+static bool
+method_from_token(struct call *call, const char *param, const char *data, struct method_use *use)
+{
+    if (!token_take(call, field_given(call, param), param, use)) return false;
+    struct row_payment_method *method = call_new_row(call, ROW_payment_method);
+    *method = *use->row;
+    method->id = call_new_id(call, "pm_");
+    method->version = 0;
+    method->created = call->now_s;
+    take_billing(call, data, method);
+    use->row = method;
+    use->fresh = true;
+    return true;
+}
+
+/* The request's card is that of `source`, and nothing to pay with. */
+static bool
+card_is_of_source(const struct call *call)
+{
+    return params_have(call->params, "source") &&
+           !text_starts(params_find(call->params, "payment_method"), "pm_card_");
+}
+
+/* From a card of this request (made anew), from a token, or as it is named. */
 bool
 method_of_request(struct call *call, const char *data, struct method_use *use)
 {
-    *use = (struct method_use){NULL, false};
-    if (call->card) {
+    static const char token[] = "payment_method_data[card][token]";
+    *use = (struct method_use){.row = NULL};
+    const struct text chosen = field_given(call, "confirmation_token");
+    if (chosen.at && (params_have(call->params, "payment_method") ||
+                      params_have_any(call->params, "payment_method_data"))) {
+        call_refuse_400(call, "parameters_exclusive", "confirmation_token",
+                        "You may only specify one of these parameters: confirmation_token, "
+                        "payment_method, payment_method_data.");
+        return false;
+    }
+    if (chosen.at) return confirmation_token_take(call, chosen, use);
+    if (call->card && !card_is_of_source(call)) {
         use->row = method_from_card(call, data);
         use->fresh = true;
         return !data || field_metadata(call, "payment_method_data[metadata]", &use->row->metadata);
     }
+    if (data && params_have(call->params, token))
+        return method_from_token(call, token, data, use) &&
+               field_metadata(call, "payment_method_data[metadata]", &use->row->metadata);
     const struct text id = field_given(call, "payment_method");
     if (!id.at) return true;
     struct row_payment_method *method = call_new_row(call, ROW_payment_method);
@@ -64,6 +116,8 @@ method_stage(struct call *call, const struct method_use *use)
         call_insert(call, ROW_payment_method, use->row);
     else
         call_update(call, ROW_payment_method, use->row);
+    if (use->token) call_update(call, ROW_token, use->token);
+    if (use->chosen) call_update(call, ROW_confirmation_token, use->chosen);
 }
 
 static void
@@ -150,7 +204,13 @@ method_attach_to(struct call *call, struct row_payment_method *method, struct te
 void
 payment_method_create(struct call *call)
 {
-    if (!call->card) {
+    struct method_use use = {.row = NULL};
+    if (call->card) {
+        use.row = method_from_card(call, NULL);
+        use.fresh = true;
+    } else if (params_have(call->params, "card[token]")) {
+        if (!method_from_token(call, "card[token]", NULL, &use)) return;
+    } else {
         call_refuse(call,
                     &(struct api_refusal){.status = 400,
                                           .code = "parameter_missing",
@@ -159,17 +219,16 @@ payment_method_create(struct call *call)
                     false);
         return;
     }
-    struct row_payment_method *method = method_from_card(call, NULL);
-    if (!field_metadata(call, "metadata", &method->metadata)) return;
-    call_insert(call, ROW_payment_method, method);
-    answer_row(call, ROW_payment_method, method, NULL);
+    if (!field_metadata(call, "metadata", &use.row->metadata)) return;
+    method_stage(call, &use);
+    answer_row(call, ROW_payment_method, use.row, NULL);
 }
 
 /* A test name in the path (pm_card_visa) stands for a new payment method of that card. */
 static bool
 method_in_path(struct call *call, struct method_use *use)
 {
-    *use = (struct method_use){NULL, call->card != NULL};
+    *use = (struct method_use){.fresh = call->card != NULL};
     if (use->fresh) {
         use->row = method_from_card(call, NULL);
         return true;
@@ -230,6 +289,8 @@ payment_method_list(struct call *call)
     const struct text id = field_given(call, "customer");
     if (id.at && !get_customer(call, id, "customer", customer)) return;
     if (!list_page(call, ROW_payment_method, &page)) return;
+    /* Cards that are in a token only are nobody's to see: of all, those of the newer kind. */
+    if (!id.at) page.id_least = TEXT("pm_");
     list_filter(&page, "customer", id);
     list_filter(&page, "allow_redisplay", field_given(call, "allow_redisplay"));
     list_answer(call, ROW_payment_method, &page);
@@ -245,6 +306,19 @@ customer_payment_method_list(struct call *call)
     list_filter(&page, "customer", call->object);
     list_filter(&page, "allow_redisplay", field_given(call, "allow_redisplay"));
     list_answer(call, ROW_payment_method, &page);
+}
+
+void
+customer_payment_method_retrieve(struct call *call)
+{
+    struct row_customer *customer = call_new_row(call, ROW_customer);
+    struct row_payment_method *method = call_new_row(call, ROW_payment_method);
+    if (!get_customer(call, call->parent, NULL, customer)) return;
+    if (!call_get(call, ROW_payment_method, call->object, method)) return;
+    if (text_equal(method->customer, customer->id))
+        answer_row(call, ROW_payment_method, method, KNOWN({ROW_customer, customer}));
+    else
+        refuse_missing(call, "PaymentMethod", call->object, NULL);
 }
 
 void
@@ -277,15 +351,6 @@ payment_method_detach(struct call *call)
     }
     struct row_customer *customer = call_new_row(call, ROW_customer);
     if (!call_get(call, ROW_customer, method->customer, customer)) return;
-    method->customer = NO_TEXT;
-    method->consumed = true;
-    call_update(call, ROW_payment_method, method);
-    if (text_equal(customer->default_payment_method, method->id)) {
-        const struct row_customer before = *customer;
-        customer->default_payment_method = NO_TEXT;
-        call_update(call, ROW_customer, customer);
-        tell_updated(call, "customer.updated", ROW_customer, &before, customer);
-    }
-    tell(call, "payment_method.detached", ROW_payment_method, method, NULL);
+    if (!method_leaves(call, method, customer)) return;
     answer_row(call, ROW_payment_method, method, NULL);
 }

@@ -16,9 +16,11 @@ struct row_attempt *
 attempt_new(struct call *call, const char *operation, const struct attempt_notes *notes)
 {
     struct row_attempt *attempt = call_new_row(call, ROW_attempt);
+    /* Each byte of what a client wrote may be escaped. */
     struct json_writer w =
         call_writer(call, 512 + notes->metadata.size +
-                              6 * (notes->description.size + notes->statement_descriptor.size));
+                              6 * (notes->return_url.size + notes->cancellation_reason.size +
+                                   notes->description.size + notes->statement_descriptor.size));
     attempt->id = call_new_id(call, "att_");
     attempt->merchant = call->merchant;
     attempt->created = call->now_s;
@@ -32,15 +34,22 @@ attempt_new(struct call *call, const char *operation, const struct attempt_notes
     if (notes->answer) json_string(&w, "answer", table_find((uint64_t)notes->answer)->name);
     if (notes->cancellation_reason.at)
         json_text(&w, "cancellation_reason", notes->cancellation_reason);
+    if (notes->challenge.at) json_text(&w, "challenge", notes->challenge);
     if (notes->description.at) json_text(&w, "description", notes->description);
     if (notes->expired) json_flag(&w, "expired", true);
     if (notes->keep) json_flag(&w, "keep", true);
     json_flag(&w, "livemode", call->livemode);
     if (notes->metadata.at) json_raw(&w, "metadata", notes->metadata);
+    if (notes->no_action) json_flag(&w, "no_action", true);
+    if (notes->off_session) json_flag(&w, "off_session", true);
     json_flag(&w, "publishable", call->publishable);
+    if (notes->refund_ends) json_string(&w, "refund_ends", notes->refund_ends);
     if (notes->release) json_flag(&w, "release", true);
+    if (notes->return_url.at) json_text(&w, "return_url", notes->return_url);
     if (notes->statement_descriptor.at)
         json_text(&w, "statement_descriptor", notes->statement_descriptor);
+    if (notes->three_d_secure.at) json_text(&w, "three_d_secure", notes->three_d_secure);
+    if (notes->use_sdk) json_flag(&w, "use_sdk", true);
     json_close(&w);
     attempt->params = json_writer_text(&w);
     return attempt;
@@ -72,25 +81,7 @@ refuse_confirm(struct call *call, const struct row_payment_intent *pi, bool stor
                      pi_state_name(state));
 }
 
-/* Kinds of payment method that lead to another page need a way back. A client library that shows
- * everything itself (use_stripe_sdk) does not. */
-static bool
-way_back_is_known(struct call *call, const struct row_payment_intent *pi)
-{
-    const struct text redirects = json_find(pi->automatic_payment_methods, "allow_redirects");
-    if (!pi->automatic_payment_methods.at || text_is(redirects, "\"never\"")) return true;
-    if (params_have(call->params, "return_url")) return true;
-    if (params_flag(call->params, "use_stripe_sdk", false)) return true;
-    call_refuse_400(call, NULL, "return_url",
-                    "This PaymentIntent is configured to accept payment methods enabled in your "
-                    "Dashboard. Because some of these payment methods might redirect your customer "
-                    "off of your page, you must provide a `return_url`. If you do not want such "
-                    "payment methods, create it with `automatic_payment_methods[enabled]=true` and "
-                    "`automatic_payment_methods[allow_redirects]=never`.");
-    return false;
-}
-
-static bool
+bool
 card_can_be_charged(struct call *call, const struct row_payment_method *method)
 {
     if (!method->unsupported.at) return true;
@@ -101,12 +92,39 @@ card_can_be_charged(struct call *call, const struct row_payment_method *method)
     return false;
 }
 
+/* The attempt to take or to hold the whole amount; the payment names it from now on. */
+static struct row_attempt *
+payment_attempt(struct call *call, struct row_payment_intent *pi,
+                const struct row_payment_method *method, const struct attempt_notes *notes)
+{
+    struct row_attempt *attempt = attempt_new(call, "authorize", notes);
+    attempt->amount = pi->amount;
+    attempt->currency = pi->currency;
+    attempt->payment_intent = pi->id;
+    attempt->charge = call_new_id(call, "ch_");
+    attempt->payment_method = method->id;
+    attempt->capture = !payment_is_manual(pi);
+    pi->attempt = attempt->id;
+    return attempt;
+}
+
+struct network_extras
+take_extras(struct call *call, struct row_payment_method *method)
+{
+    const struct network_extras extras = {
+        method->cvc, field_in(call, method->billing_details, "address", "postal_code"),
+        field_in(call, method->billing_details, "address", "line1")};
+    method->cvc = NO_TEXT;
+    return extras;
+}
+
 void
 payment_confirm(struct call *call, struct row_payment_intent *pi, bool stored,
                 struct method_use *use)
 {
     struct row_customer *customer = call_new_row(call, ROW_customer);
     struct row_payment_intent before;
+    struct attempt_notes notes = {0};
     uint32_t effects;
     if (!use->row && pi->payment_method.at) {
         use->row = call_new_row(call, ROW_payment_method);
@@ -122,29 +140,25 @@ payment_confirm(struct call *call, struct row_payment_intent *pi, bool stored,
     if (pi->customer.at && !get_customer(call, pi->customer, "customer", customer)) return;
     if (!method_may_pay(call, method, pi->customer)) return;
     if (!card_can_be_charged(call, method)) return;
-    if (!way_back_is_known(call, pi)) return;
+    const bool chosen_way = use->chosen && use->chosen->return_url.at;
+    if (!action_notes(call, pi->payment_method_options, &notes)) return;
+    if (!chosen_way && !way_back_is_known(call, pi->automatic_payment_methods, "PaymentIntent"))
+        return;
+    if (chosen_way && !notes.return_url.at) notes.return_url = use->chosen->return_url;
     if (pi->customer.at && !method->customer.at && payment_future_use(call, pi).at &&
         !customer_has_room(call, pi->customer))
         return;
 
     /* After this point it must succeed. */
-    struct row_attempt *attempt = attempt_new(call, "authorize", &(struct attempt_notes){0});
-    attempt->amount = pi->amount;
-    attempt->currency = pi->currency;
-    attempt->payment_intent = pi->id;
-    attempt->charge = call_new_id(call, "ch_");
-    attempt->payment_method = method->id;
-    attempt->capture = !payment_is_manual(pi);
-    pi->attempt = attempt->id;
+    struct row_attempt *attempt = payment_attempt(call, pi, method, &notes);
+    attempt->original = challenge_passed(call, pi->challenge, pi->amount, pi->currency, method->id);
+    pi->challenge = NO_TEXT;
     pi->confirms++;
 
-    /* The security code is good for one asking. Without a customer so is the whole method: it is
-     * marked as used now, so that no second payment can take it meanwhile. */
-    const struct network_extras extras = {
-        method->cvc, field_in(call, method->billing_details, "address", "postal_code"),
-        field_in(call, method->billing_details, "address", "line1")};
-    if (use->fresh || method->cvc.at || !method->customer.at) {
-        method->cvc = NO_TEXT;
+    /* Without a customer the whole method is good for one payment: it is marked as used now, so
+     * that no second payment can take it meanwhile. */
+    const struct network_extras extras = take_extras(call, method);
+    if (use->fresh || use->chosen || extras.cvc.at || !method->customer.at) {
         method->consumed = !method->customer.at;
         method_stage(call, use);
     }
@@ -183,6 +197,7 @@ payment_intent_confirm(struct call *call)
     }
     if (!payment_take_fields(call, pi)) return;
     if (!method_of_request(call, "payment_method_data", &use)) return;
+    payment_take_choice(pi, &use);
     if (use.row) {
         const enum pi_verdict verdict = payment_step(pi, ON_ATTACH, 0, &effects);
         assert(verdict == PI_OK);
@@ -190,6 +205,63 @@ payment_intent_confirm(struct call *call)
         pi->payment_method = use.row->id;
     }
     payment_confirm(call, pi, true, &use);
+}
+
+/* --- the payer's answer ---------------------------------------------------------------------- */
+
+static void
+authentication_failed(struct call *call, struct row_payment_intent *pi,
+                      const struct row_challenge *challenge)
+{
+    const struct api_refusal refusal = {
+        .status = 402,
+        .code = "payment_intent_authentication_failure",
+        .message = TEXT("The provided PaymentMethod has failed authentication. You can provide "
+                        "payment_method_data or a new PaymentMethod to attempt to fulfill this "
+                        "PaymentIntent again.")};
+    uint32_t effects;
+    const enum pi_verdict verdict = payment_step(pi, ON_DECLINED, 0, &effects);
+    assert(verdict == PI_OK);
+    (void)verdict;
+    pi->payment_method = pi->challenge = NO_TEXT;
+    pi->last_error_method = challenge->payment_method;
+    pi->last_payment_error = json_find(refusal_json(call, &refusal), "error");
+    call_update(call, ROW_payment_intent, pi);
+    tell(call, "payment_intent.payment_failed", ROW_payment_intent, pi, NULL);
+    challenge_answer(call, challenge, pi, NULL);
+}
+
+void
+payment_answered(struct call *call, struct row_payment_intent *pi,
+                 const struct row_challenge *challenge, bool passed)
+{
+    const bool by_hand = text_is(pi->confirmation_method, "manual");
+    const struct attempt_notes notes = {.answer = ROW_challenge, .challenge = challenge->id};
+    struct row_payment_method *method = call_new_row(call, ROW_payment_method);
+    uint32_t effects;
+    if (!call_get(call, ROW_payment_method, challenge->payment_method, method)) return;
+    /* Another payment has used the card up meanwhile: it cannot be charged for this one. */
+    if (!passed || method->consumed) {
+        authentication_failed(call, pi, challenge);
+        return;
+    }
+    const enum pi_verdict verdict =
+        payment_step(pi, by_hand ? ON_PROVED : ON_AUTHENTICATED, 0, &effects);
+    assert(verdict == PI_OK);
+    (void)verdict;
+    if (by_hand) { /* the merchant's server goes on: challenge_passed finds it then */
+        call_update(call, ROW_payment_intent, pi);
+        challenge_answer(call, challenge, pi, NULL);
+        return;
+    }
+    struct row_attempt *attempt = payment_attempt(call, pi, method, &notes);
+    attempt->original = challenge->attempt;
+    if (!method->customer.at) {
+        method->consumed = true;
+        call_update(call, ROW_payment_method, method);
+    }
+    call_update(call, ROW_payment_intent, pi);
+    call_begin_attempt(call, attempt, &(struct network_extras){NO_TEXT, NO_TEXT, NO_TEXT});
 }
 
 /* --- capture --------------------------------------------------------------------------------- */
@@ -299,6 +371,12 @@ payment_intent_cancel(struct call *call)
                      "requires_payment_method, requires_capture, requires_confirmation, "
                      "requires_action, processing.",
                      (int)pi->status.size, pi->status.at);
+        return;
+    }
+    if (!(effects & RELEASE_HOLD) && pi->checkout_session.at) {
+        call_refuse_400(call, "payment_intent_unexpected_state", NULL,
+                        "You cannot cancel a PaymentIntent that was created by a Checkout Session. "
+                        "Expire the Checkout Session instead.");
         return;
     }
     if (!(effects & RELEASE_HOLD)) {

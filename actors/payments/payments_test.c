@@ -294,9 +294,8 @@ Test(payments, while_an_attempt_is_open_every_other_step_is_told_to_wait)
 
 Test(payments, a_card_whose_feature_is_not_here_yet_is_refused_before_anything_happens)
 {
-    cr_assert(eq(
-        int, request("payment_intent_create", NO_TEXT, FORM_NOW "pm_card_authenticationRequired"),
-        400));
+    cr_assert(
+        eq(int, request("payment_intent_create", NO_TEXT, FORM_NOW "pm_card_createDispute"), 400));
     EXPECT_GOT("error.type", "invalid_request_error");
     cr_expect(zero(sz, fake.kept_count));
     EXPECT_TOLD("");

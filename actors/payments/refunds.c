@@ -6,6 +6,7 @@
 #include "answer.h"
 #include "fields.h"
 #include "handlers.h"
+#include "id.h"
 #include "lists.h"
 #include "payment.h"
 
@@ -35,7 +36,7 @@ charge_of_request(struct call *call, struct row_charge *charge)
                             (int)charge_id.size, charge_id.at, (int)pi_id.size, pi_id.at);
             return false;
         }
-        return call_lock(call, charge->payment_intent) &&
+        return call_lock(call, charge_lock(charge)) &&
                call_get_param(call, ROW_charge, charge_id, "charge", charge);
     }
     if (!call_lock(call, pi_id)) return false;
@@ -59,6 +60,10 @@ refund_is_possible(struct call *call, const struct row_charge *charge, int64_t *
     const int id_size = (int)charge->id.size;
     const int64_t asked = params_integer(call->params, "amount", 0);
     char asked_words[80], rest_words[80];
+    if (charge->attempt.at) {
+        refuse_busy(call);
+        return false;
+    }
     switch (refund_check(&refundable, asked, amount)) {
     case REFUND_CHARGE_FAILED:
         call_refuse_400(call, "charge_not_refundable", "charge",
@@ -74,6 +79,10 @@ refund_is_possible(struct call *call, const struct row_charge *charge, int64_t *
                         "charge for an amount less than the original amount");
         return false;
     case REFUND_NOT_CAPTURED:
+        if (!charge->payment_intent.at) { /* there is no payment to cancel: this releases it */
+            *amount = charge->amount;
+            return true;
+        }
         call_refuse_400(call, "charge_not_refundable", "charge",
                         "Charge %.*s is not captured: cancel its PaymentIntent (%.*s) to release "
                         "what is held.",
@@ -115,14 +124,18 @@ refund_create(struct call *call)
     refund->payment_intent = charge->payment_intent;
     refund->payment_method = charge->payment_method;
     refund->customer = charge->customer;
+    refund->slot = slot_of(call->merchant);
     field_text(call, "reason", &refund->reason);
     if (!field_metadata(call, "metadata", &refund->metadata)) return;
 
     /* After this point it must succeed. */
+    struct row_attempt *attempt =
+        attempt_new(call, charge->captured ? "refund" : "void", &(struct attempt_notes){0});
     charge->amount_refunding += amount;
+    if (!charge->captured) charge->attempt = attempt->id;
+    refund->attempt = attempt->id;
     call_update(call, ROW_charge, charge);
     call_insert(call, ROW_refund, refund);
-    struct row_attempt *attempt = attempt_new(call, "refund", &(struct attempt_notes){0});
     attempt->amount = amount;
     attempt->currency = charge->currency;
     attempt->payment_intent = charge->payment_intent;
@@ -141,12 +154,19 @@ refund_retrieve(struct call *call)
     answer_row(call, ROW_refund, refund, NULL);
 }
 
+/* As charge_lock: what its charge is locked by. */
+struct text
+refund_lock(const struct row_refund *refund)
+{
+    return refund->payment_intent.at ? refund->payment_intent : refund->charge;
+}
+
 void
 refund_update(struct call *call)
 {
     struct row_refund *refund = call_new_row(call, ROW_refund);
     if (!call_get(call, ROW_refund, call->object, refund)) return;
-    if (!call_lock(call, refund->payment_intent)) return;
+    if (!call_lock(call, refund_lock(refund))) return;
     if (!call_get(call, ROW_refund, call->object, refund)) return;
     const struct row_refund before = *refund;
     if (!field_metadata(call, "metadata", &refund->metadata)) return;

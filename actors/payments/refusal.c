@@ -102,6 +102,7 @@ refusal_json(struct call *call, const struct api_refusal *refusal)
     /* Escaped, one byte may become six. */
     const size_t cap = 2048 + message.size * 6 + refusal->charge.size +
                        refusal->payment_intent.size + refusal->payment_method.size +
+                       refusal->setup_intent.size +
                        (refusal->param ? strlen(refusal->param) * 6 : 0);
     struct json_writer writer = call_writer(call, cap), *const w = &writer;
     json_open(w);
@@ -118,6 +119,7 @@ refusal_json(struct call *call, const struct api_refusal *refusal)
     if (refusal->payment_intent.at) json_raw(w, "payment_intent", refusal->payment_intent);
     if (refusal->payment_method.at) json_raw(w, "payment_method", refusal->payment_method);
     write_if(w, "payment_method_type", refusal->payment_method_type);
+    if (refusal->setup_intent.at) json_raw(w, "setup_intent", refusal->setup_intent);
     json_string(w, "type", refusal->type ? refusal->type : "invalid_request_error");
     json_close(w);
     json_close(w);

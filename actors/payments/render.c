@@ -1,5 +1,6 @@
 #include "render.h"
 
+#include "change.h"
 #include "expand.h"
 
 #include <assert.h>
@@ -12,6 +13,7 @@
 static renderer_fn *
 renderer_of(enum row_table table)
 {
+    if (table == ROW_legacy_card) return render_legacy_card;
     switch (table) {
     case ROW_payment_intent: return render_payment_intent;
     case ROW_charge: return render_charge;
@@ -20,6 +22,11 @@ renderer_of(enum row_table table)
     case ROW_customer: return render_customer;
     case ROW_payment_method: return render_payment_method;
     case ROW_webhook_endpoint: return render_webhook_endpoint;
+    case ROW_checkout_session: return render_checkout_session;
+    case ROW_setup_intent: return render_setup_intent;
+    case ROW_setup_attempt: return render_setup_attempt;
+    case ROW_token: return render_token;
+    case ROW_confirmation_token: return render_confirmation_token;
     default: return NULL;
     }
 }
@@ -86,7 +93,9 @@ static void
 put_several(struct render *r, const void *what)
 {
     const struct several *several = what;
-    const size_t size = table_find((uint64_t)several->table)->size;
+    const size_t size = several->table == ROW_legacy_card
+                            ? sizeof(struct row_payment_method)
+                            : table_find((uint64_t)several->table)->size;
     const struct text below = render_below(r, several->expand, "data");
     json_open(&r->w);
     json_string(&r->w, "object", several->search ? "search_result" : "list");
@@ -136,10 +145,26 @@ render_get(struct render *r, enum row_table table, struct text id, void *row)
             memcpy(row, k->row, table_find((uint64_t)table)->size);
             return true;
         }
+    const void *const staged = r->call->change ? change_find(r->call->change, table, id) : NULL;
+    if (staged) {
+        memcpy(row, staged, table_find((uint64_t)table)->size);
+        return true;
+    }
     const enum store_verdict verdict =
         store_get(r->call->store, table, r->call->merchant, id, r->call->arena, row);
     if (verdict == STORE_UNAVAILABLE) r->whole = false;
     return verdict == STORE_FOUND;
+}
+
+const void *
+render_staged(const struct render *r, enum row_table table, size_t *at)
+{
+    const struct change *const change = r->call->change;
+    while (change && *at < change->row_count) {
+        const struct staged_row *const staged = &change->rows[(*at)++];
+        if (staged->table == table && !staged->replaces) return staged->row;
+    }
+    return NULL;
 }
 
 void

@@ -1,30 +1,31 @@
 /* render_payments: payment intents, charges, refunds and balance transactions as the API shows
  * them. Members stand in alphabetical order behind id and object, as in Stripe's answers. What
  * Florin does not have yet is null, as it is for a merchant that does not use it. */
+#include "api_version.h"
 #include "expand.h"
 #include "json_reader.h"
 #include "render.h"
 
-/* How many refunds an expanded charge shows. */
+/* How many refunds a charge shows, and how many charges a payment intent of an old version. */
 #define REFUNDS_SHOWN 10
+#define CHARGES_SHOWN 10
 
-/* The error as it was stored, with the payment method that met it. */
-static void
-last_payment_error(struct render *r, const struct row_payment_intent *pi)
+void
+render_last_error(struct render *r, const char *key, struct text error, struct text method_id)
 {
     _Alignas(max_align_t) char method[ROW_SIZE_MAX];
     struct json_member member;
     bool malformed;
-    json_key(&r->w, "last_payment_error");
-    if (!pi->last_payment_error.at) {
+    json_key(&r->w, key);
+    if (!error.at) {
         json_value_null(&r->w);
         return;
     }
     json_open(&r->w);
-    for (size_t at = 0; json_next_member(pi->last_payment_error, &at, &member, &malformed);) {
+    for (size_t at = 0; json_next_member(error, &at, &member, &malformed);) {
         /* Behind the message and the network's code, in front of the type. */
-        if (text_is(member.key, "type") && pi->last_error_method.at &&
-            render_get(r, ROW_payment_method, pi->last_error_method, method)) {
+        if (text_is(member.key, "type") && method_id.at &&
+            render_get(r, ROW_payment_method, method_id, method)) {
             json_key(&r->w, "payment_method");
             render_object(r, ROW_payment_method, method, NO_TEXT);
         }
@@ -32,6 +33,45 @@ last_payment_error(struct render *r, const struct row_payment_intent *pi)
         json_value_raw(&r->w, member.value);
     }
     json_close(&r->w);
+}
+
+/* The charges of a payment, the newest first: one that was staged just now before those of the
+ * store. What is staged or known of a charge stands for what the store has of it. */
+static void
+charges_of(struct render *r, const struct row_payment_intent *pi)
+{
+    const struct store_page page = {
+        .filters = {{"payment_intent", pi->id}}, .filter_count = 1, .limit = CHARGES_SHOWN};
+    struct json_writer *w = &r->w;
+    void *rows = NULL;
+    size_t count = 0, fresh = 0;
+    bool more = false;
+    if (pi->latest_charge.at &&
+        store_list(r->call->store, ROW_charge, r->call->merchant, &page, r->call->arena, &rows,
+                   &count, &more) == STORE_UNAVAILABLE)
+        r->whole = false;
+    const struct row_charge *stored = rows, *staged;
+    struct row_charge charge;
+    json_key(w, "charges");
+    json_open(w);
+    json_string(w, "object", "list");
+    json_key(w, "data");
+    json_array(w);
+    for (size_t at = 0; (staged = render_staged(r, ROW_charge, &at));)
+        if (text_equal(staged->payment_intent, pi->id)) {
+            render_charge(r, staged, NO_TEXT);
+            fresh++;
+        }
+    for (size_t i = 0; i < count; i++)
+        render_charge(r, render_get(r, ROW_charge, stored[i].id, &charge) ? &charge : &stored[i],
+                      NO_TEXT);
+    json_array_end(w);
+    json_flag(w, "has_more", more);
+    json_integer(w, "total_count", (int64_t)(count + fresh));
+    json_text(w, "url",
+              arena_format(r->call->arena, "/v1/charges?payment_intent=%.*s", (int)pi->id.size,
+                           pi->id.at));
+    json_close(w);
 }
 
 void
@@ -56,6 +96,7 @@ render_payment_intent(struct render *r, const void *row, struct text expand)
     json_number_or_null(w, "canceled_at", pi->canceled_at);
     json_text(w, "cancellation_reason", pi->cancellation_reason);
     json_text(w, "capture_method", pi->capture_method);
+    if (all && !api_version_has(r->call->api_version, API_CHARGES_LEFT_OUT)) charges_of(r, pi);
     json_text(w, "client_secret", pi->client_secret);
     json_text(w, "confirmation_method", pi->confirmation_method);
     json_integer(w, "created", pi->created);
@@ -66,14 +107,14 @@ render_payment_intent(struct render *r, const void *row, struct text expand)
     }
     json_text(w, "description", pi->description);
     json_raw(w, "excluded_payment_method_types", pi->excluded_payment_method_types);
-    last_payment_error(r, pi);
+    render_last_error(r, "last_payment_error", pi->last_payment_error, pi->last_error_method);
     if (all) render_reference(r, "latest_charge", ROW_charge, pi->latest_charge, expand);
     json_flag(w, "livemode", r->call->livemode);
     if (all) {
         json_null(w, "managed_payments");
         render_hash(r, "metadata", pi->metadata);
     }
-    json_null(w, "next_action");
+    json_raw(w, "next_action", text_is(pi->status, "requires_action") ? pi->next_action : NO_TEXT);
     if (all) json_null(w, "on_behalf_of");
     render_reference(r, "payment_method", ROW_payment_method, pi->payment_method, expand);
     json_null(w, "payment_method_configuration_details");
@@ -98,6 +139,14 @@ render_payment_intent(struct render *r, const void *row, struct text expand)
     json_close(w);
 }
 
+static bool
+is_known(const struct render *r, enum row_table table, struct text id)
+{
+    for (const struct known *k = r->known; k && k->table; k++)
+        if (k->table == table && text_equal(row_id(k->row), id)) return true;
+    return false;
+}
+
 /* The newest refunds of a charge, those that were staged just now before those of the store. */
 static void
 refunds_of(struct render *r, const struct row_charge *charge, struct text expand)
@@ -112,7 +161,8 @@ refunds_of(struct render *r, const struct row_charge *charge, struct text expand
     if (store_list(r->call->store, ROW_refund, r->call->merchant, &page, r->call->arena, &rows,
                    &count, &more) == STORE_UNAVAILABLE)
         r->whole = false;
-    const struct row_refund *stored = rows;
+    const struct row_refund *stored = rows, *staged;
+    struct row_refund newer;
     const struct text of_charge = arena_format(r->call->arena, "/v1/charges/%.*s/refunds",
                                                (int)charge->id.size, charge->id.at);
     json_key(w, "refunds");
@@ -124,12 +174,13 @@ refunds_of(struct render *r, const struct row_charge *charge, struct text expand
         if (k->table == ROW_refund &&
             text_equal(((const struct row_refund *)k->row)->charge, charge->id))
             render_refund(r, k->row, below);
-    for (size_t i = 0; i < count; i++) {
-        bool shown = false;
-        for (const struct known *k = r->known; k && k->table; k++)
-            shown |= k->table == ROW_refund && text_equal(row_id(k->row), stored[i].id);
-        if (!shown) render_refund(r, &stored[i], below);
-    }
+    for (size_t at = 0; (staged = render_staged(r, ROW_refund, &at));)
+        if (text_equal(staged->charge, charge->id) && !is_known(r, ROW_refund, staged->id))
+            render_refund(r, staged, below);
+    for (size_t i = 0; i < count; i++)
+        if (!is_known(r, ROW_refund, stored[i].id))
+            render_refund(r, render_get(r, ROW_refund, stored[i].id, &newer) ? &newer : &stored[i],
+                          below);
     json_array_end(w);
     json_flag(w, "has_more", more);
     json_text(w, "url", of_charge);
@@ -176,10 +227,12 @@ render_charge(struct render *r, const void *row, struct text expand)
     json_null(w, "receipt_number");
     json_null(w, "receipt_url");
     json_flag(w, "refunded", charge->refunded);
-    if (expand_has(expand, "refunds")) refunds_of(r, charge, expand);
+    if (expand_has(expand, "refunds") ||
+        !api_version_has(r->call->api_version, API_REFUNDS_LEFT_OUT))
+        refunds_of(r, charge, expand);
     json_null(w, "review");
     json_raw(w, "shipping", charge->shipping);
-    json_null(w, "source");
+    json_raw(w, "source", charge->source);
     json_null(w, "source_transfer");
     json_text(w, "statement_descriptor", charge->statement_descriptor);
     json_text(w, "statement_descriptor_suffix", charge->statement_descriptor_suffix);
@@ -219,6 +272,7 @@ render_refund(struct render *r, const void *row, struct text expand)
     render_hash(r, "metadata", refund->metadata);
     render_reference(r, "payment_intent", ROW_payment_intent, refund->payment_intent, expand);
     render_reference(r, "payment_method", ROW_payment_method, refund->payment_method, expand);
+    if (text_is(refund->status, "pending")) json_string(w, "pending_reason", "processing");
     json_text(w, "reason", refund->reason);
     json_null(w, "receipt_number");
     json_null(w, "source_transfer_reversal");

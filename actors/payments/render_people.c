@@ -12,6 +12,19 @@ deleted(struct render *r, struct text id, const char *object)
     json_close(&r->w);
 }
 
+/* The row is a payment method, the object that stands here the older card. */
+static void
+default_source(struct render *r, const struct row_customer *customer, struct text expand)
+{
+    struct row_payment_method card;
+    json_key(&r->w, "default_source");
+    if (customer->default_source.at && expand_has(expand, "default_source") &&
+        render_get(r, ROW_payment_method, customer->default_source, &card))
+        render_legacy_card(r, &card, render_below(r, expand, "default_source"));
+    else
+        json_value_text(&r->w, customer->default_source);
+}
+
 void
 render_customer(struct render *r, const void *row, struct text expand)
 {
@@ -29,7 +42,7 @@ render_customer(struct render *r, const void *row, struct text expand)
     json_integer(w, "created", customer->created);
     json_null(w, "currency");
     json_null(w, "customer_account");
-    json_null(w, "default_source");
+    default_source(r, customer, expand);
     json_flag(w, "delinquent", false);
     json_text(w, "description", customer->description);
     json_null(w, "discount");
@@ -51,22 +64,16 @@ render_customer(struct render *r, const void *row, struct text expand)
     json_raw(w, "preferred_locales",
              customer->preferred_locales.at ? customer->preferred_locales : TEXT("[]"));
     json_raw(w, "shipping", customer->shipping);
+    if (expand_has(expand, "sources")) render_sources(r, customer);
     json_text(w, "tax_exempt", customer->tax_exempt);
     json_null(w, "test_clock");
     json_close(w);
 }
 
 void
-render_payment_method(struct render *r, const void *row, struct text expand)
+render_method_card(struct render *r, const struct row_payment_method *method)
 {
-    const struct row_payment_method *method = row;
     struct json_writer *w = &r->w;
-    json_open(w);
-    json_text(w, "id", method->id);
-    json_string(w, "object", "payment_method");
-    json_text(w, "allow_redisplay", method->allow_redisplay);
-    json_raw(w, "billing_details", method->billing_details);
-    json_key(w, "card");
     json_open(w);
     json_text(w, "brand", method->brand);
     json_key(w, "checks");
@@ -95,6 +102,20 @@ render_payment_method(struct render *r, const void *row, struct text expand)
     json_raw(w, "three_d_secure_usage", TEXT("{\"supported\":true}"));
     json_null(w, "wallet");
     json_close(w);
+}
+
+void
+render_payment_method(struct render *r, const void *row, struct text expand)
+{
+    const struct row_payment_method *method = row;
+    struct json_writer *w = &r->w;
+    json_open(w);
+    json_text(w, "id", method->id);
+    json_string(w, "object", "payment_method");
+    json_text(w, "allow_redisplay", method->allow_redisplay);
+    json_raw(w, "billing_details", method->billing_details);
+    json_key(w, "card");
+    render_method_card(r, method);
     json_integer(w, "created", method->created);
     render_reference(r, "customer", ROW_customer, method->customer, expand);
     json_null(w, "customer_account");

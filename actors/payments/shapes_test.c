@@ -88,7 +88,7 @@ play_payments(struct text customer)
     answer(402, "payment_intent_create", NO_TEXT, NOW "pm_card_visa_chargeDeclined");
     const struct text declined = got_id("error.payment_intent.id");
     answer(200, "payment_intent_retrieve", declined, "expand[]=latest_charge");
-    answer(400, "payment_intent_create", NO_TEXT, NOW "pm_card_authenticationRequired");
+    answer(400, "payment_intent_create", NO_TEXT, NOW "pm_card_createDispute");
     answer(200, "payment_intent_create", NO_TEXT,
            with("amount=500&currency=jpy&customer=%.*s&setup_future_usage=off_session&"
                 "shipping[name]=J&shipping[address][line1]=1&receipt_email=a@example.com&"
@@ -112,6 +112,52 @@ play_payments(struct text customer)
     answer(200, "balance_retrieve", NO_TEXT, "");
     answer(200, "balance_transaction_list", NO_TEXT, "expand[]=data.source");
     answer(200, "balance_transaction_retrieve", got_id("data.0.id"), "");
+}
+
+/* The page's answer is no object of the API, so it is not held against anything. */
+static void
+pass_challenge(const char *url)
+{
+    const char *at = strstr(url, "/3ds/") + strlen("/3ds/");
+    const size_t size = strcspn(at, "?");
+    cr_assert(eq(int,
+                 request("challenge_complete", (struct text){at, size},
+                         arena_format(fake.durable, "%s&decision=approve", at + size + 1).at),
+                 200));
+}
+
+static void
+play_challenges(struct text customer)
+{
+    const struct text id =
+        answer(200, "payment_intent_create", NO_TEXT,
+               NOW "pm_card_authenticationRequiredOnSetup&return_url=https://a.b/c");
+    pass_challenge(got("next_action.redirect_to_url.url"));
+    answer(200, "payment_intent_retrieve", id, "expand[]=latest_charge");
+    answer(200, "payment_intent_create", NO_TEXT, NOW "pm_card_authenticationRequiredOnSetup");
+    answer(402, "payment_intent_create", NO_TEXT,
+           NOW "pm_card_authenticationRequiredOnSetup&off_session=true");
+
+    const struct text setup =
+        answer(200, "setup_intent_create", NO_TEXT,
+               with("confirm=true&payment_method=pm_card_authenticationRequiredOnSetup&"
+                    "return_url=https://a.b/c&customer=%.*s&metadata[a]=b&expand[]=latest_attempt",
+                    customer));
+    pass_challenge(got("next_action.redirect_to_url.url"));
+    answer(200, "setup_intent_retrieve", setup,
+           "expand[]=latest_attempt.payment_method&expand[]=customer&expand[]=payment_method");
+    answer(400, "setup_intent_confirm", setup, "");
+    answer(200, "setup_attempt_list", NO_TEXT,
+           with("setup_intent=%.*s&expand[]=data.setup_intent", setup));
+    answer(402, "setup_intent_create", NO_TEXT,
+           "confirm=true&payment_method=pm_card_visa_chargeDeclined&use_stripe_sdk=true");
+    const struct text open = answer(200, "setup_intent_create", NO_TEXT, "description=d");
+    answer(200, "setup_intent_update", open, "payment_method=pm_card_visa");
+    answer(400, "setup_intent_verify_microdeposits", open, "");
+    answer(200, "setup_intent_confirm", open,
+           "payment_method=pm_card_authenticationRequiredOnSetup&use_stripe_sdk=true");
+    answer(200, "setup_intent_cancel", open, "cancellation_reason=duplicate");
+    answer(200, "setup_intent_list", NO_TEXT, "expand[]=data.latest_attempt");
 }
 
 static struct text
@@ -180,7 +226,9 @@ Test(shapes, every_answer_and_every_event_has_its_published_shape)
     if (access(path, R_OK) != 0) cr_skip_test("there is no %s to check answers with", path);
     const int descriptor = mkstemp(file);
     cr_assert(descriptor >= 0 && (answers = fdopen(descriptor, "w")));
-    play_payments(play_people());
+    const struct text customer = play_people();
+    play_payments(customer);
+    play_challenges(customer);
     play_notices();
     fclose(answers);
     snprintf(command, sizeof command,

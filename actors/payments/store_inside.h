@@ -12,7 +12,8 @@ struct known_key {
     uint8_t hash[32];
     int64_t until_ms;
     char id[64], merchant[64];
-    bool publishable, livemode;
+    char permissions[1024];
+    bool publishable, livemode, restricted;
 };
 
 struct store {

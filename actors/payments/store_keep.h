@@ -26,6 +26,22 @@ MUST_USE enum store_verdict store_get_unkept(struct store *store, enum row_table
 MUST_USE enum store_verdict store_key(struct store *store, struct text hash, struct arena *arena,
                                       struct row_api_key *key);
 
+/* Whose row of a table with a unique id this is. */
+MUST_USE enum store_verdict store_merchant_of(struct store *store, enum row_table table,
+                                              struct text id, struct arena *arena,
+                                              struct text *merchant);
+
+/* A checkout session that is open though its time has come. */
+struct due_session {
+    struct text merchant, id, api_version; /* the version is the merchant's */
+};
+#define DUE_SESSIONS_MAX 256
+/* The first DUE_SESSIONS_MAX of them in these slots. Without Postgres: none. */
+MUST_USE enum store_verdict store_due_sessions(struct store *store,
+                                               const uint8_t slots[static SLOT_BYTES],
+                                               int64_t now_s, struct arena *arena,
+                                               struct due_session **sessions, size_t *count);
+
 #define OPEN_ATTEMPTS_MAX 4096
 /* At most OPEN_ATTEMPTS_MAX attempts of these slots that are sending, unknown or reversing. Never
  * from memory: what counts is what is durable. */
@@ -37,5 +53,12 @@ MUST_USE enum store_verdict store_open_attempts(struct store *store,
 /* The charges whose hold has run out, whoever's, the longest ago first. */
 MUST_USE enum store_verdict store_due_holds(struct store *store, int64_t now_s, struct arena *arena,
                                             struct row_charge **charges, size_t *count);
+#define REFUNDS_TO_FOLLOW_MAX 256
+/* At most REFUNDS_TO_FOLLOW_MAX refunds of these slots whose follow_at has come, the longest due
+ * first. Never from memory. */
+MUST_USE enum store_verdict store_refunds_to_follow(struct store *store,
+                                                    const uint8_t slots[static SLOT_BYTES],
+                                                    int64_t now_s, struct arena *arena,
+                                                    struct row_refund **refunds, size_t *count);
 /* Whether Postgres answers a question now. */
 bool store_reads(struct store *store);

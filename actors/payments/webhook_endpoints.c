@@ -1,5 +1,6 @@
 /* webhook_endpoints: who hears of events. The secret that signs what they hear is shown once. */
 #include "answer.h"
+#include "api_version.h"
 #include "event_type.h"
 #include "fields.h"
 #include "handlers.h"
@@ -77,6 +78,33 @@ one_more_fits(struct call *call)
     return false;
 }
 
+/* Events are written in the oldest shape that somebody hears them in: from the commit of this
+ * endpoint on, in one that its version can be made from. It stays so when the endpoint goes. */
+static bool
+take_version(struct call *call, struct row_webhook_endpoint *endpoint)
+{
+    struct row_merchant *merchant = call_new_row(call, ROW_merchant);
+    field_text(call, "api_version", &endpoint->api_version);
+    if (!endpoint->api_version.at) return true;
+    if (!api_version_known(endpoint->api_version)) {
+        call_refuse_400(call, NULL, "api_version", "Invalid Stripe API version: %.*s",
+                        (int)endpoint->api_version.size, endpoint->api_version.at);
+        return false;
+    }
+    switch (store_get(call->store, ROW_merchant, call->merchant, call->merchant, call->arena,
+                      merchant)) {
+    case STORE_UNAVAILABLE: refuse_unavailable(call); return false;
+    case STORE_MISSING: return true;
+    case STORE_FOUND: break;
+    }
+    const struct text told = api_version_older(merchant->api_version, merchant->told_version);
+    const struct text older = api_version_older(told, endpoint->api_version);
+    if (text_equal(told, older)) return true;
+    merchant->told_version = older;
+    call_update(call, ROW_merchant, merchant);
+    return true;
+}
+
 void
 webhook_endpoint_create(struct call *call)
 {
@@ -90,10 +118,10 @@ webhook_endpoint_create(struct call *call)
     const struct text secret = call_random_text(call, SECRET_SIZE);
     endpoint->secret = arena_format(call->arena, "whsec_%.*s", (int)secret.size, secret.at);
     if (!take_url(call, endpoint) || !take_types(call, endpoint)) return;
-    field_text(call, "api_version", &endpoint->api_version);
     field_text(call, "description", &endpoint->description);
     if (!field_metadata(call, "metadata", &endpoint->metadata)) return;
     if (!one_more_fits(call)) return;
+    if (!take_version(call, endpoint)) return;
     call_insert(call, ROW_webhook_endpoint, endpoint);
     call_answer(call, 200, render_new_webhook_endpoint(call, endpoint));
 }

@@ -188,6 +188,7 @@ fill_call(struct job *job, const struct route *route, const struct msg_api_reque
     call->path = request->path;
     call->api_version = request->api_version;
     call->object = request->object;
+    call->parent = request->parent;
     call->params = (struct params){(const uint8_t *)request->params.at, request->params.size};
     call->publishable = request->publishable == 1;
     call->livemode = request->livemode == 1;
@@ -251,7 +252,12 @@ broker_said(void *state, struct link *from, const struct packet *packet)
         switch (packet->number) {
         case MSG_api_request: call_asked(worker, from, packet); break;
         case MSG_key_find: key_asked(worker, from, packet); break;
+        case MSG_page_find: page_asked(worker, from, packet); break;
         case MSG_merchant_create: merchant_asked(worker, from, packet); break;
+        case MSG_key_create:
+        case MSG_key_list:
+        case MSG_key_revoke:
+        case MSG_merchant_update: account_asked(worker, from, packet); break;
         case MSG_health: health_asked(worker, from, packet); break;
         default: break; /* the loop has counted what is not for us */
         }
@@ -382,6 +388,9 @@ sweep(struct worker *worker)
         slots[i] = (uint8_t)(worker->slots.held[i] & ~worker->slots.releasing[i]);
     if (!attempts_recover(worker, slots))
         log_event(LOG_WARNING, "sweep.failed", "reason=\"Postgres did not answer\"");
+    else if (!follow_ups_begin(worker, slots))
+        log_event(LOG_WARNING, "sweep.failed", "reason=\"Postgres did not answer about refunds\"");
+    checkouts_expire(worker, slots);
 }
 
 static void
@@ -427,6 +436,24 @@ make_ready(void *state, void *owner)
     job_make_ready(owner);
 }
 
+/* As set, else what the gateway listens at; a gateway that listens everywhere is here too. */
+static void
+find_public_url(struct worker *worker)
+{
+    const struct settings *const settings = &worker->settings;
+    const bool everywhere =
+        strcmp(settings->listen, "0.0.0.0") == 0 || strcmp(settings->listen, "::") == 0;
+    const bool v6 = strchr(settings->listen, ':') && !everywhere;
+    if (*settings->public_url)
+        snprintf(worker->public_url, sizeof worker->public_url, "%s", settings->public_url);
+    else
+        snprintf(worker->public_url, sizeof worker->public_url, "http://%s%s%s:%lld", v6 ? "[" : "",
+                 everywhere ? "localhost" : settings->listen, v6 ? "]" : "",
+                 (long long)settings->port);
+    const size_t size = strlen(worker->public_url);
+    if (size && worker->public_url[size - 1] == '/') worker->public_url[size - 1] = '\0';
+}
+
 struct worker *
 worker_new(struct loop *loop, const struct settings *settings, const char *home)
 {
@@ -434,6 +461,7 @@ worker_new(struct loop *loop, const struct settings *settings, const char *home)
     if (!worker) abort();
     worker->loop = loop;
     worker->settings = *settings;
+    find_public_url(worker);
     worker->leader = -1;
     worker->scratch = arena_new(SCRATCH_BYTES);
     worker->store = store_new(home);
@@ -494,4 +522,22 @@ int64_t
 worker_settlement_delay_s(const struct worker *worker)
 {
     return worker->settings.settlement_delay_s;
+}
+
+const char *
+worker_public_url(const struct worker *worker)
+{
+    return worker->public_url;
+}
+
+int64_t
+worker_challenge_expiry_s(const struct worker *worker)
+{
+    return worker->settings.challenge_expiry_s;
+}
+
+int64_t
+worker_checkout_expires_s_min(const struct worker *worker)
+{
+    return worker->settings.checkout_expires_s_min;
 }

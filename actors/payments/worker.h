@@ -33,13 +33,13 @@
 enum step { STEP_FREE, STEP_READY, STEP_LOCK, STEP_COMMIT, STEP_NETWORK, STEP_PAUSE };
 
 /* What the commit that is at the ledger is for. */
-enum aim { AIM_ANSWER, AIM_BEGIN, AIM_TAKE, AIM_REVERSE, AIM_FINISH, AIM_COUNT };
+enum aim { AIM_ANSWER, AIM_BEGIN, AIM_TAKE, AIM_REVERSE, AIM_FINISH, AIM_FOLLOW, AIM_COUNT };
 
 /* How a handler left: call_* only note it, job_proceed does it once the handler has returned. */
 enum ending { ENDING_NONE, ENDING_WAIT, ENDING_ANSWER, ENDING_REFUSE, ENDING_BEGIN };
 
 /* What was asked of the network. */
-enum asked { ASKED_OPERATION, ASKED_INQUIRY, ASKED_REVERSAL, ASKED_COUNT };
+enum asked { ASKED_OPERATION, ASKED_INQUIRY, ASKED_REVERSAL, ASKED_FOLLOW_UP, ASKED_COUNT };
 
 struct job {
     struct call call; /* first, so that the engine finds the job of a handler's call */
@@ -56,6 +56,7 @@ struct job {
     int64_t deadline_ms; /* Unix ms; 0: none */
     handler_fn *handler; /* NULL: there is no call to run, only an attempt */
     const struct msg_merchant_create *merchant_create; /* its handler's parameters */
+    const void *by_hand;                               /* the message of a handler in accounts.c */
 
     /* How the handler left. */
     enum ending ending;
@@ -76,7 +77,8 @@ struct job {
     bool finishing; /* attempt_finished is what runs, not the handler */
     enum asked asked;
     struct msg_network_answer answer;
-    unsigned tries; /* of recovery, for its backoff */
+    unsigned tries;               /* of recovery, for its backoff */
+    char refund[ID_SIZE_MAX + 1]; /* the one that is followed; `attempt` is what made it */
 
     /* What is waited for. */
     struct name_node by_wait;
@@ -101,6 +103,7 @@ struct ledger {
 struct worker {
     struct loop *loop;
     struct settings settings;
+    char public_url[320];
     struct link *broker, *network;
     struct ledger ledgers[LEDGERS];
     int leader; /* index into ledgers, -1: none */
@@ -190,6 +193,13 @@ MUST_USE bool attempts_recover(struct worker *worker, const uint8_t slots[static
 /* holds_engine.c: jobs for the holds in our slots that have run out. */
 void holds_expire(struct worker *worker);
 
+/* checkout_due.c. A job for each session of these slots whose time has come. */
+void checkouts_expire(struct worker *worker, const uint8_t slots[static SLOT_BYTES]);
+/* follow_ups.c: refunds that the network wants to be asked about again. */
+/* Jobs for those of these slots that are due. False when Postgres could not be asked. */
+MUST_USE bool follow_ups_begin(struct worker *worker, const uint8_t slots[static SLOT_BYTES]);
+void follow_up_answered(struct job *job);
+
 /* What a commit's verdict means for its job: a table (commits.c). */
 enum after {
     AFTER_NOTHING, /* no verdict of ours: dropped */
@@ -204,6 +214,7 @@ enum after {
     AFTER_RESUME,   /* look where the attempt stands */
     AFTER_PAUSE,    /* likewise, in a while */
     AFTER_FAIL,     /* 500 */
+    AFTER_DROP,     /* whoever looks next sees to it */
 };
 enum after commit_after(enum aim aim, uint64_t verdict, bool repeated);
 
@@ -214,5 +225,8 @@ int64_t recovery_pause_ms(unsigned tries);
 
 /* keys.c: what the broker sends that is not a call. */
 void key_asked(struct worker *worker, struct link *from, const struct packet *packet);
+void page_asked(struct worker *worker, struct link *from, const struct packet *packet);
 void merchant_asked(struct worker *worker, struct link *from, const struct packet *packet);
+/* accounts.c: likewise, what operators do by hand. */
+void account_asked(struct worker *worker, struct link *from, const struct packet *packet);
 void health_asked(struct worker *worker, struct link *from, const struct packet *packet);

@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "log.h"
 #include "node.h"
+#include "refund_life.h"
 #include <criterion/criterion.h>
 #include <ftw.h>
 #include <stdio.h>
@@ -233,10 +234,41 @@ confirm(struct call *call)
     call_begin_attempt(call, attempt, NULL);
 }
 
+#define REFUND "re_000000000001"
+
+/* One that the network has taken and wants to be asked about again. */
+static void
+make_refund(struct call *call)
+{
+    struct row_refund *refund = call_new_row(call, ROW_refund);
+    refund->id = TEXT(REFUND);
+    refund->merchant = call->merchant;
+    refund->amount = 500;
+    refund->currency = TEXT("usd");
+    refund->charge = TEXT("ch_000000000001");
+    refund->attempt = TEXT("att_00000000001");
+    refund->slot = slot_of(call->merchant);
+    refund->follow_at = call->now_s;
+    call_insert(call, ROW_refund, refund);
+    call_answer(call, 200, TEXT("{\"refund\":1}"));
+}
+
+void
+refund_followed(struct call *call, struct text id, const struct msg_network_answer *answer)
+{
+    struct row_refund *refund = call_new_row(call, ROW_refund);
+    cr_assert_eq(answer->outcome, OUTCOME_APPROVED);
+    cr_assert(call_get(call, ROW_refund, id, refund));
+    refund->follow_at = NO_NUMBER;
+    call_update(call, ROW_refund, refund);
+    call_answer(call, 200, TEXT("{}"));
+}
+
 handler_fn *
 handler_of(enum route_number route)
 {
     switch (route) {
+    case ROUTE_refund_create: return make_refund;
     case ROUTE_customer_create: return make_customer;
     case ROUTE_payment_intent_confirm: return confirm;
     default: return NULL;
@@ -252,6 +284,18 @@ last_state(uint64_t outcome)
     case OUTCOME_NEVER_SENT: return "never_sent";
     default: return "declined";
     }
+}
+
+void
+checkout_expire_due(struct call *call)
+{
+    call_answer(call, 200, TEXT("{}"));
+}
+
+void
+hold_expired(struct call *call)
+{
+    call_answer(call, 200, TEXT("{}"));
 }
 
 void
@@ -465,6 +509,34 @@ Test(worker, what_the_network_does_not_know_is_reversed_and_the_decision_is_dura
     expect_asked(5, NETWORK_REVERSE);
     expect_commit(6, "reversed", 2);
     cr_expect_eq(world.said[6].status, 402);
+}
+
+static int
+count_said(uint16_t number)
+{
+    int count = 0;
+    for (int i = 0; i < world.count; i++)
+        count += world.said[i].number == number;
+    return count;
+}
+
+Test(worker, a_refund_that_is_due_is_inquired_until_what_is_heard_is_booked)
+{
+    serve();
+    world.outcome[NETWORK_INQUIRE] = 0; /* the first question gets no answer */
+    ask(7, "refund_create", NULL, NULL);
+    TURN_UNTIL(world.answers == 1);
+    TURN_UNTIL(count_said(MSG_network_request) == 1);
+    cr_expect_eq(count_said(MSG_commit), 1);
+    world.outcome[NETWORK_INQUIRE] = OUTCOME_APPROVED;
+    TURN_UNTIL(count_said(MSG_commit) == 2);
+    cr_expect_eq(count_said(MSG_network_request), 2);
+    const struct said *last = &world.said[world.count - 1];
+    cr_expect_eq(last->number, MSG_commit);
+    cr_expect_eq(last->urgency, 1);
+    cr_expect_eq(last->claim, 0);
+    TURN_UNTIL(world.worker->jobs_busy == 0);
+    cr_expect_eq(world.answers, 1, "nobody is told");
 }
 
 Test(worker, what_an_inquiry_finds_is_adopted)

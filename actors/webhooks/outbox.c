@@ -89,10 +89,11 @@ X(LEASE, "WITH wanted AS (SELECT * FROM unnest($1::text[], $2::int[]) AS wanted 
     "    FROM due WHERE d.sequence = due.sequence AND d.endpoint = due.endpoint" \
     "    RETURNING d.sequence, d.endpoint, d.merchant, d.tries)" \
     "  SELECT leased.sequence, leased.endpoint, leased.tries, e.id, e.type, e.data, e.previous," \
-    "         e.api_version, e.request, e.key, e.created, w.url, w.secret," \
+    "         e.request, e.key, e.created, w.url, w.secret," \
     "         w.status = 'enabled' AND NOT w.deleted," \
     "         (SELECT count(*) FROM delivery d" \
-    "          WHERE d.merchant = leased.merchant AND d.event = e.id AND d.state <> 'delivered')" \
+    "          WHERE d.merchant = leased.merchant AND d.event = e.id AND d.state <> 'delivered')," \
+    "         coalesce(w.api_version, e.api_version)" \
     "  FROM leased JOIN event e ON e.sequence = leased.sequence" \
     "  LEFT JOIN webhook_endpoint w ON w.merchant = leased.merchant AND w.id = leased.endpoint" \
     "  ORDER BY leased.sequence") \
@@ -536,7 +537,6 @@ enum {
     LEASED_TYPE,
     LEASED_DATA,
     LEASED_PREVIOUS,
-    LEASED_API_VERSION,
     LEASED_REQUEST,
     LEASED_KEY,
     LEASED_CREATED,
@@ -544,6 +544,7 @@ enum {
     LEASED_SECRET,
     LEASED_ENABLED,
     LEASED_PENDING,
+    LEASED_API_VERSION, /* the endpoint's own, else the event's */
 };
 
 static void

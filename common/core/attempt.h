@@ -18,7 +18,8 @@
     X(APPROVED,   "approved",   "the network did it, and it is booked") \
     X(DECLINED,   "declined",   "the network or the issuer said no") \
     X(REVERSED,   "reversed",   "undone, or never to be done: a tombstone stands at the network") \
-    X(NEVER_SENT, "never_sent", "the connector proved that no byte left")
+    X(NEVER_SENT, "never_sent", "the connector proved that no byte left") \
+    X(CHALLENGED, "challenged", "the issuer wants to hear from the payer first: nothing was held")
 #define AS_ENUM(name, word, doc) ATTEMPT_##name,
 enum attempt_state { ATTEMPT_NONE, ATTEMPT_STATES(AS_ENUM) ATTEMPT_STATE_COUNT };
 #undef AS_ENUM
@@ -30,7 +31,8 @@ enum attempt_state { ATTEMPT_NONE, ATTEMPT_STATES(AS_ENUM) ATTEMPT_STATE_COUNT }
     X(ANSWERED_NEVER_SENT, "never sent") \
     X(ANSWERED_REVERSED, "reversed") \
     X(TAKEN_OVER,        "taken over") \
-    X(NOT_FOUND,         "not found")
+    X(NOT_FOUND,         "not found") \
+    X(ANSWERED_CHALLENGED, "challenged")
 #define AS_ENUM(name, word) ATTEMPT_ON_##name,
 enum attempt_event { ATTEMPT_EVENTS(AS_ENUM) ATTEMPT_EVENT_COUNT };
 #undef AS_ENUM

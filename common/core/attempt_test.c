@@ -15,7 +15,7 @@ Test(attempt, a_final_state_has_no_way_out)
             cr_expect(s == ATTEMPT_NONE || attempt_is_open((enum attempt_state)s));
             cr_expect(attempt_may_go((enum attempt_state)s, next));
         }
-    cr_expect(eq(int, arrows, 12));
+    cr_expect(eq(int, arrows, 14));
 }
 
 Test(attempt, what_is_being_reversed_can_only_be_reversed)

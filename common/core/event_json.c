@@ -1,5 +1,6 @@
 #include "event_json.h"
 
+#include "api_version.h"
 #include "json_reader.h"
 #include <assert.h>
 
@@ -19,6 +20,7 @@ event_write(struct json_writer *w, const struct event *event)
 {
     assert(event->data.at);
     assert(event->pending_webhooks >= 0);
+    const struct text kind = json_bare(json_find(event->data, "object"));
     json_open(w);
     json_text(w, "id", event->id);
     json_string(w, "object", "event");
@@ -26,8 +28,12 @@ event_write(struct json_writer *w, const struct event *event)
     json_integer(w, "created", event->created);
     json_key(w, "data");
     json_open(w);
-    json_raw(w, "object", event->data);
-    if (event->previous.at) json_raw(w, "previous_attributes", event->previous);
+    json_key(w, "object");
+    api_version_show(w, kind, event->data, event->api_version);
+    if (event->previous.at) {
+        json_key(w, "previous_attributes");
+        api_version_show(w, kind, event->previous, event->api_version);
+    }
     json_close(w);
     json_flag(w, "livemode", text_is(json_find(event->data, "livemode"), "true"));
     json_integer(w, "pending_webhooks", event->pending_webhooks);

@@ -209,3 +209,10 @@ json_is_null(struct text json)
 {
     return !json.at || text_is(json, "null");
 }
+
+struct text
+json_bare(struct text json)
+{
+    if (json.size < 2 || json.at[0] != '"') return NO_TEXT;
+    return (struct text){json.at + 1, json.size - 2};
+}

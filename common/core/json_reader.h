@@ -24,3 +24,6 @@ struct text json_find(struct text object, const char *key);
  * string or does not fit. */
 struct text json_unquote(struct text json, char *memory, size_t cap);
 bool json_is_null(struct text json);
+/* What stands between a string's quotes, as written: for words of ours, which have no escapes.
+ * NO_TEXT when it is no string. */
+struct text json_bare(struct text json);

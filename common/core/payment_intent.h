@@ -39,6 +39,7 @@ enum pi_state { PI_NOWHERE, PI_STATES(AS_ENUM) PI_STATE_COUNT };
     X(CAPTURE,       "what was held was taken, or a part of it") \
     X(CANCEL,        "it was given up") \
     X(EXPIRED,       "the hold ran out") \
+    X(PROVED,        "they did, and the merchant's server has to confirm again") \
     X(INCREMENTED,   "the issuer holds more") \
     X(CAPTURE_PART,  "a part of what was held was taken, and the rest stays held") \
     X(RELEASED,      "what parts had been taken of was let go")

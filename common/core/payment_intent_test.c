@@ -38,7 +38,7 @@ Test(payment_intent, every_pair_is_legal_or_leaves_the_payment_alone)
             cr_expect(zero(u32, effects));
         }
     }
-    cr_expect(eq(int, legal, 21));
+    cr_expect(eq(int, legal, 22));
 }
 
 Test(payment_intent, every_state_can_be_reached)

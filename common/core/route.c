@@ -65,6 +65,17 @@ route_find(enum http_method method, struct text path, struct text *object)
     return NULL;
 }
 
+struct text
+route_parent(const struct route *route, struct text path)
+{
+    const char *const open = strchr(route->path, '{');
+    const size_t from = open ? (size_t)(open - route->path) : 0;
+    if (!open || !strchr(open + 1, '{') || path.size <= from) return NO_TEXT;
+    const char *const slash = memchr(path.at + from, '/', path.size - from);
+    if (!slash) return NO_TEXT;
+    return (struct text){path.at + from, (size_t)(slash - path.at) - from};
+}
+
 const struct route *
 route_named(struct text name)
 {
@@ -205,7 +216,8 @@ check_currency(struct param p, struct param_error *error)
     char list[900];
     if (currency_find(p.value)) return true;
     currency_list(list, sizeof list);
-    return refuse(error, NULL, p.name, "Invalid currency: %.*s. These currencies are supported: %s",
+    return refuse(error, NULL, p.name,
+                  "Invalid currency: %.*s. Stripe currently supports these currencies: %s",
                   SHOWN(p.value), list);
 }
 
@@ -268,6 +280,24 @@ only_key(struct text rest)
     return (struct text){rest.at + 1, rest.size - 2};
 }
 
+/* How much of a parameter's name the rule's name stands for; `[]` in it is any element of an array:
+ * `[0]`, `[17]`. 0: the parameter has another name. */
+static size_t
+rule_begins(const char *rule, struct text name)
+{
+    size_t i = 0;
+    for (; *rule; rule++) {
+        if (i == name.size || name.at[i] != *rule) return 0;
+        i++;
+        if (rule[0] != '[' || rule[1] != ']') continue;
+        const size_t from = i;
+        while (i < name.size && name.at[i] >= '0' && name.at[i] <= '9')
+            i++;
+        if (i == from) return 0;
+    }
+    return i;
+}
+
 /* True when the rule judges a parameter whose name goes on with `rest` after the rule's. */
 static bool
 rule_takes(const struct param_rule *rule, struct text rest)
@@ -287,8 +317,8 @@ rule_for(const struct route *route, struct text name, struct text *rest)
 {
     for (size_t i = 0; i < route->rule_count; i++) {
         const struct param_rule *rule = &route->rules[i];
-        if (!text_starts(name, rule->name)) continue;
-        const size_t size = strlen(rule->name);
+        const size_t size = rule_begins(rule->name, name);
+        if (!size) continue;
         *rest = (struct text){name.at + size, name.size - size};
         if (rule_takes(rule, *rest)) return rule;
     }
@@ -363,6 +393,24 @@ hash_is_given(const char *name, struct params params)
     return params_next_in(params, hash, &at, &p);
 }
 
+/* Each element of an array that is there has the field, unless the hash that the field is in is
+ * missing as a whole. */
+static bool
+elements_have(const struct param_rule *rule, struct params params, struct param_error *error)
+{
+    char name[PARAM_NAME_MAX];
+    const char *const brackets = strstr(rule->name, "[]");
+    const int before = (int)(brackets - rule->name);
+    for (int i = 0;; i++) {
+        snprintf(name, sizeof name, "%.*s[%d]", before, rule->name, i);
+        if (!params_have_any(params, name)) return true;
+        snprintf(name, sizeof name, "%.*s[%d]%s", before, rule->name, i, brackets + 2);
+        if (hash_is_given(name, params) && !params_have_any(params, name))
+            return refuse(error, "parameter_missing", text_of(name), "Missing required param: %s.",
+                          name);
+    }
+}
+
 bool
 route_check(const struct route *route, struct params params, struct param_error *error)
 {
@@ -381,18 +429,25 @@ route_check(const struct route *route, struct params params, struct param_error 
     }
     for (size_t i = 0; i < route->rule_count; i++) {
         const struct param_rule *rule = &route->rules[i];
-        const size_t size = strlen(rule->name);
+        const bool in_array = strstr(rule->name, "[]") != NULL;
         size_t given = 0, keys = 0, at = 0;
+        struct text hash = NO_TEXT; /* that the keys are of */
         for (size_t k = 0; params_next(params, &at, &p); k++) {
             if (judge[k] != rule) continue;
             given++;
+            const size_t size = rule_begins(rule->name, p.name);
             rest = (struct text){p.name.at + size, p.name.size - size};
             if (!check_param(rule, p, rest, error)) return false;
+            if (!text_equal(hash, (struct text){p.name.at, size})) keys = 0;
+            hash = (struct text){p.name.at, size};
             if (rule->kind == PARAM_METADATA && rest.size > 0 && ++keys > METADATA_KEYS_MAX)
                 return refuse(error, NULL, text_of(rule->name), "Metadata may hold at most %d keys",
                               METADATA_KEYS_MAX);
         }
-        if (rule->need == PARAM_MUST && given == 0 && hash_is_given(rule->name, params))
+        if (rule->need == PARAM_MUST && in_array && !elements_have(rule, params, error))
+            return false;
+        if (rule->need == PARAM_MUST && !in_array && given == 0 &&
+            hash_is_given(rule->name, params))
             return refuse(error, "parameter_missing", text_of(rule->name),
                           "Missing required param: %s.", rule->name);
     }

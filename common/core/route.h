@@ -12,8 +12,11 @@
 
 enum http_method { HTTP_GET, HTTP_POST, HTTP_DELETE };
 
-/* Who may call: SECRET keys only, or PUBLISHABLE ones too (with the object's client_secret). */
-enum route_access { ACCESS_SECRET, ACCESS_PUBLISHABLE };
+/* Who may call: SECRET keys only, or PUBLISHABLE ones too (with the object's client_secret), or a
+ * PAGE in a payer's browser, without a key: the object's own secret is among its parameters, and
+ * what is answered is shown as a page; or the script of the CHECKOUT page, let in by the session's
+ * id that is in the path. */
+enum route_access { ACCESS_SECRET, ACCESS_PUBLISHABLE, ACCESS_PAGE, ACCESS_CHECKOUT };
 
 enum param_kind {
     PARAM_STRING,    /* low..high characters */
@@ -37,7 +40,7 @@ enum param_need { PARAM_MAY, PARAM_MUST, PARAM_CLEARS /* may be empty: unsets */
 
 struct param_rule {
     enum param_kind kind;
-    const char *name; /* as sent: `card[number]` */
+    const char *name; /* as sent: `card[number]`; `items[][price]` is a field of each element */
     enum param_need need;
     int64_t low, high;
     const char *values, *doc;
@@ -73,6 +76,8 @@ extern const struct route routes[ROUTE_COUNT];
  * still percent-encoded as sent, or NO_TEXT. NULL when there is none: 404. */
 const struct route *route_find(enum http_method method, struct text path, struct text *object);
 const struct route *route_named(struct text name);
+/* The first id of a path that has two and fits the row, as sent; NO_TEXT when it has but one. */
+struct text route_parent(const struct route *route, struct text path);
 
 /* What is wrong with a request's parameters, in Stripe's words. */
 struct param_error {

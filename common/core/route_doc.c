@@ -1,4 +1,6 @@
 /* Prints docs/API.md: the public API as routes.def has it. */
+#include "api_version.h"
+#include "permission.h"
 #include "route.h"
 
 #include <inttypes.h>
@@ -20,6 +22,13 @@ static const char *const kinds[] = {
     [PARAM_RANGE] = "Unix time or range",
     [PARAM_HASH] = "hash",
     [PARAM_SECRET] = "text, for the vault alone",
+};
+
+static const char *const callers[] = {
+    [ACCESS_SECRET] = "",
+    [ACCESS_PUBLISHABLE] = "publishable keys too",
+    [ACCESS_PAGE] = "a page, without a key",
+    [ACCESS_CHECKOUT] = "the checkout page, without a key",
 };
 
 static void
@@ -65,16 +74,57 @@ print_others(const struct route *route, enum param_kind kind, const char *what)
     if (any) printf(".\n\n");
 }
 
+static void
+print_versions(void)
+{
+    struct api_change_row change;
+    printf(
+        "\n## Versions\n\nA request is answered in the version that its header `Stripe-Version` "
+        "names, else in the one that its account is pinned to (`./florin merchant "
+        "--api-version`). An event bears its account's version; a webhook endpoint that was made "
+        "with an `api_version` hears in that one. Others than these are refused:");
+    for (size_t i = 0; api_version_at(i); i++)
+        printf("%s `%s`", i ? "," : "", api_version_at(i));
+    printf(".\n\n| since | what changed |\n|---|---|\n");
+    for (size_t i = 0; api_change_at(i, &change); i++)
+        printf("| %s | %s |\n", change.since, change.doc);
+}
+
+static void
+print_permissions(void)
+{
+    const char *resource, *former = "";
+    printf(
+        "\n## Keys\n\n`sk_` may do everything. `pk_` may be shown in a browser and does only what "
+        "the list above says. `rk_` does what was named when it was made (`./florin key create "
+        "--restricted charges:read,payment_intents:write`), resource by resource, `read` or "
+        "`write`; writing includes reading. There are:");
+    for (size_t i = 0; (resource = permission_resource_at(i)); i++) {
+        if (strcmp(resource, former) != 0) printf("%s `%s`", *former ? "," : "", resource);
+        former = resource;
+    }
+    printf(
+        ". What `expand[]` would show must be readable too. A key that is revoked opens nothing "
+        "after 15 seconds at most.\n\n## Limits\n\nAn account and a key may ask so many times a "
+        "second, and an account so many times at once (settings `account_rate`, `account_burst`, "
+        "`key_rate`, `key_burst`, `account_concurrency`; 0 is no limit). Beyond, the answer is 429 "
+        "with the code `rate_limit`, `Retry-After`, and `Stripe-Rate-Limited-Reason`: "
+        "`global-rate` or `global-concurrency`. Nothing has been done then, and nothing is kept "
+        "under an idempotency key.\n");
+}
+
 int
 main(void)
 {
     printf("# The API\n\nMade from `common/core/routes.def` by `routedoc`; not to be edited.\n\n"
            "Bodies and queries are form-encoded, answers are JSON. What is not listed for an "
-           "operation is refused by name.\n\n| operation | | |\n|---|---|---|\n");
+           "operation is refused by name. The same as an OpenAPI document is served at "
+           "`/openapi.json`.\n\n| operation | | |\n|---|---|---|\n");
     for (size_t i = 0; i < ROUTE_COUNT; i++)
         printf("| [%s %s](#%s) | %s | %s |\n", methods[routes[i].method], routes[i].path,
-               routes[i].name, routes[i].doc,
-               routes[i].access == ACCESS_PUBLISHABLE ? "publishable keys too" : "");
+               routes[i].name, routes[i].doc, callers[routes[i].access]);
+    print_versions();
+    print_permissions();
     for (size_t i = 0; i < ROUTE_COUNT; i++) {
         const struct route *route = &routes[i];
         printf("\n## %s\n\n`%s %s` answers with a `%s`. %s\n\n", route->name,

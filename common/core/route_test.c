@@ -182,3 +182,35 @@ Test(route, a_card_number_is_in_no_message)
                         "type=card&card[number]=42424242424242424242424242424242424242")));
     cr_expect(eq(ptr, strstr(error.message, "4242"), NULL));
 }
+
+Test(route, each_element_of_an_array_is_judged_by_the_row_with_empty_brackets)
+{
+#define PRICE(i)                                                  \
+    "line_items[" #i "][price_data][currency]=usd&line_items[" #i \
+    "][price_data][unit_amount]=5&line_items[" #i "][price_data][product_data][name]=x&"
+    static const struct {
+        const char *form, *param, *code;
+    } cases[] = {
+        {"mode=payment&" PRICE(0) "line_items[0][quantity]=1", NULL, NULL},
+        {"mode=payment&" PRICE(0) "line_items[0][quantity]=1&" PRICE(1), "line_items[1][quantity]",
+         "parameter_missing"},
+        {"mode=payment&line_items[0][quantity]=1", "line_items[0][price_data]",
+         "parameter_missing"},
+        {"mode=payment&line_items[0][price_data][currency]=usd&line_items[0][quantity]=1",
+         "line_items[0][price_data][unit_amount]", "parameter_missing"},
+        {"mode=payment&" PRICE(0) "line_items[0][quantity]=0", "line_items[0][quantity]",
+         "parameter_invalid_integer"},
+        {"mode=payment&" PRICE(0) "line_items[0][colour]=red", "line_items[0][colour]",
+         "parameter_unknown"},
+        {"mode=payment&line_items[a][quantity]=1", "line_items[a][quantity]", "parameter_unknown"},
+        {"mode=payment&line_items[0]=1", "line_items[0]", ""},
+        {"mode=payment&line_items=1", "line_items", ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const bool good = check(ROUTE_checkout_session_create, cases[i].form);
+        cr_expect(eq(int, good, cases[i].param == NULL), "%s: %s", cases[i].form, error.message);
+        if (good || !cases[i].param) continue;
+        cr_expect(eq(str, error.param, (char *)cases[i].param));
+        cr_expect(eq(str, (char *)(error.code ? error.code : ""), (char *)cases[i].code));
+    }
+}

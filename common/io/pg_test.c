@@ -89,7 +89,8 @@ Test(pg, columns_are_quoted_and_in_their_order)
     char columns[4096];
     const size_t size = pg_columns(ROW_api_key, columns, sizeof columns);
     cr_assert_str_eq(columns, "\"id\", \"merchant\", \"version\", \"created\", \"hash\", "
-                              "\"publishable\", \"livemode\", \"last4\", \"revoked_at\"");
+                              "\"publishable\", \"livemode\", \"last4\", \"revoked_at\", "
+                              "\"permissions\"");
     cr_assert_eq(size, strlen(columns));
 }
 
@@ -112,8 +113,8 @@ result_of(const char *const *values, int count)
 Test(pg, a_row_comes_out_as_it_went_in)
 {
     static const char *const values[] = {"key_1", "acct_1", "3", "1700000000", "\\x00ff10",
-                                         "t",     "f",      "",  NULL};
-    PGresult *result = result_of(values, 9);
+                                         "t",     "f",      "",  NULL,         "charges:read"};
+    PGresult *result = result_of(values, 10);
     struct row_api_key row;
     cr_assert(pg_row(ROW_api_key, result, 0, arena, &row));
     cr_assert(text_is(row.id, "key_1"));
@@ -126,6 +127,7 @@ Test(pg, a_row_comes_out_as_it_went_in)
     cr_assert_not(row.livemode);
     cr_assert(text_is(row.last4, ""));
     cr_assert_eq(row.revoked_at, NO_NUMBER);
+    cr_assert(text_is(row.permissions, "charges:read"));
     struct row_api_key none;
     cr_assert_not(pg_row(ROW_api_key, result, 1, arena, &none));
     PQclear(result);
@@ -145,10 +147,10 @@ Test(pg, a_result_of_another_shape_is_refused)
         {5, NULL},  {5, "true"}, {5, "1"},    {8, "never"},
     };
     for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
-        const char *values[] = {"key_1", "acct_1", "3", "1", "\\x00", "t", "f", "1234", "5"};
+        const char *values[] = {"key_1", "acct_1", "3", "1", "\\x00", "t", "f", "1234", "5", NULL};
         struct row_api_key row;
         values[changes[i].column] = changes[i].value;
-        PGresult *result = result_of(values, 9);
+        PGresult *result = result_of(values, 10);
         cr_assert_not(pg_row(ROW_api_key, result, 0, arena, &row), "change %zu", i);
         PQclear(result);
     }

@@ -1,5 +1,6 @@
 #include "row.h"
 
+#include "id.h"
 #include "wire.h"
 #include <assert.h>
 #include <string.h>
@@ -81,6 +82,13 @@ table_named(const char *name)
     for (size_t i = 0; i < table_count; i++)
         if (strcmp(tables[i]->name, name) == 0) return tables[i];
     return NULL;
+}
+
+bool
+table_takes_id(const struct table *table, struct text id)
+{
+    return id_is(id, table->prefix) ||
+           (table->number == ROW_payment_method && id_is(id, LEGACY_CARD_PREFIX));
 }
 
 /* The four columns that every table begins with have the same places in every struct. */

@@ -72,6 +72,7 @@ struct table {
     const char *checks;
 };
 
+#define LEGACY_CARD_PREFIX "card_"
 #define TABLE_COLUMNS_MAX 40
 /* Any row of any table fits into this much, aligned for it. */
 #define ROW_SIZE_MAX 1024
@@ -79,6 +80,9 @@ struct table {
 /* NULL when no table has that number, or that name. */
 const struct table *table_find(uint64_t number);
 const struct table *table_named(const char *name);
+/* The id is of that table: it begins with its prefix. A card that came as a token bears the older
+ * name of payment methods, card_…, and is one of them all the same. */
+bool table_takes_id(const struct table *table, struct text id);
 extern const struct table *const tables[];
 extern const size_t table_count;
 

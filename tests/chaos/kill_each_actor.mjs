@@ -39,7 +39,8 @@ const wanted = Number(options.payments);
 const width = Number(options.width);
 const limits = {postgres: 5000};
 const limitOf = (name) => limits[name.replace(/-\d+$/, '')] ?? 2000;
-const tryMs = 3000; // a try without an answer is given up
+const tryMs = 10000; // a try without an answer is given up; above what Postgres may take to come back, so that
+// what is measured is the system and not the pauses between a client's tries
 const payMs = 90000; // a payment must have become definite by then
 
 const florin = (...words) => execFileSync(path.join(checkout, 'florin'), words,

@@ -14,14 +14,22 @@ POST /v1/payment_intents · GET /v1/payment_intents · GET /v1/payment_intents/{
 POST /v1/payment_intents/{id}/confirm · POST /v1/payment_intents/{id}/capture · POST /v1/payment_intents/{id}/cancel
 POST /v1/payment_intents/{id}/increment_authorization · GET /v1/payment_intents/{id}/amount_details_line_items
 GET /v1/payment_intents/search · GET /v1/customers/search · GET /v1/charges/search · POST /v1/events/{id}/retry
+POST /v1/setup_intents · GET /v1/setup_intents · GET /v1/setup_intents/{id} · POST /v1/setup_intents/{id}
+POST /v1/setup_intents/{id}/confirm · POST /v1/setup_intents/{id}/cancel · GET /v1/setup_attempts
 POST /v1/payment_methods · GET /v1/payment_methods · GET /v1/payment_methods/{id} · POST /v1/payment_methods/{id}
 POST /v1/payment_methods/{id}/attach · POST /v1/payment_methods/{id}/detach
 POST /v1/customers · GET /v1/customers · GET /v1/customers/{id} · POST /v1/customers/{id} · DELETE /v1/customers/{id}
 GET /v1/charges · GET /v1/charges/{id} · POST /v1/charges/{id} · POST /v1/charges/{id}/capture
 POST /v1/refunds · GET /v1/refunds · GET /v1/refunds/{id} · POST /v1/refunds/{id}
 GET /v1/balance · GET /v1/balance_transactions · GET /v1/balance_transactions/{id} · GET /v1/events · GET /v1/events/{id}
+POST /v1/checkout/sessions · GET /v1/checkout/sessions · GET /v1/checkout/sessions/{id} · POST /v1/checkout/sessions/{id}
+POST /v1/checkout/sessions/{id}/expire · GET /v1/checkout/sessions/{id}/line_items
 POST /v1/webhook_endpoints · GET /v1/webhook_endpoints · GET /v1/webhook_endpoints/{id}
-POST /v1/webhook_endpoints/{id} · DELETE /v1/webhook_endpoints/{id}`
+POST /v1/webhook_endpoints/{id} · DELETE /v1/webhook_endpoints/{id}
+POST /v1/tokens · GET /v1/tokens/{id} · GET /v1/confirmation_tokens/{id} · POST /v1/test_helpers/confirmation_tokens
+POST /v1/charges · POST /v1/customers/{id}/sources · GET /v1/customers/{id}/sources
+GET /v1/customers/{id}/sources/{id} · POST /v1/customers/{id}/sources/{id} · DELETE /v1/customers/{id}/sources/{id}
+GET /v1/customers/{id}/payment_methods/{id} · POST /v1/refunds/{id}/cancel · POST /v1/test_helpers/refunds/{id}/expire`
     .trim().split(/\s*[·\n]\s*/);
 
 const perKind = 60; // answers of one operation and status: enough of each
@@ -32,7 +40,9 @@ function answers() {
         for (const line of fs.readFileSync(path.join(recordFolder, file), 'utf8').split('\n')) {
             if (!line) continue;
             const answer = JSON.parse(line);
-            answer.kind = answer.operation.replace(/\/v1\/(\w+)\/(?!search$)[^/]+/, '/v1/$1/{id}');
+            answer.kind = answer.operation
+                .replace(/\/v1\/((?:test_helpers\/|checkout\/)?(?!test_helpers|checkout\/)\w+)\/(?!search$)[^/]+/, '/v1/$1/{id}')
+                .replace(/(\{id\}\/\w+)\/[^/]+$/, '$1/{id}');
             const key = `${answer.kind} ${answer.status} ${answer.body?.error?.code ?? ''} ${answer.body?.error?.type ?? ''}`;
             const list = kinds.get(key) ?? kinds.set(key, []).get(key);
             if (list.length < perKind) list.push(answer);

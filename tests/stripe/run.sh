@@ -28,11 +28,13 @@ FLORIN_SHARED=${FLORIN_SHARED:-$checkout/../shared}
 FLORIN_RECORD=$folder/answers
 export FLORIN_HOME FLORIN_PORT FLORIN_CHECKOUT FLORIN_SHARED FLORIN_RECORD
 mkdir -m 700 "$FLORIN_HOME" "$FLORIN_RECORD"
-# Three days of tries in a few seconds, and half a minute of patience in one and a half.
+# Three days of tries in a few seconds, half a minute of patience in one and a half, and checkout
+# sessions that last as long.
 cat >"$FLORIN_HOME/florin.conf" <<'CONF'
 webhook_retry_s = 1 1 2 2 4 4
 webhook_jitter_percent = 0
 webhook_timeout_ms = 1500
+checkout_expires_s_min = 1
 CONF
 
 take_down() {

@@ -42,13 +42,25 @@ SELECT pg_temp.seed('charge', 20000, 'id', 'pg_temp.id(''ch_'', i)', 'merchant',
     'payment_method_details', '''{"card":{"last4":"4242","exp_year":2030}}''',
     'metadata', 'CASE WHEN i % 4 = 0 THEN ''{"order":"'' || i || ''"}'' END');
 SELECT pg_temp.seed('refund', 10000, 'id', 'pg_temp.id(''re_'', i)', 'merchant', 'pg_temp.owner(i)', 'created', 'i',
-    'status', '''succeeded''', 'amount', '1000', 'charge', 'pg_temp.id(''ch_'', i)', 'payment_intent', 'pg_temp.id(''pi_'', i)');
+    'status', '''succeeded''', 'amount', '1000', 'charge', 'pg_temp.id(''ch_'', i)', 'payment_intent', 'pg_temp.id(''pi_'', i)',
+    'slot', 'i % 1024', 'follow_at', 'CASE WHEN i % 100 = 0 THEN i END');
 SELECT pg_temp.seed('balance_transaction', 20000, 'id', 'pg_temp.id(''txn_'', i)', 'merchant', 'pg_temp.owner(i)', 'created', 'i',
     'amount', '1000', 'net', '1000', 'currency', '''usd''', 'type', '''charge''', 'source', 'pg_temp.id(''ch_'', i)',
     'status', 'CASE WHEN i % 10 = 0 THEN ''pending'' ELSE ''available'' END', 'available_on', 'i');
 SELECT pg_temp.seed('attempt', 20000, 'id', 'pg_temp.id(''att_'', i)', 'merchant', 'pg_temp.owner(i)', 'created', 'i',
     'state', 'CASE WHEN i % 1000 = 0 THEN ''unknown'' ELSE ''approved'' END', 'operation', '''authorize''', 'amount', '1000',
     'payment_intent', 'pg_temp.id(''pi_'', i)', 'slot', 'i % 1024');
+SELECT pg_temp.seed('setup_intent', 10000, 'id', 'pg_temp.id(''seti_'', i)', 'merchant', 'pg_temp.owner(i)', 'created', 'i',
+    'status', '''succeeded''', 'customer', 'pg_temp.id(''cus_'', i)', 'payment_method', 'pg_temp.id(''pm_'', i)');
+SELECT pg_temp.seed('setup_attempt', 10000, 'id', 'pg_temp.id(''setatt_'', i)', 'merchant', 'pg_temp.owner(i)', 'created', 'i',
+    'status', '''succeeded''', 'setup_intent', 'pg_temp.id(''seti_'', i)');
+SELECT pg_temp.seed('challenge', 10000, 'id', 'pg_temp.id(''tds_'', i)', 'merchant', 'pg_temp.owner(i)', 'created', 'i',
+    'state', '''passed''', 'payment_intent', 'pg_temp.id(''pi_'', i)');
+SELECT pg_temp.seed('checkout_session', 20000, 'id', 'pg_temp.id(''cs_test_'', i)', 'merchant', 'pg_temp.owner(i)', 'created', 'i',
+    'status', 'CASE WHEN i % 100 = 0 THEN ''open'' ELSE ''complete'' END', 'expires_at', 'i', 'slot', 'i % 1024',
+    'amount_total', '1000', 'customer', 'pg_temp.id(''cus_'', i)', 'payment_intent', 'pg_temp.id(''pi_'', i)');
+SELECT pg_temp.seed('token', 10000, 'id', 'pg_temp.id(''tok_'', i)', 'merchant', 'pg_temp.owner(i)', 'created', 'i');
+SELECT pg_temp.seed('confirmation_token', 10000, 'id', 'pg_temp.id(''ctoken_'', i)', 'merchant', 'pg_temp.owner(i)', 'created', 'i');
 SELECT pg_temp.seed('api_key', 5000, 'id', 'pg_temp.id(''key_'', i)', 'merchant', 'pg_temp.owner(i)',
     'hash', 'sha256(i::text::bytea)');
 SELECT pg_temp.seed('merchant', 5000, 'id', '''acct_'' || i', 'merchant', '''acct_'' || i');

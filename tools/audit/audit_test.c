@@ -21,8 +21,9 @@ ReportHook(POST_ALL)(struct criterion_global_stats *stats)
     postgres_stop();
 }
 
-/* A small world in which all is well: a payment of 2000 that was refunded in part, a hold, a
- * declined one, one that was reversed; an endpoint that was told of everything. */
+/* A small world in which all is well: a payment of 2000 that was refunded in part, and another part
+ * that came back; a hold, a declined one, one that was reversed; a charge without a payment; an
+ * endpoint that was told of everything. */
 static const char well[] =
     "INSERT INTO payment_intent (id, merchant, version, created, status, amount,"
     " amount_capturable, amount_received, increments, confirms) VALUES"
@@ -35,9 +36,13 @@ static const char well[] =
     " ('ch_1', 'acct_1', 1, 100, 'succeeded', 2000, 2000, 500, 0, true, true, false, 'pi_1',"
     "  'att_1', false),"
     " ('ch_2', 'acct_1', 1, 100, 'succeeded', 700, 0, 0, 0, false, true, false, 'pi_2', 'att_2',"
-    "  false);"
-    "INSERT INTO refund (id, merchant, version, created, status, amount, charge, payment_intent)"
-    " VALUES ('re_1', 'acct_1', 2, 100, 'succeeded', 500, 'ch_1', 'pi_1');"
+    "  false),"
+    " ('ch_7', 'acct_1', 1, 100, 'succeeded', 50, 50, 0, 0, true, true, false, NULL, 'att_7', "
+    "false);"
+    "INSERT INTO refund (id, merchant, version, created, status, amount, charge, payment_intent,"
+    " balance_transaction, failure_balance_transaction, slot) VALUES"
+    " ('re_1', 'acct_1', 2, 100, 'succeeded', 500, 'ch_1', 'pi_1', 'txn_2', NULL, 1),"
+    " ('re_2', 'acct_1', 2, 100, 'failed', 300, 'ch_1', 'pi_1', 'txn_3', 'txn_4', 1);"
     "INSERT INTO attempt (id, merchant, version, created, state, operation, slot, epoch, amount,"
     " currency, payment_intent, charge, refund, original, capture, key) VALUES"
     " ('att_1', 'acct_1', 2, 100, 'approved', 'authorize', 1, 1, 2000, 'usd', 'pi_1', 'ch_1', NULL,"
@@ -49,26 +54,39 @@ static const char well[] =
     " ('att_4', 'acct_1', 2, 100, 'approved', 'refund', 1, 1, 500, 'usd', 'pi_1', 'ch_1', 're_1',"
     "  'att_1', false, NULL),"
     " ('att_5', 'acct_1', 2, 100, 'reversed', 'authorize', 1, 1, 900, 'usd', 'pi_3', 'ch_5', NULL,"
-    "  NULL, true, NULL);"
+    "  NULL, true, NULL),"
+    " ('att_6', 'acct_1', 2, 100, 'approved', 'refund', 1, 1, 300, 'usd', 'pi_1', 'ch_1', 're_2',"
+    "  'att_1', false, NULL),"
+    " ('att_7', 'acct_1', 2, 100, 'approved', 'authorize', 1, 1, 50, 'usd', NULL, 'ch_7', NULL,"
+    "  NULL, true, NULL);";
+static const char its_books[] =
     "INSERT INTO ledger_transaction VALUES (1, 'acct_1', 'charge', 'ch_1', 100),"
     " (2, 'acct_1', 'hold', 'ch_2', 100), (3, 'acct_1', 'refund', 're_1', 100),"
-    " (4, 'acct_1', 'settle', 'txn_1', 100);"
+    " (4, 'acct_1', 'settle', 'txn_1', 100), (5, 'acct_1', 'refund', 're_2', 100),"
+    " (6, 'acct_1', 'refund_failure', 're_2', 100), (7, 'acct_1', 'charge', 'ch_7', 100);"
     "INSERT INTO entry VALUES (1, 1, 1, '', 'usd', 2000), (1, 2, 2, 'acct_1', 'usd', -1912),"
     " (1, 3, 4, '', 'usd', -88), (2, 1, 6, 'acct_1', 'usd', 700), (2, 2, 7, 'acct_1', 'usd', -700),"
     " (3, 1, 2, 'acct_1', 'usd', 500), (3, 2, 5, '', 'usd', -500),"
-    " (4, 1, 2, 'acct_1', 'usd', 1912), (4, 2, 3, 'acct_1', 'usd', -1912);"
+    " (4, 1, 2, 'acct_1', 'usd', 1912), (4, 2, 3, 'acct_1', 'usd', -1912),"
+    " (5, 1, 2, 'acct_1', 'usd', 300), (5, 2, 5, '', 'usd', -300),"
+    " (6, 1, 2, 'acct_1', 'usd', -300), (6, 2, 5, '', 'usd', 300),"
+    " (7, 1, 1, '', 'usd', 50), (7, 2, 2, 'acct_1', 'usd', -19), (7, 3, 4, '', 'usd', -31);"
     "INSERT INTO balance SELECT merchant, account, currency, sum(amount) FROM entry GROUP BY 1, 2, "
     "3;"
     "INSERT INTO balance_transaction (id, merchant, version, created, amount, fee, net, currency,"
     " status, available_on) VALUES"
     " ('txn_1', 'acct_1', 2, 100, 2000, 88, 1912, 'usd', 'available', 100),"
-    " ('txn_2', 'acct_1', 1, 100, -500, 0, -500, 'usd', 'pending', 200);"
+    " ('txn_2', 'acct_1', 1, 100, -500, 0, -500, 'usd', 'pending', 200),"
+    " ('txn_3', 'acct_1', 1, 100, -300, 0, -300, 'usd', 'pending', 200),"
+    " ('txn_4', 'acct_1', 1, 100, 300, 0, 300, 'usd', 'pending', 200),"
+    " ('txn_7', 'acct_1', 1, 100, 50, 31, 19, 'usd', 'pending', 200);"
     "INSERT INTO idempotency VALUES ('acct_1', 'k1', sha256('')::bytea, 'POST /v1/payment_intents',"
     " '\\x00', 'req_1', 200, "
     "'{\"id\":\"pi_1\",\"object\":\"payment_intent\",\"status\":\"succeeded\"}', 100);"
     "INSERT INTO event VALUES"
     " (1, 'evt_1', 'acct_1', 'payment_intent.succeeded', 'pi_1', '{}', NULL, 100, '', NULL, NULL),"
-    " (2, 'evt_2', 'acct_1', 'charge.refunded', 'ch_1', '{}', NULL, 100, '', NULL, NULL);"
+    " (2, 'evt_2', 'acct_1', 'charge.refunded', 'ch_1', '{}', NULL, 100, '', NULL, NULL),"
+    " (3, 'evt_3', 'acct_1', 'charge.succeeded', 'ch_7', '{}', NULL, 100, '', NULL, NULL);"
     "INSERT INTO webhook_endpoint (id, merchant, version, created, url, enabled_events, status,"
     " deleted) VALUES"
     " ('we_1', 'acct_1', 1, 50, 'http://one', '[\"*\"]', 'enabled', false),"
@@ -76,9 +94,9 @@ static const char well[] =
     " ('we_3', 'acct_2', 1, 50, 'http://three', '[\"*\"]', 'enabled', false);"
     "INSERT INTO delivery (sequence, endpoint, merchant, event, state, next_ms) VALUES"
     " (1, 'we_1', 'acct_1', 'evt_1', 'delivered', 0), (2, 'we_1', 'acct_1', 'evt_2', 'pending', 0),"
-    " (2, 'we_2', 'acct_1', 'evt_2', 'failed', 0);"
-    "UPDATE ledger_leader SET event_head = 2, transaction_head = 4;"
-    "UPDATE dispatch SET sequence = 2";
+    " (2, 'we_2', 'acct_1', 'evt_2', 'failed', 0), (3, 'we_1', 'acct_1', 'evt_3', 'delivered', 0);"
+    "UPDATE ledger_leader SET event_head = 3, transaction_head = 7;"
+    "UPDATE dispatch SET sequence = 3";
 
 static void
 record(MDB_txn *txn, MDB_dbi table, const struct network_record *r)
@@ -130,6 +148,27 @@ write_journal(const struct network_record *more)
          .original = "att_1",
          .effects = 1,
          .changed_ms = 1},
+        {.reference = "att_6",
+         .operation = NETWORK_REFUND,
+         .state = NETWORK_STATE_APPROVED,
+         .amount = 300,
+         .currency = "usd",
+         .merchant = "acct_1",
+         .original = "att_1",
+         .effects = 1,
+         .refunds = REFUND_RETURNS,
+         .returned = 1,
+         .changed_ms = 1},
+        {.reference = "att_7",
+         .operation = NETWORK_AUTHORIZE,
+         .state = NETWORK_STATE_APPROVED,
+         .amount = 50,
+         .currency = "usd",
+         .merchant = "acct_1",
+         .effects = 1,
+         .captured = 50,
+         .capture = 1,
+         .changed_ms = 1},
         {.reference = "att_5",
          .state = NETWORK_STATE_REVERSED,
          .merchant = "acct_1",
@@ -157,6 +196,7 @@ make_home(void)
     home_make();
     postgres_fresh();
     postgres_value(well);
+    postgres_value(its_books);
     PGconn *conn = postgres_connect("auditor");
     snprintf(settings, sizeof settings, "postgres_dsn = host=%s dbname=%s\n", PQhost(conn),
              PQdb(conn));
@@ -206,8 +246,8 @@ static const struct {
     {"I03 J01 ", "DELETE FROM balance WHERE account = 3"},
     {"I04 I06 ", "INSERT INTO ledger_transaction VALUES (9, 'acct_1', 'settle', 'txn_9', 100)"},
     {"I05 I06 ", "DELETE FROM ledger_transaction WHERE kind = 'settle'"},
-    {"I06 ", "UPDATE ledger_leader SET transaction_head = 5"},
-    {"I07 I23 ", "UPDATE ledger_leader SET event_head = 3"},
+    {"I06 ", "UPDATE ledger_leader SET transaction_head = 9"},
+    {"I07 I23 ", "UPDATE ledger_leader SET event_head = 4"},
     {"I07 I23 ", "UPDATE event SET sequence = 7 WHERE sequence = 2; DELETE FROM delivery WHERE sequence = 2;"
                  "UPDATE ledger_leader SET event_head = 7"},
     {"I08 ", "INSERT INTO attempt (id, merchant, version, created, state, operation, slot, epoch,"
@@ -230,14 +270,38 @@ static const struct {
     {"I20 ", "UPDATE attempt SET key = 'k1' WHERE id = 'att_4'"},
     {"I20 ", "UPDATE attempt SET key = 'k2' WHERE id = 'att_4'"},
     {"I21 ", "UPDATE event SET type = 'payment_intent.created' WHERE sequence = 1"},
-    {"I22 ", "INSERT INTO event VALUES (3, 'evt_3', 'acct_1', 'payment_intent.succeeded', 'pi_1', '{}',"
-             " NULL, 10, '', NULL, NULL); UPDATE ledger_leader SET event_head = 3;"
-             "UPDATE dispatch SET sequence = 3"},
+    {"I22 ", "INSERT INTO event VALUES (4, 'evt_4', 'acct_1', 'payment_intent.succeeded', 'pi_1', '{}',"
+             " NULL, 10, '', NULL, NULL); UPDATE ledger_leader SET event_head = 4;"
+             "UPDATE dispatch SET sequence = 4"},
     {"I23 ", "DELETE FROM delivery WHERE endpoint = 'we_2'"},
     {"I23 ", "UPDATE dispatch SET sequence = 1"},
     {"I24 ", "UPDATE delivery SET event = 'evt_9' WHERE endpoint = 'we_2'"},
     {"I25 ", "INSERT INTO delivery VALUES (1, 'we_3', 'acct_1', 'evt_1', 'pending', 0, 0)"},
+    {"I13 I14 J05 ", "UPDATE refund SET status = 'succeeded', failure_balance_transaction = NULL WHERE id = 're_2'"},
+    {"J05 ", "UPDATE refund SET failure_balance_transaction = NULL WHERE id = 're_2'"},
+    {"J05 ", "UPDATE refund SET amount = 301 WHERE id = 're_2'"},
+    {"J05 ", "UPDATE ledger_transaction SET source = 're_9' WHERE kind = 'refund_failure'"},
+    {"J05 J08 ", "UPDATE refund SET follow_at = 100 WHERE id = 're_2'"},
+    {"J06 ", "UPDATE charge SET attempt = 'att_7' WHERE id = 'ch_7'"},
+    {"J06 J07 ", "UPDATE charge SET paid = false, status = 'failed' WHERE id = 'ch_7'"},
+    {"J07 ", "UPDATE event SET object = 'ch_1' WHERE sequence = 3"},
     {"J01 ", "UPDATE balance_transaction SET net = net + 1, amount = amount + 1 WHERE id = 'txn_2'"},
+    {"J02 ", "INSERT INTO setup_intent (id, merchant, version, created, status)"
+             " VALUES ('seti_1', 'acct_1', 1, 1, 'succeeded')"},
+    {"J02 ", "INSERT INTO setup_intent (id, merchant, version, created, status)"
+             " VALUES ('seti_1', 'acct_1', 1, 1, 'processing')"},
+    {"J03 ", "INSERT INTO setup_intent (id, merchant, version, created, status, challenge)"
+             " VALUES ('seti_1', 'acct_1', 1, 1, 'requires_action', 'tds_1')"},
+    {"J04 ", "UPDATE attempt SET original = 'att_1' WHERE id = 'att_2'"},
+    {"J09 J10 ", "INSERT INTO checkout_session (id, merchant, version, created, slot, status, expires_at, phone)"
+                 " VALUES ('cs_test_1', 'acct_1', 1, 1, 1, 'complete', 1, false)"},
+    {"J09 ", "INSERT INTO checkout_session (id, merchant, version, created, slot, status, expires_at, phone,"
+             " payment_intent, amount_total, currency)"
+             " SELECT 'cs_test_1', merchant, 1, 1, 1, 'open', 1, false, id, amount, currency"
+             " FROM payment_intent WHERE id = 'pi_1';"
+             "UPDATE payment_intent SET checkout_session = 'cs_test_1' WHERE id = 'pi_1'"},
+    {"J10 ", "INSERT INTO checkout_session (id, merchant, version, created, slot, status, expires_at, phone)"
+             " VALUES ('cs_test_1', 'acct_1', 1, 1, 1, 'expired', 1, false)"},
 };
 // clang-format on
 

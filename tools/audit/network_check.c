@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* A refund that is still followed may have come back there a moment ago: then its charge is not
+ * compared until we have heard of it. */
 /* Attempts in the order of the journal (bytes of the reference), with what our charge says of an
  * authorization: how much of it was taken and given back, and whether something is under way. */
 static const char query[] =
@@ -15,9 +17,13 @@ static const char query[] =
     " FROM attempt a"
     " LEFT JOIN charge c ON c.merchant = a.merchant AND c.\"authorization\" = a.id"
     " LEFT JOIN (SELECT merchant, charge, sum(amount) AS amount FROM refund"
-    "   WHERE status = 'succeeded' GROUP BY 1, 2) r ON r.merchant = c.merchant AND r.charge = c.id"
-    " LEFT JOIN (SELECT merchant, original, count(*) AS count FROM attempt"
-    "   WHERE state IN ('sending', 'unknown', 'reversing') GROUP BY 1, 2) o"
+    "   WHERE status IN ('succeeded', 'pending') AND balance_transaction IS NOT NULL"
+    "   GROUP BY 1, 2) r ON r.merchant = c.merchant AND r.charge = c.id"
+    " LEFT JOIN (SELECT merchant, original, count(*) AS count FROM ("
+    "   SELECT merchant, original FROM attempt WHERE state IN ('sending', 'unknown', 'reversing')"
+    "   UNION ALL SELECT f.merchant, f.\"authorization\" FROM refund p"
+    "   JOIN charge f ON f.merchant = p.merchant AND f.id = p.charge"
+    "   WHERE p.follow_at IS NOT NULL OR p.status = 'pending') going GROUP BY 1, 2) o"
     "   ON o.merchant = a.merchant AND o.original = a.id"
     " ORDER BY a.id";
 

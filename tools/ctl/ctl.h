@@ -19,4 +19,5 @@ int ctl_status(const struct ctl *ctl);
 int ctl_tap(const struct ctl *ctl);
 int ctl_env(const struct ctl *ctl);
 int ctl_merchant(const struct ctl *ctl);
+int ctl_key(const struct ctl *ctl);
 int ctl_first_merchant(const struct ctl *ctl);

@@ -37,9 +37,18 @@ static const struct {
      "          florin-ctl call --home var --to ledger-1 ping\n"
      "          florin-ctl call --home var api_request route=payment_intent_create \\\n"
      "              'params=form:amount=2000&currency=usd'"},
-    {"merchant", ctl_merchant, "[--name TEXT] [--country CC] [--currency ccc]",
-     "Makes a merchant and prints its account and keys.\n"
-     "Example: florin-ctl merchant --home var --name Bakery"},
+    {"merchant", ctl_merchant,
+     "[--account acct_…] [--name TEXT] [--country CC] [--currency ccc] [--api-version VERSION]",
+     "Makes a merchant and prints its account and keys; with --account, changes the name or the\n"
+     "pinned version of one that is there.\n"
+     "Examples: florin-ctl merchant --home var --name Bakery\n"
+     "          florin-ctl merchant --home var --account acct_… --api-version 2022-08-01"},
+    {"key", ctl_key,
+     "[--account acct_…] create [--restricted RESOURCE:read|write,… | --publishable] | list | "
+     "revoke key_…",
+     "Makes a further API key and prints it this once; lists the keys of an account; revokes one.\n"
+     "Examples: florin-ctl key --home var create --restricted charges:read,payment_intents:write\n"
+     "          florin-ctl key --home var list"},
     {"first-merchant", ctl_first_merchant, "[--wait SECONDS]",
      "Waits until a payment can be made; makes the first merchant if there is none.\n"
      "Example: florin-ctl first-merchant --home var --wait 30"},

@@ -1,5 +1,6 @@
 /* merchant: a new merchant with its first two keys. The keys are made here and shown here; Florin
  * keeps their hashes alone. */
+#include "api_version.h"
 #include "clock.h"
 #include "ctl.h"
 #include "files.h"
@@ -8,18 +9,17 @@
 #include "id.h"
 #include "log.h"
 #include "random.h"
+#include "secret_keys.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define KEY_CHARACTERS 32
-#define KEY_SIZE 64
+#define KEY_SIZE API_KEY_MADE_SIZE
 #define ASK_MS 3000
 #define ASK_AGAIN_MS 50
 #define TIME_MS 15000 /* for the merchant itself, once Florin serves */
@@ -28,39 +28,11 @@ struct merchant {
     char account[ID_SIZE_MAX + 1], secret_key[KEY_SIZE], publishable_key[KEY_SIZE];
 };
 
-static void
-make_key(char out[static KEY_SIZE], const char *prefix)
-{
-    uint8_t chance[KEY_CHARACTERS];
-    char characters[KEY_CHARACTERS + 1] = "";
-    random_bytes(chance, sizeof chance);
-    id_random_text(characters, KEY_CHARACTERS, chance);
-    characters[KEY_CHARACTERS] = 0;
-    snprintf(out, KEY_SIZE, "%s%s", prefix, characters);
-}
-
-/* As the gateway does it for every request: BLAKE2b-256 of the key under the pepper. */
-static void
-hash_key(const char *home, const char *key, uint8_t hash[static 32])
-{
-    uint8_t pepper[32];
-    if (secret_read(home, "api_pepper", pepper, sizeof pepper) != sizeof pepper)
-        die("The secret %s/secrets/api_pepper has not 32 bytes.", home);
-    crypto_generichash(hash, 32, (const uint8_t *)key, strlen(key), pepper, sizeof pepper);
-    sodium_memzero(pepper, sizeof pepper);
-}
-
-static struct text
-last4(const char *key)
-{
-    return text_of(key + strlen(key) - 4);
-}
-
 /* Tries until it is made or the time is over. A try that was not answered may have been done: the
  * next one is another merchant, and the first one's keys are nobody's. */
 static void
 make_merchant(const char *home, struct florin_client *client, struct merchant *merchant,
-              const char *name, const char *country, const char *currency)
+              const char *name, const char *country, const char *currency, const char *version)
 {
     const int64_t until_ms = clock_mono_ms() + TIME_MS;
     char reason[600] = "nobody answers";
@@ -70,23 +42,25 @@ make_merchant(const char *home, struct florin_client *client, struct merchant *m
         struct msg_api_answer made;
         struct msg_refused refused;
         (void)id_new(merchant->account, "acct_");
-        make_key(merchant->secret_key, "sk_test_");
-        make_key(merchant->publishable_key, "pk_test_");
-        hash_key(home, merchant->secret_key, secret_hash);
-        hash_key(home, merchant->publishable_key, publishable_hash);
+        api_key_make(merchant->secret_key, "sk_test_");
+        api_key_make(merchant->publishable_key, "pk_test_");
+        api_key_hash(home, merchant->secret_key, secret_hash);
+        api_key_hash(home, merchant->publishable_key, publishable_hash);
         const struct msg_merchant_create body = {
             .has = HAS_merchant_create_merchant | HAS_merchant_create_name |
                    HAS_merchant_create_country | HAS_merchant_create_currency |
                    HAS_merchant_create_secret_hash | HAS_merchant_create_secret_last4 |
-                   HAS_merchant_create_publishable_hash | HAS_merchant_create_publishable_last4,
+                   HAS_merchant_create_publishable_hash | HAS_merchant_create_publishable_last4 |
+                   (version ? HAS_merchant_create_api_version : 0u),
             .merchant = text_of(merchant->account),
             .name = text_of(name),
             .country = text_of(country),
             .currency = text_of(currency),
             .secret_hash = {(const char *)secret_hash, 32},
-            .secret_last4 = last4(merchant->secret_key),
+            .secret_last4 = api_key_last4(merchant->secret_key),
             .publishable_hash = {(const char *)publishable_hash, 32},
-            .publishable_last4 = last4(merchant->publishable_key),
+            .publishable_last4 = api_key_last4(merchant->publishable_key),
+            .api_version = text_of(version),
         };
         const enum florin_result result = florin_client_ask(client, MSG_merchant_create, &body,
                                                             body.merchant, NULL, ASK_MS, &answer);
@@ -99,6 +73,27 @@ make_merchant(const char *home, struct florin_client *client, struct merchant *m
         (void)poll(NULL, 0, ASK_AGAIN_MS);
     } while (clock_mono_ms() < until_ms);
     die("The merchant could not be made: %s.", reason);
+}
+
+/* An account that is there gets another name or version. */
+static void
+change_merchant(struct florin_client *client, const char *account, const char *name,
+                const char *version)
+{
+    struct florin_answer answer;
+    struct msg_api_answer told = {0};
+    const struct msg_merchant_update body = {
+        .has = HAS_merchant_update_merchant | (name ? HAS_merchant_update_name : 0u) |
+               (version ? HAS_merchant_update_api_version : 0u),
+        .merchant = text_of(account),
+        .name = text_of(name),
+        .api_version = text_of(version)};
+    if (florin_client_ask(client, MSG_merchant_update, &body, body.merchant, NULL, TIME_MS,
+                          &answer) != FLORIN_ANSWERED ||
+        !florin_answer_read(&answer, MSG_api_answer, &told))
+        die("Florin did not answer; ./florin status tells more.");
+    if (told.status != 200) die("%.*s", (int)told.body.size, told.body.at);
+    printf("%.*s\n", (int)told.body.size, told.body.at);
 }
 
 static int
@@ -114,11 +109,20 @@ ctl_merchant(const struct ctl *ctl)
 {
     const char *name = option_value(ctl, "--name"), *country = option_value(ctl, "--country");
     const char *currency = option_value(ctl, "--currency");
+    const char *version = option_value(ctl, "--api-version");
+    const char *account = option_value(ctl, "--account");
     struct merchant merchant;
     char text[512];
+    if (version && !api_version_known(text_of(version)))
+        die("There is no version \"%s\"; docs/API.md lists them.", version);
     struct florin_client *client = florin_client_open(ctl->home, "operator-1");
+    if (account) {
+        change_merchant(client, account, name, version);
+        florin_client_close(&client);
+        return 0;
+    }
     make_merchant(ctl->home, client, &merchant, name ? name : "Florin test merchant",
-                  country ? country : "US", currency ? currency : "usd");
+                  country ? country : "US", currency ? currency : "usd", version);
     florin_client_close(&client);
     format_merchant(&merchant, text, sizeof text);
     fputs(text, stdout);
@@ -156,7 +160,7 @@ ctl_first_merchant(const struct ctl *ctl)
     if (access(path, F_OK) == 0) return 0;
     struct merchant merchant;
     struct florin_client *client = florin_client_open(ctl->home, "operator-1");
-    make_merchant(ctl->home, client, &merchant, "First merchant", "US", "usd");
+    make_merchant(ctl->home, client, &merchant, "First merchant", "US", "usd", NULL);
     florin_client_close(&client);
     const int size = format_merchant(&merchant, text, sizeof text);
     if (!file_write(path, text, (size_t)size, 0600))

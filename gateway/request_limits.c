@@ -1,0 +1,214 @@
+#include "request_limits.h"
+
+#include "clock.h"
+#include <assert.h>
+#include <pthread.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    PLACES = 8192, /* a power of two */
+    NEAR = 16,     /* places that one name may be at */
+    NAME_BYTES = 16,
+    DRAWS_PER_S = 50, /* a full bucket is drawn from about that often */
+    DRAW_MAX = 20,
+    SHUT_MS_MAX = 100, /* after a refusal Redis is not asked again for that long */
+    CONCURRENCY_AGAIN_MS = 1000
+};
+#define MILLI 1000 /* our own buckets count thousandths of a token */
+
+struct rate {
+    int64_t per_s, burst; /* per_s 0: none */
+};
+
+/* What is known of one account, or of one key. */
+struct place {
+    uint8_t name[NAME_BYTES];
+    int64_t used_ms;           /* 0: free */
+    unsigned inside;           /* requests under way */
+    int64_t drawn;             /* tokens from Redis that are not spent yet */
+    int64_t shut_ms;           /* Redis said: none before */
+    int64_t own_milli, own_ms; /* our own bucket, for when Redis is away: filled when */
+};
+
+struct limits {
+    struct mux *mux;
+    struct rate account, key;
+    unsigned inside_max;
+    uint8_t secret[crypto_generichash_KEYBYTES]; /* so that nobody outside can aim at a place */
+    pthread_mutex_t lock;
+    struct place places[PLACES];
+};
+
+struct limits *
+limits_new(const struct settings *settings, struct mux *mux)
+{
+    struct limits *limits = calloc(1, sizeof *limits);
+    assert(limits);
+    limits->mux = mux;
+    limits->account = (struct rate){settings->account_rate, settings->account_burst};
+    limits->key = (struct rate){settings->key_rate, settings->key_burst};
+    limits->inside_max = (unsigned)settings->account_concurrency;
+    randombytes_buf(limits->secret, sizeof limits->secret);
+    pthread_mutex_init(&limits->lock, NULL);
+    return limits;
+}
+
+void
+limits_destroy(struct limits **limits_p)
+{
+    if (!*limits_p) return;
+    pthread_mutex_destroy(&(*limits_p)->lock);
+    free(*limits_p);
+    *limits_p = NULL;
+}
+
+/* --- places ---------------------------------------------------------------------------------- */
+
+static void
+name_of(const struct limits *limits, struct text id, uint8_t name[static NAME_BYTES])
+{
+    crypto_generichash(name, NAME_BYTES, (const uint8_t *)id.at, id.size, limits->secret,
+                       sizeof limits->secret);
+}
+
+/* The place of that name, made if need be in the place that was idle for longest. NULL: all that
+ * are near have requests under way. Under the lock. */
+static struct place *
+place_of(struct limits *limits, const uint8_t name[static NAME_BYTES], int64_t now_ms)
+{
+    uint32_t first;
+    struct place *idle = NULL;
+    memcpy(&first, name, sizeof first);
+    for (uint32_t i = 0; i < NEAR; i++) {
+        struct place *place = &limits->places[(first + i) % PLACES];
+        if (place->used_ms && memcmp(place->name, name, NAME_BYTES) == 0) {
+            place->used_ms = now_ms;
+            return place;
+        }
+        if (place->inside == 0 && (!idle || place->used_ms < idle->used_ms)) idle = place;
+    }
+    if (!idle) return NULL;
+    *idle = (struct place){.used_ms = now_ms, .own_ms = now_ms, .own_milli = INT64_MAX};
+    memcpy(idle->name, name, NAME_BYTES);
+    return idle;
+}
+
+/* --- rates ----------------------------------------------------------------------------------- */
+
+/* From our own bucket. 0: a token was taken; else in how many milliseconds there is one. */
+static int64_t
+take_of_our_own(struct place *place, struct rate rate, int64_t now_ms)
+{
+    const int64_t full = rate.burst * MILLI, passed_ms = now_ms - place->own_ms;
+    place->own_ms = now_ms;
+    /* rate a second is rate thousandths a millisecond */
+    if (place->own_milli >= full || passed_ms >= full / rate.per_s + 1)
+        place->own_milli = full;
+    else if ((place->own_milli += passed_ms * rate.per_s) > full)
+        place->own_milli = full;
+    if (place->own_milli < MILLI) return (MILLI - place->own_milli + rate.per_s - 1) / rate.per_s;
+    place->own_milli -= MILLI;
+    return 0;
+}
+
+/* What Redis answered: how many tokens, or below zero in how many milliseconds. False: nonsense. */
+static bool
+read_draw(const struct mux_call *ask, int64_t want, int64_t *given)
+{
+    char words[24], *end;
+    if (ask->answer_size == 0 || ask->answer_size >= sizeof words) return false;
+    memcpy(words, ask->answer, ask->answer_size);
+    words[ask->answer_size] = '\0';
+    *given = strtoll(words, &end, 10);
+    return *end == '\0' && *given != 0 && *given <= want;
+}
+
+/* 0: go on. Else in how many milliseconds to come again. */
+static int64_t
+take(struct limits *limits, const char *kind, struct text id, struct rate rate)
+{
+    uint8_t name[NAME_BYTES], shared[NAME_BYTES];
+    struct redis_draw draw = {.rate = rate.per_s, .burst = rate.burst};
+    int64_t now_ms = clock_mono_ms(), given = 0, again_ms = 0;
+    if (!rate.per_s) return 0;
+    name_of(limits, id, name);
+
+    pthread_mutex_lock(&limits->lock);
+    struct place *place = place_of(limits, name, now_ms);
+    const bool spent = place && place->drawn > 0;
+    if (spent) place->drawn--;
+    if (place && !spent && place->shut_ms > now_ms) again_ms = place->shut_ms - now_ms;
+    pthread_mutex_unlock(&limits->lock);
+    if (!place || spent || again_ms) return again_ms;
+
+    /* The name in Redis is the same for all gateways, and tells nothing of the key. */
+    draw.want = rate.per_s / DRAWS_PER_S < DRAW_MAX ? rate.per_s / DRAWS_PER_S + 1 : DRAW_MAX;
+    if (draw.want > rate.burst) draw.want = rate.burst;
+    crypto_generichash(shared, sizeof shared, (const uint8_t *)id.at, id.size,
+                       (const uint8_t *)"florin:rate:bucket", 18);
+    const int size = snprintf(draw.key, sizeof draw.key, "florin:%s:", kind);
+    sodium_bin2hex(draw.key + size, sizeof draw.key - (size_t)size, shared, sizeof shared);
+    struct mux_call ask = {.draw = &draw, .deadline_ms = INT64_MAX};
+    mux_ask(limits->mux, &ask);
+    const bool told = ask.outcome == MUX_REMEMBERED && read_draw(&ask, draw.want, &given);
+    free(ask.answer);
+
+    now_ms = clock_mono_ms();
+    pthread_mutex_lock(&limits->lock);
+    if ((place = place_of(limits, name, now_ms))) {
+        if (!told)
+            again_ms = take_of_our_own(place, rate, now_ms);
+        else if (given > 0)
+            place->drawn += given - 1;
+        else
+            place->shut_ms = now_ms + (-given < SHUT_MS_MAX ? -given : SHUT_MS_MAX);
+    }
+    pthread_mutex_unlock(&limits->lock);
+    return told && given < 0 ? -given : again_ms;
+}
+
+/* --- the whole ------------------------------------------------------------------------------- */
+
+static bool
+one_more_inside(struct limits *limits, struct text account)
+{
+    uint8_t name[NAME_BYTES];
+    name_of(limits, account, name);
+    pthread_mutex_lock(&limits->lock);
+    struct place *place = place_of(limits, name, clock_mono_ms());
+    const bool fits = !place || !limits->inside_max || place->inside < limits->inside_max;
+    if (place && fits) place->inside++;
+    pthread_mutex_unlock(&limits->lock);
+    return fits;
+}
+
+void
+limits_leave(struct limits *limits, struct text account)
+{
+    uint8_t name[NAME_BYTES];
+    name_of(limits, account, name);
+    pthread_mutex_lock(&limits->lock);
+    /* A place with requests inside is never given away; who was not counted finds none, or one that
+     * is empty. */
+    struct place *place = place_of(limits, name, clock_mono_ms());
+    if (place && place->inside > 0) place->inside--;
+    pthread_mutex_unlock(&limits->lock);
+}
+
+enum limit
+limits_enter(struct limits *limits, struct text account, struct text key, int64_t *again_ms)
+{
+    *again_ms = CONCURRENCY_AGAIN_MS;
+    if (!one_more_inside(limits, account)) return LIMIT_ACCOUNT_CONCURRENCY;
+    enum limit limit = LIMIT_ACCOUNT_RATE;
+    *again_ms = take(limits, "account", account, limits->account);
+    if (!*again_ms) {
+        limit = LIMIT_KEY_RATE;
+        *again_ms = take(limits, "key", key, limits->key);
+    }
+    if (!*again_ms) return LIMIT_NONE;
+    limits_leave(limits, account);
+    return limit;
+}

@@ -1,0 +1,28 @@
+/* request_limits: how many requests an account and a key may make in a second, and how many of an
+ * account may be under way at once (settings.def: account_rate, key_rate, account_concurrency).
+ *
+ * The buckets of tokens are in Redis, where all gateways draw from them, some tokens at a time:
+ * most requests cost no question. When Redis is away or late, each gateway fills buckets of its own
+ * at the same rate: a limit is kept then too, by each gateway for itself. What cannot be counted
+ * (no room for one more account) is let through. */
+#pragma once
+
+#include "must_use.h"
+#include "mux.h"
+#include "settings.h"
+#include "text.h"
+#include <stdint.h>
+
+struct limits;
+
+/* In order of precedence: the first that is reached is what is said. */
+enum limit { LIMIT_NONE, LIMIT_ACCOUNT_CONCURRENCY, LIMIT_ACCOUNT_RATE, LIMIT_KEY_RATE };
+
+struct limits *limits_new(const struct settings *settings, struct mux *mux);
+void limits_destroy(struct limits **limits_p);
+
+/* One more request. On LIMIT_NONE it counts as under way until limits_leave; else `*again_ms` says
+ * in how many milliseconds to come again. `key` is the key's hash. Safe from all threads. */
+MUST_USE enum limit limits_enter(struct limits *limits, struct text account, struct text key,
+                                 int64_t *again_ms);
+void limits_leave(struct limits *limits, struct text account);
