@@ -285,6 +285,9 @@ Test(holds, what_is_of_other_methods_than_cards_is_refused)
     EXPECT_GOT("object", "list");
     EXPECT_GOT("data", "[]");
     cr_expect(eq(int, request("payment_intent_items", TEXT("pi_none"), ""), 404));
+    cr_assert(eq(int, request("payment_intent_items", id, "ending_before=li_1"), 400));
+    EXPECT_GOT("error.code", "resource_missing");
+    EXPECT_GOT("error.param", "ending_before");
 }
 
 /* --- customers, searching and events -----------------------------------------------------------

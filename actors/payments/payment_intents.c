@@ -434,6 +434,11 @@ payment_intent_items(struct call *call)
     struct list_asked asked;
     if (!call_get(call, ROW_payment_intent, call->object, pi)) return;
     if (!list_asked(call, "li_", &asked)) return;
+    if (asked.after.at || asked.before.at) { /* nothing is there to stand at */
+        refuse_missing(call, "line item", asked.after.at ? asked.after : asked.before,
+                       asked.after.at ? "starting_after" : "ending_before");
+        return;
+    }
     struct json_writer w = call_writer(call, 512);
     json_open(&w);
     json_string(&w, "object", "list");
