@@ -100,6 +100,7 @@ setup_confirm(struct call *call, struct row_setup_intent *si, bool stored, struc
     if (!chosen_way && !way_back_is_known(call, si->automatic_payment_methods, "SetupIntent"))
         return;
     if (chosen_way && !notes.return_url.at) notes.return_url = use->chosen->return_url;
+    if (si->customer.at && !use->row->customer.at && !customer_has_room(call, si->customer)) return;
     if (!setup_abandon(call, si)) return;
 
     /* After this point it must succeed. */
