@@ -3,8 +3,10 @@
 #pragma once
 
 #include "call.h"
+#include "charge.h"
 #include "must_use.h"
 #include "payment_intent.h"
+#include "refund.h"
 #include "setup_intent.h"
 
 /* --- payment methods (payment_methods.c) ----------------------------------------------------- */
@@ -206,6 +208,13 @@ void attempt_close(struct call *call, struct row_attempt *attempt,
 
 /* What has to be locked to change a charge: its payment, or itself when it has none. */
 struct text charge_lock(const struct row_charge *charge);
+/* One step of charge.c, which the caller knows to be possible: what the charge shows changes by
+ * this alone. */
+void charge_advance(struct row_charge *charge, enum charge_event event);
+/* One step of refund.c. False, with nothing changed, when it is refused there. */
+MUST_USE bool refund_advance(struct row_refund *refund, enum refund_event event, uint32_t *effects);
+/* Likewise, for the first answer of the network: it was asked, so it may say whatever it says. */
+void refund_answered(struct row_refund *refund, enum refund_event event);
 struct text refund_lock(const struct row_refund *refund);
 /* Takes what a charge without a payment holds; `amount` 0: all of it. */
 void charge_capture_directly(struct call *call, struct row_charge *charge, int64_t amount);
