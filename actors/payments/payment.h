@@ -89,7 +89,10 @@ MUST_USE bool payment_take_fields(struct call *call, struct row_payment_intent *
 void payment_take_choice(struct row_payment_intent *pi, struct method_use *use);
 /* It can be named together with confirm=true alone. False: the call has been answered. */
 MUST_USE bool choice_is_confirmed(struct call *call);
-/* A publishable key has to show the payment's client_secret; a secret key may. */
+/* A publishable key has to show the client_secret of what it asks for; a secret key may. `code` is
+ * of the refusal, `what` the kind of object in its words. */
+MUST_USE bool client_secret_fits(struct call *call, struct text secret, const char *code,
+                                 const char *what);
 MUST_USE bool payment_secret_fits(struct call *call, const struct row_payment_intent *pi);
 /* Compared to its end, so that the time tells nothing of where they differ. */
 bool secret_is(struct text given, struct text secret);
@@ -198,9 +201,6 @@ MUST_USE bool setup_abandon(struct call *call, const struct row_setup_intent *si
 /* What follows from the network's answer: the part of attempt_finished that is about set-ups. */
 void setup_finished(struct call *call, struct row_attempt *attempt,
                     const struct msg_network_answer *answer);
-/* 400 setup_intent_unexpected_state with the set-up in it. */
-void refuse_setup_state(struct call *call, const struct row_setup_intent *si, const char *format,
-                        ...) __attribute__((format(printf, 3, 4)));
 /* Stages the attempt's last state (attempts_finish.c). */
 void attempt_close(struct call *call, struct row_attempt *attempt,
                    const struct msg_network_answer *answer);
