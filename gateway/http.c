@@ -1,6 +1,7 @@
 #include "http.h"
 
 #include "clock.h"
+#include "failpoint.h"
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
@@ -123,6 +124,18 @@ send_all(struct connection *c, struct text bytes)
     return true;
 }
 
+static bool
+send_answer(struct connection *c, struct text bytes)
+{
+#ifdef FLORIN_FAILPOINTS
+    const size_t half = bytes.size / 2;
+    if (!send_all(c, (struct text){bytes.at, half})) return false;
+    bytes = (struct text){bytes.at + half, bytes.size - half};
+#endif
+    FAILPOINT(gateway_mid_reply);
+    return send_all(c, bytes);
+}
+
 /* Closing with bytes unread would reset the connection and could take the answer with it. */
 static void
 say_farewell(struct connection *c)
@@ -225,12 +238,12 @@ serve_one(struct connection *c, struct arena *arena)
             x.head.closes || http_draining() || atomic_load(&connections) > connections_kept_max;
         c->server->handle(c->server->state, &x);
         if (!x.closes) {
-            const bool sent = send_all(c, x.answer);
+            const bool sent = send_answer(c, x.answer);
             forget(c, &x, used + (size_t)x.head.length);
             return sent;
         }
     }
-    if (x.answer.size && send_all(c, x.answer)) say_farewell(c);
+    if (x.answer.size && send_answer(c, x.answer)) say_farewell(c);
     forget(c, &x, x.has_secrets ? c->size : 0);
     return false;
 }

@@ -1,6 +1,7 @@
 #include "mux.h"
 
 #include "clock.h"
+#include "failpoint.h"
 #include "log.h"
 #include "redis.h"
 #include <assert.h>
@@ -105,9 +106,13 @@ send_call(struct mux *mux, struct mux_call *call)
                                       .correlation = call->correlation,
                                       .deadline_ms = clock_wall_ms() + left_ms};
     call->asks_redis = false;
+    FAILPOINT(gateway_before_send);
     if (left_ms <= 0 ||
-        !link_forward(mux->links[call->to], envelope, call->number, call->body, call->size))
+        !link_forward(mux->links[call->to], envelope, call->number, call->body, call->size)) {
         end_call(mux, call, left_ms <= 0 ? MUX_LATE : MUX_UNROUTABLE);
+        return;
+    }
+    FAILPOINT_AFTER(mux->links[call->to], gateway_after_send);
 }
 
 /* Redis has nothing, or is not there: others are asked, unless it was Redis alone that was meant.
@@ -185,6 +190,7 @@ on_packet(void *state, struct link *from, const struct packet *packet)
         end_call(mux, call, strcmp(call->refusal, "expired") == 0 ? MUX_LATE : MUX_UNROUTABLE);
         return;
     }
+    FAILPOINT(gateway_before_reply);
     take_answer(call, packet->body, packet->size);
     end_call(mux, call, MUX_ANSWERED);
 }
@@ -216,6 +222,7 @@ on_bell(void *state, int fd, short events)
     }
     while (keep) {
         struct keep *next = keep->next;
+        FAILPOINT(gateway_before_keep);
         redis_set(mux->redis, keep->key, (struct text){keep->value, keep->size}, keep->seconds);
         free(keep);
         keep = next;

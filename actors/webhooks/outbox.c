@@ -1,6 +1,7 @@
 #include "outbox.h"
 
 #include "clock.h"
+#include "failpoint.h"
 #include "log.h"
 #include "matching.h"
 #include "pg.h"
@@ -459,12 +460,14 @@ outbox_dispatch(struct outbox *outbox, struct moment now, outbox_endpoint_fn *on
     const bool ours = PQntuples(cursor) == 1;
     const bool done = !ours || dispatch_events(outbox, &dispatch, PQgetvalue(cursor, 0, 0), &read);
     PQclear(cursor);
+    if (done && dispatch.count) FAILPOINT(webhooks_mid_dispatch);
     if (!done || !command(outbox, "COMMIT")) {
         /* Out of memory leaves a connection in the middle of a transaction. */
         if (outbox->connection) give_up(outbox, "dispatch");
         outbox->cursor = cursor_before;
         return DISPATCH_FAILED;
     }
+    if (dispatch.count) FAILPOINT(webhooks_after_dispatch);
     if (dispatch.count)
         log_event(LOG_DEBUG, "events.dispatched", "events=%d deliveries=%d cursor=%" PRId64, read,
                   dispatch.count, outbox->cursor);
