@@ -28,6 +28,7 @@ or answered wrongly. Non-zero if anything was.
   --merchants N, --lanes N   how many merchants, and requests at once of each (8, 5)
   --only PATTERN       faults whose kind matches the regular expression alone
   --limit-least-ms N   recovery limits below this are raised to it: for machines that do other things, too
+  --settle S           how long everything that is under way may take to end after the last fault (90)
   --failpoints FP      what FP has for every process (common/io/failpoint.h): a Florin that is broken on purpose
   --quiet              no progress
 Example: ./florin chaos --minutes 10 --seed 7 --document
@@ -44,6 +45,7 @@ function readOptions() {
         report: {type: 'string', default: path.join(checkout, 'build/chaos-report')}, document: {type: 'boolean', default: false},
         rate: {type: 'string', default: '230'}, merchants: {type: 'string', default: '8'}, lanes: {type: 'string', default: '5'},
         only: {type: 'string'}, 'limit-least-ms': {type: 'string', default: '0'}, failpoints: {type: 'string'},
+        settle: {type: 'string', default: '90'},
         quiet: {type: 'boolean', default: false}, help: {type: 'boolean', default: false},
     }});
     if (values.help) {
@@ -54,7 +56,7 @@ function readOptions() {
     if (!(minutes > 0 && minutes <= 10000)) throw new Error('--minutes needs a number above 0.');
     return {...values, minutes, seed: values.seed === undefined ? 1 + Math.floor(Math.random() * 1e9) : whole('seed', values.seed, 1),
         rate: whole('rate', values.rate, 1), merchants: whole('merchants', values.merchants, 1), lanes: whole('lanes', values.lanes, 1),
-        limitLeast: whole('limit-least-ms', values['limit-least-ms'], 0), only: values.only && new RegExp(values.only)};
+        settle: whole('settle', values.settle, 1), limitLeast: whole('limit-least-ms', values['limit-least-ms'], 0), only: values.only && new RegExp(values.only)};
 }
 
 const clock = (ms) => `${String(Math.floor(ms / 60000)).padStart(2, '0')}:${String(Math.floor(ms / 1000) % 60).padStart(2, '0')}`;
@@ -160,13 +162,13 @@ async function askAgain(instance, merchants, model, most = 20000) {
 }
 
 // What was told to have succeeded has been heard of at every endpoint of its merchant.
-async function unheard(model, merchants, receiver) {
+async function unheard(model, merchants, receiver, ms) {
     const names = [];
     for (const [id, intent] of model.intents)
         if (intent.state === 'succeeded')
             for (const number of merchants[intent.merchant].endpoints) names.push(`${number} payment_intent.succeeded ${id}`);
     let missing = names;
-    for (const until = Date.now() + 90000; missing.length && Date.now() < until; await pause(100))
+    for (const until = Date.now() + ms; missing.length && Date.now() < until; await pause(100))
         missing = missing.filter((name) => !receiver.heard.has(name));
     return {due: names.length, missing};
 }
@@ -201,7 +203,7 @@ async function run(options) {
         history.close();
         const quietAt = Date.now();
         progress.say('audit');
-        const audit = await instance.audit(90);
+        const audit = await instance.audit(options.settle);
         result.auditMs = Date.now() - quietAt;
         progress.say('the history is replayed and compared with what the API shows');
         const model = new Model();
@@ -209,7 +211,7 @@ async function run(options) {
         await compare(instance, merchants, model);
         progress.say('keys are asked once more');
         const repeated = await askAgain(instance, merchants, model);
-        const webhooks = await unheard(model, merchants, receiver);
+        const webhooks = await unheard(model, merchants, receiver, options.settle * 1000);
         Object.assign(result, {instance, load, nemesis, receiver, model, audit, repeated, webhooks, usage: instance.usage()});
     } catch (error) {
         result.failures.push(error.stderr?.trim() || error.stack);

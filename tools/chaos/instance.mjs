@@ -1,5 +1,5 @@
 // instance: a Florin of our own, of the test build, in a temporary folder: started, looked into, stopped.
-import {execFile, execFileSync, spawn} from 'node:child_process';
+import {execFile, spawn} from 'node:child_process';
 import {createHmac} from 'node:crypto';
 import fs from 'node:fs';
 import net from 'node:net';
@@ -223,11 +223,17 @@ export function isAlive(pid) {
 
 // Of a postmaster: the processes that it has started.
 export function childrenOf(pid) {
-    try {
-        return execFileSync('pgrep', ['-P', String(pid)], {encoding: 'utf8'}).split('\n').filter(Boolean).map(Number);
-    } catch {
-        return [];
+    const children = [];
+    for (const name of fs.readdirSync('/proc')) {
+        if (!/^\d+$/.test(name)) continue;
+        try {
+            const [, parent] = fs.readFileSync(`/proc/${name}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ');
+            if (Number(parent) === pid) children.push(Number(name));
+        } catch {
+            // ended just now
+        }
     }
+    return children;
 }
 
 function runFile(file, words, env) {
