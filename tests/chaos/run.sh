@@ -51,6 +51,7 @@ mkdir -p "$report"
 check "a minute of chaos: nothing lost, doubled or wrong, no error seen by clients that retry" a_minute_of_chaos
 check "a Florin that answers before it has committed is found out" a_lie_is_found
 check "nothing of the failpoints is in the build for use" no_failpoints_in_release
+check "the model finds what is there to be found" node --test "$here/model_test.mjs"
 check "refunds that take their time survive kills" node "$here/refunds_survive_kills.mjs"
 echo "$passed passed, $failed failed"
 ((failed == 0))

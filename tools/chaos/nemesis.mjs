@@ -18,7 +18,8 @@ export class Nemesis {
         Object.assign(this, {instance, load, receiver, endpoints, milliseconds});
         this.random = new Random(seed);
         this.faults = makeFaults(instance).filter((fault) =>
-            fault.longest <= milliseconds / 10 && (!only || only.test(fault.kind)));
+            only ? only.test(fault.kind) : fault.longest <= milliseconds / 10);
+        if (!this.faults.length) throw new Error('No kind of fault has a name that --only matches.');
         // First of all, every process once.
         this.deck = this.random.shuffle(this.faults.filter((fault) => fault.kind.startsWith('kill -9 ')));
         this.waiting = [];
