@@ -258,9 +258,13 @@ http_serve(void *server, int fd)
     while (goes_on) {
         const int64_t idle_ms = clock_mono_ms() + IDLE_MS_MAX;
         if (c.size == 0 && receive(&c, HTTP_HEAD_MAX, idle_ms, true) != RECEIVED_SOME) break;
+        /* What comes while we leave is refused at once and is not waited for: under load there would
+         * always be some of it. Counted first and looked then, so that none is overlooked. */
         atomic_fetch_add(&busy, 1);
+        const bool is_waited_for = !http_draining();
+        if (!is_waited_for) atomic_fetch_sub(&busy, 1);
         goes_on = serve_one(&c, arena);
-        atomic_fetch_sub(&busy, 1);
+        if (is_waited_for) atomic_fetch_sub(&busy, 1);
         arena_reset(arena);
     }
     atomic_fetch_sub(&connections, 1);

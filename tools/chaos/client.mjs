@@ -108,6 +108,7 @@ function summary(answer) {
         const object = JSON.parse(answer.body);
         if (object.error) {
             told.code = object.error.code ?? object.error.type;
+            told.message = object.error.message;
             told.declined = object.error.decline_code;
             told.id = object.error.payment_intent?.id;
             told.state = object.error.payment_intent?.status;

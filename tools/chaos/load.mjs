@@ -94,7 +94,7 @@ class Stage {
         const answer = await this.definitely('create', 'POST', '/v1/payment_intents', (key) => this.form(key, how, amount));
         this.load.paid();
         if (answer.status !== (how.status ?? 200) || answer.state !== (how.state ?? 'succeeded'))
-            throw new Wrong(`create: ${answer.status} ${answer.code ?? ''} ${answer.state} instead of ${how.state ?? 'succeeded'}`);
+            throw new Wrong(`create: ${answer.status} ${answer.code ?? ''} ${answer.message ?? ''} ${answer.state} instead of ${how.state ?? 'succeeded'}`);
         return {id: answer.id, amount, charge: answer.charge};
     }
 

@@ -59,7 +59,7 @@ export class Model {
         const status = undone || state === 'requires_payment_method' ? 402 : 200;
         this.counts.payments++;
         if (record.status !== status || record.state !== state)
-            this.wrong(`${record.id ?? record.key}: made with ${record.status} ${record.code ?? ''} ${record.state} instead of ${status} ${state}`);
+            return this.wrong(`${record.id ?? record.key}: made with ${record.status} ${record.code ?? ''} ${record.state} instead of ${status} ${state}`);
         if (status === 200 && record.amount !== amount) this.wrong(`${record.id}: ${record.amount} instead of ${amount}`);
         if (status === 200 && state === 'succeeded' && record.received !== amount) this.wrong(`${record.id}: received ${record.received} of ${amount}`);
         if (!record.id) return;
