@@ -154,6 +154,20 @@ command(struct outbox *outbox, const char *sql)
     return done;
 }
 
+/* No commit of ours has to wait for the disk. What a crash of Postgres may take away (deliveries
+ * with the cursor that stands for them, a lease, a mark) is done again, and that is what everybody
+ * may expect of a webhook: at least once. A turn has several commits, and nothing is posted
+ * meanwhile. */
+static bool
+commits_without_waiting(struct outbox *outbox)
+{
+    PGresult *result = PQexec(outbox->connection, "SET synchronous_commit = off");
+    const bool done = PQresultStatus(result) == PGRES_COMMAND_OK;
+    PQclear(result);
+    if (!done) give_up(outbox, "SET");
+    return done;
+}
+
 static bool
 prepare(struct outbox *outbox)
 {
@@ -227,7 +241,7 @@ outbox_ready(struct outbox *outbox, struct moment now)
         outbox->connect_at = clock_mono_ms() + RECONNECT_MS;
         return false;
     }
-    if (!prepare(outbox)) return false;
+    if (!commits_without_waiting(outbox) || !prepare(outbox)) return false;
     if (outbox->reclaim && !reclaim(outbox, now)) return false;
     outbox->reclaim = false;
     outbox->trouble[0] = '\0';
