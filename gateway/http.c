@@ -1,6 +1,7 @@
 #include "http.h"
 
 #include "clock.h"
+#include "failpoint.h"
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
@@ -123,6 +124,18 @@ send_all(struct connection *c, struct text bytes)
     return true;
 }
 
+static bool
+send_answer(struct connection *c, struct text bytes)
+{
+#ifdef FLORIN_FAILPOINTS
+    const size_t half = bytes.size / 2;
+    if (!send_all(c, (struct text){bytes.at, half})) return false;
+    bytes = (struct text){bytes.at + half, bytes.size - half};
+#endif
+    FAILPOINT(gateway_mid_reply);
+    return send_all(c, bytes);
+}
+
 /* Closing with bytes unread would reset the connection and could take the answer with it. */
 static void
 say_farewell(struct connection *c)
@@ -225,12 +238,12 @@ serve_one(struct connection *c, struct arena *arena)
             x.head.closes || http_draining() || atomic_load(&connections) > connections_kept_max;
         c->server->handle(c->server->state, &x);
         if (!x.closes) {
-            const bool sent = send_all(c, x.answer);
+            const bool sent = send_answer(c, x.answer);
             forget(c, &x, used + (size_t)x.head.length);
             return sent;
         }
     }
-    if (x.answer.size && send_all(c, x.answer)) say_farewell(c);
+    if (x.answer.size && send_answer(c, x.answer)) say_farewell(c);
     forget(c, &x, x.has_secrets ? c->size : 0);
     return false;
 }
@@ -245,9 +258,13 @@ http_serve(void *server, int fd)
     while (goes_on) {
         const int64_t idle_ms = clock_mono_ms() + IDLE_MS_MAX;
         if (c.size == 0 && receive(&c, HTTP_HEAD_MAX, idle_ms, true) != RECEIVED_SOME) break;
+        /* What comes while we leave is refused at once and is not waited for: under load there would
+         * always be some of it. Counted first and looked then, so that none is overlooked. */
         atomic_fetch_add(&busy, 1);
+        const bool is_waited_for = !http_draining();
+        if (!is_waited_for) atomic_fetch_sub(&busy, 1);
         goes_on = serve_one(&c, arena);
-        atomic_fetch_sub(&busy, 1);
+        if (is_waited_for) atomic_fetch_sub(&busy, 1);
         arena_reset(arena);
     }
     atomic_fetch_sub(&connections, 1);
