@@ -505,8 +505,10 @@ CREATE TABLE IF NOT EXISTS challenge (
     "return_url" text COLLATE "C",
     "livemode" boolean NOT NULL,
     "ended_at" bigint,
+    "slot" bigint NOT NULL,
     PRIMARY KEY (merchant, id)
 ) WITH (fillfactor = 80);
+CREATE INDEX IF NOT EXISTS challenge_due ON challenge (expires_at) WHERE state = 'open';
 COMMENT ON TABLE challenge IS 'A payer who is asked to prove who they are, on a page of ours, once.';
 COMMENT ON COLUMN challenge."id" IS 'tds_…';
 COMMENT ON COLUMN challenge."merchant" IS 'whose';
@@ -521,6 +523,7 @@ COMMENT ON COLUMN challenge."payment_method" IS 'the card';
 COMMENT ON COLUMN challenge."amount" IS 'minor units; 0 for a set-up';
 COMMENT ON COLUMN challenge."return_url" IS 'where the payer goes afterwards';
 COMMENT ON COLUMN challenge."ended_at" IS 'Unix seconds';
+COMMENT ON COLUMN challenge."slot" IS 'of the merchant: its owner ends it when its time is over';
 
 -- One try to confirm a set-up.
 CREATE TABLE IF NOT EXISTS setup_attempt (

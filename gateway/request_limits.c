@@ -34,7 +34,7 @@ struct place {
 
 struct limits {
     struct mux *mux;
-    struct rate account, key;
+    struct rate account, key, page, pages;
     unsigned inside_max;
     uint8_t secret[crypto_generichash_KEYBYTES]; /* so that nobody outside can aim at a place */
     pthread_mutex_t lock;
@@ -49,6 +49,8 @@ limits_new(const struct settings *settings, struct mux *mux)
     limits->mux = mux;
     limits->account = (struct rate){settings->account_rate, settings->account_burst};
     limits->key = (struct rate){settings->key_rate, settings->key_burst};
+    limits->page = (struct rate){settings->page_rate, settings->page_burst};
+    limits->pages = (struct rate){settings->pages_rate, settings->pages_burst};
     limits->inside_max = (unsigned)settings->account_concurrency;
     randombytes_buf(limits->secret, sizeof limits->secret);
     pthread_mutex_init(&limits->lock, NULL);
@@ -211,4 +213,12 @@ limits_enter(struct limits *limits, struct text account, struct text key, int64_
     if (!*again_ms) return LIMIT_NONE;
     limits_leave(limits, account);
     return limit;
+}
+
+enum limit
+limits_enter_page(struct limits *limits, struct text page, int64_t *again_ms)
+{
+    if ((*again_ms = take(limits, "page", page, limits->page))) return LIMIT_PAGE_RATE;
+    if ((*again_ms = take(limits, "pages", TEXT("all"), limits->pages))) return LIMIT_PAGES_RATE;
+    return LIMIT_NONE;
 }
