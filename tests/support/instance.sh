@@ -100,7 +100,9 @@ pay() {
 }
 
 payment_made() {
-    grep -qE '"status": ?"succeeded"' <<<"$(pay)"
+    local answer
+    answer=$(pay)
+    grep -qE '"status": ?"succeeded"' <<<"$answer" || { echo "$answer" | head -n 20; return 1; }
 }
 
 # within SECONDS command…
