@@ -118,14 +118,14 @@ def keeps():
 
 
 def costs_time_only(what, times, normal):
-    """Three calls at 20 ms each may be lost to find out, and some more when it is tried again; not one
-    in every call."""
-    more = sum(times) - sum(normal)
-    say(more < CALLS * 0.020 and max(times) < max(normal) + 1,
-        f"{what}: {more * 1000:.0f} ms more in {CALLS} payments, less than {CALLS * 20}")
+    """Some calls find out at 20 ms for each of three questions, and not every call: by the middle one,
+    which another program on the machine moves least."""
+    usual, now = statistics.median(normal) * 1000, statistics.median(times) * 1000
+    say(now < usual * 1.5 + 20, f"{what}: p50 of {now:.0f} ms instead of {usual:.0f} ms")
 
 
-def stopped(normal):
+def stopped():
+    normal = pay_some("before it hangs")
     pid = redis_pid()
     os.kill(pid, signal.SIGSTOP)
     try:
@@ -159,13 +159,15 @@ class Liar:
         os.rename(self.aside, place)
 
 
-def lied_to(modes, normal):
+def lied_to(modes):
     with Liar() as liar:
         for mode in modes:
+            timed = mode in ("slow", "silent", "broken", "strange")
+            normal = pay_some(f"before it is {mode}") if timed else None
             liar.tell(mode)
             times = pay_some(f"while it is {mode}")
             old_answers(f"while it is {mode}")
-            if normal and mode in ("slow", "silent", "broken", "strange"):
+            if timed:
                 costs_time_only(f"a Redis that is {mode} costs little", times, normal)
             liar.tell("honest")
             until(f"after {mode} Redis is used again", keeps)
@@ -204,24 +206,22 @@ def poisoned():
 def main():
     until("Redis keeps answers", keeps)
     pay_some("at first, to be warm")
-    normal = pay_some("with Redis")
     if phase in ("all", "stopped"):
-        stopped(normal)
+        stopped()
         until("Redis that goes on is used again", keeps)
     if phase == "altered":
-        lied_to(["altered"], None)
+        lied_to(["altered"])
     if phase == "all":
         redis("FLUSHALL")
         old_answers("emptied")
-        pay_some("emptied")
+        normal = pay_some("emptied")
         old = redis_pid()
         os.kill(old, signal.SIGKILL)
         costs_time_only("a Redis that was killed costs little", pay_some("killed"), normal)
         old_answers("killed")
         until("one that was started again is used", lambda: redis_pid() not in (0, old) and keeps())
         poisoned()
-        lied_to(["altered", "swapped", "stale", "cut", "garbage", "strange", "generous", "slow", "silent", "broken"],
-                normal)
+        lied_to(["altered", "swapped", "stale", "cut", "garbage", "strange", "generous", "slow", "silent", "broken"])
         refused_for_ever()
     sys.exit(failed)
 
