@@ -2,6 +2,7 @@
 
 #include "book.h"
 #include "clock.h"
+#include "failpoint.h"
 #include "faults.h"
 #include "issuer.h"
 #include "later.h"
@@ -132,7 +133,10 @@ static void
 settle(struct network *network, int64_t mono_ms)
 {
     const struct faults *faults = &network->faults;
+    const bool any = network->held_count > 0;
+    if (any) FAILPOINT(network_before_commit);
     book_commit(network->book);
+    if (any) FAILPOINT(network_after_commit);
     for (size_t i = 0; i < network->held_count; i++) {
         const struct held *held = &network->held[i];
         if (faults->fault_silent || is_lost(network)) continue;
@@ -143,6 +147,7 @@ settle(struct network *network, int64_t mono_ms)
                 send_answer(network, held);
     }
     network->held_count = 0;
+    if (any) FAILPOINT_AFTER(network->requests, network_after_answer);
 }
 
 static void
