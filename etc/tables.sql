@@ -177,7 +177,7 @@ CREATE TABLE IF NOT EXISTS payment_intent (
     CHECK (amount > 0),
     CHECK (amount_capturable >= 0 AND amount_received >= 0),
     CHECK (amount_received + amount_capturable <= amount)
-) WITH (fillfactor = 80);
+) WITH (fillfactor = 48);
 CREATE INDEX IF NOT EXISTS payment_intent_customer ON payment_intent (merchant, customer, id) WHERE customer IS NOT NULL;
 COMMENT ON TABLE payment_intent IS 'The life of one payment.';
 COMMENT ON COLUMN payment_intent."id" IS 'pi_…';
@@ -246,7 +246,7 @@ CREATE TABLE IF NOT EXISTS charge (
     CHECK (amount_refunded >= 0 AND amount_refunding >= 0),
     CHECK (amount_refunded + amount_refunding <= amount)
 ) WITH (fillfactor = 80);
-CREATE INDEX IF NOT EXISTS charge_payment_intent ON charge (merchant, payment_intent, id);
+CREATE INDEX IF NOT EXISTS charge_payment_intent ON charge (payment_intent, merchant, id);
 CREATE INDEX IF NOT EXISTS charge_customer ON charge (merchant, customer, id) WHERE customer IS NOT NULL;
 COMMENT ON TABLE charge IS 'One try to take the money of a payment.';
 COMMENT ON COLUMN charge."id" IS 'ch_…';
@@ -297,8 +297,8 @@ CREATE TABLE IF NOT EXISTS refund (
     CHECK (amount > 0)
 ) WITH (fillfactor = 80);
 CREATE INDEX IF NOT EXISTS refund_to_follow ON refund (slot) WHERE follow_at IS NOT NULL;
-CREATE INDEX IF NOT EXISTS refund_charge ON refund (merchant, charge, id);
-CREATE INDEX IF NOT EXISTS refund_payment_intent ON refund (merchant, payment_intent, id);
+CREATE INDEX IF NOT EXISTS refund_charge ON refund (charge, merchant, id);
+CREATE INDEX IF NOT EXISTS refund_payment_intent ON refund (payment_intent, merchant, id);
 COMMENT ON TABLE refund IS 'Money given back.';
 COMMENT ON COLUMN refund."id" IS 're_…';
 COMMENT ON COLUMN refund."merchant" IS 'whose';
@@ -330,7 +330,7 @@ CREATE TABLE IF NOT EXISTS balance_transaction (
     PRIMARY KEY (merchant, id),
     CHECK (net = amount - fee)
 ) WITH (fillfactor = 80);
-CREATE INDEX IF NOT EXISTS balance_transaction_source ON balance_transaction (merchant, source);
+CREATE INDEX IF NOT EXISTS balance_transaction_source ON balance_transaction (source, merchant);
 CREATE INDEX IF NOT EXISTS balance_transaction_due ON balance_transaction (available_on) WHERE status = 'pending';
 COMMENT ON TABLE balance_transaction IS 'One movement of a merchant''s balance.';
 COMMENT ON COLUMN balance_transaction."id" IS 'txn_…';
@@ -396,15 +396,15 @@ CREATE TABLE IF NOT EXISTS attempt (
     "params" text COMPRESSION lz4 COLLATE "C",
     "setup_intent" text COLLATE "C",
     "setup_attempt" text COLLATE "C",
-    PRIMARY KEY (merchant, id),
+    PRIMARY KEY (id, merchant),
     CHECK (CASE operation WHEN 'verify' THEN amount = 0 ELSE amount > 0 END)
 ) WITH (fillfactor = 80);
 CREATE INDEX IF NOT EXISTS attempt_open ON attempt (slot) WHERE state IN ('sending', 'unknown', 'reversing');
-CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_open ON attempt (merchant, payment_intent) WHERE state IN ('sending', 'unknown', 'reversing') AND operation NOT IN ('refund', 'recall');
-CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_approved ON attempt (merchant, payment_intent) WHERE operation = 'authorize' AND state = 'approved';
-CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_setup_open ON attempt (merchant, setup_intent) WHERE state IN ('sending', 'unknown', 'reversing') AND setup_intent IS NOT NULL;
-CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_open_of_charge ON attempt (merchant, charge) WHERE payment_intent IS NULL AND state IN ('sending', 'unknown', 'reversing') AND operation NOT IN ('refund', 'recall');
-CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_approved_of_charge ON attempt (merchant, charge) WHERE operation = 'authorize' AND state = 'approved';
+CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_open ON attempt (payment_intent, merchant) WHERE state IN ('sending', 'unknown', 'reversing') AND operation NOT IN ('refund', 'recall');
+CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_approved ON attempt (payment_intent, merchant) WHERE operation = 'authorize' AND state = 'approved';
+CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_setup_open ON attempt (setup_intent, merchant) WHERE state IN ('sending', 'unknown', 'reversing') AND setup_intent IS NOT NULL;
+CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_open_of_charge ON attempt (charge, merchant) WHERE payment_intent IS NULL AND state IN ('sending', 'unknown', 'reversing') AND operation NOT IN ('refund', 'recall');
+CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_approved_of_charge ON attempt (charge, merchant) WHERE operation = 'authorize' AND state = 'approved';
 COMMENT ON TABLE attempt IS 'One operation that leaves the house; its id is the network''s key.';
 COMMENT ON COLUMN attempt."id" IS 'att_…: the reference at the network';
 COMMENT ON COLUMN attempt."merchant" IS 'whose';
@@ -524,7 +524,7 @@ CREATE TABLE IF NOT EXISTS setup_attempt (
     "setup_error" text COMPRESSION lz4 COLLATE "C",
     PRIMARY KEY (merchant, id)
 ) WITH (fillfactor = 80);
-CREATE INDEX IF NOT EXISTS setup_attempt_setup_intent ON setup_attempt (merchant, setup_intent, id);
+CREATE INDEX IF NOT EXISTS setup_attempt_setup_intent ON setup_attempt (setup_intent, merchant, id);
 COMMENT ON TABLE setup_attempt IS 'One try to confirm a set-up.';
 COMMENT ON COLUMN setup_attempt."id" IS 'setatt_…';
 COMMENT ON COLUMN setup_attempt."merchant" IS 'whose';
@@ -571,7 +571,7 @@ CREATE TABLE IF NOT EXISTS checkout_session (
 ) WITH (fillfactor = 80);
 CREATE UNIQUE INDEX IF NOT EXISTS checkout_session_id ON checkout_session (id);
 CREATE INDEX IF NOT EXISTS checkout_session_due ON checkout_session (expires_at) WHERE status = 'open';
-CREATE INDEX IF NOT EXISTS checkout_session_payment_intent ON checkout_session (merchant, payment_intent) WHERE payment_intent IS NOT NULL;
+CREATE INDEX IF NOT EXISTS checkout_session_payment_intent ON checkout_session (payment_intent, merchant) WHERE payment_intent IS NOT NULL;
 CREATE INDEX IF NOT EXISTS checkout_session_customer ON checkout_session (merchant, customer, id) WHERE customer IS NOT NULL;
 COMMENT ON TABLE checkout_session IS 'A page where somebody pays, or leaves a card for later.';
 COMMENT ON COLUMN checkout_session."id" IS 'cs_test_…; whoever knows it may see the page and pay';
