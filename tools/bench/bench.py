@@ -28,6 +28,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 CHECKOUT = HERE.parent.parent
 BIN = CHECKOUT / "build/release/bin"
 TICK = os.sysconf("SC_CLK_TCK")
+sys.path.insert(0, str(HERE))
+import flame  # noqa: E402  beside this file
+
 PAYMENT = ("amount=2000&currency=usd&payment_method=pm_card_visa"
            "&payment_method_types[]=card&confirm=true")
 CREATE = "amount=2000&currency=usd&payment_method=pm_card_visa&payment_method_types[]=card"
@@ -203,14 +206,12 @@ def pgbench_prepare(instance, scale):
 
 
 def pgbench(instance, clients, seconds):
-    before = instance.cpu()
     done = subprocess.run(["pgbench", "-M", "prepared", "-c", str(clients), "-j", str(min(clients, 2)),
                            "-T", str(seconds), "-n", "bench"], env=instance.sql_environment, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     tps = re.search(r"^tps = ([0-9.]+)", done.stdout, re.M)
     if done.returncode != 0 or not tps:
         fail(f"pgbench: {done.stderr.strip()[-300:]}")
-    del before
     return float(tps[1])
 
 
@@ -251,13 +252,13 @@ def measure(instance, arguments):
     load(instance, f"POST /v1/payment_intents {PAYMENT}", idempotency="fresh", connections=64,
          seconds=1, warmup=1)
 
-    counts = [8, 32] if quick else [1, 8, 32]
+    counts = [1, 8, 32]
     best_clients = None
     for number in range(2 if quick else 3):
         tps = {}
         for clients in ([best_clients] if best_clients else counts):
             settle(instance)
-            tps[clients] = pgbench(instance, clients, max(3, round(seconds / 2)))
+            tps[clients] = pgbench(instance, clients, max(4, round(seconds / 2)))
         best_clients = max(tps, key=tps.get)
         settle(instance)
         result = create_confirm(instance, connections=arguments.connections, seconds=seconds)
@@ -287,7 +288,142 @@ def measure(instance, arguments):
         commits_per_payment=middle("commits"), wal_bytes_per_payment=round(middle("wal_bytes")),
         rows_per_payment=middle("rows"), transactions_per_payment=middle("transactions"),
         connections=arguments.connections)
+    if arguments.profile:
+        report["profile"] = profile(instance, arguments)
+    if not quick:
+        scenarios(instance, report, seconds)
+    if arguments.minutes:
+        report["memory"] = soak(instance, report["payments_per_second"] / 2, arguments.minutes)
     return report
+
+
+class Counterpart:
+    """The yardstick or the sink, on a port of its own."""
+
+    def __init__(self, *words):
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            self.port = s.getsockname()[1]
+        self.process = subprocess.Popen([str(BIN / "florin-load"), words[0], "--port", str(self.port),
+                                         *words[1:]], stdout=subprocess.PIPE, text=True)
+        self.process.stdout.readline()
+
+    def end(self):
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.communicate(timeout=60)[0]
+
+
+def scenarios(instance, report, seconds):
+    made = instance.home.parent / "made"
+    rows = report["scenarios"]
+
+    def run(name, title, request, **options):
+        settle(instance)
+        rows[name] = load(instance, request, **{"connections": 64, "seconds": seconds, **options})
+        rows[name]["title"] = title
+        rows[name]["ratio"] = round(rows[name]["per_second"] / report["pgbench_tps"], 3)
+        say(f"{title}: {rows[name]['per_second']:.0f}/s, p50 {rows[name]['p50_ms']:.1f} ms, "
+            f"p99 {rows[name]['p99_ms']:.1f} ms")
+
+    pay = f"POST /v1/payment_intents {PAYMENT}"
+    run("alone", "one payment alone", pay, idempotency="fresh", connections=1, seconds=3)
+    run("half_load", "payments at half load, open loop", pay, idempotency="fresh", connections=256,
+        rate=report["payments_per_second"] / 2, record=made)
+    run("two_requests", "create, then confirm", f"POST /v1/payment_intents {CREATE}", idempotency="fresh",
+        then="POST /v1/payment_intents/{id}/confirm ", connections=256)
+    run("retrieve", "retrieve", "GET /v1/payment_intents/{id}", subjects=made)
+    run("list", "list of 10", "GET /v1/payment_intents?limit=10")
+    run("replay", "replay of a known key", pay, subjects=made, idempotency="subject")
+    run("refund", "refund", "POST /v1/refunds payment_intent={id}&amount=100", subjects=made,
+        idempotency="fresh", connections=256)
+    yardstick = Counterpart("yardstick", "--bytes", "1536")
+    run("yardstick", "civetweb with a constant body", "GET /", keys=False, port=yardstick.port)
+    yardstick.end()
+    report["retrieve_to_yardstick"] = round(rows["retrieve"]["per_second"] / rows["yardstick"]["per_second"], 3)
+    report["replay_to_retrieve"] = round(rows["replay"]["per_second"] / rows["retrieve"]["per_second"], 3)
+    report["webhooks"] = webhooks(instance, seconds)
+
+
+def webhooks(instance, seconds):
+    """1,000 payments a second over 100 merchants with an endpoint each, ten of which never answer."""
+    sink = Counterpart("sink")
+    keys = [line.split()[1] for line in open(instance.keys)][:100]
+    endpoints = instance.home.parent / "endpoints"
+    endpoints.write_text("".join(f"acct {key}\n" for key in keys))
+    for number, key in enumerate(keys):
+        kind = "hang" if number % 10 == 0 else "take"
+        done = subprocess.run(
+            ["curl", "-sf", "-u", f"{key}:", f"http://127.0.0.1:{instance.port}/v1/webhook_endpoints", "-d",
+             f"url=http://127.0.0.1:{sink.port}/{kind}/{number}", "-d",
+             "enabled_events[]=payment_intent.succeeded"], stdout=subprocess.DEVNULL)
+        if done.returncode != 0:
+            fail("a webhook endpoint could not be made.")
+    all_keys, instance.keys = instance.keys, endpoints
+    settle(instance)
+    rate = 1000
+    result = load(instance, f"POST /v1/payment_intents {PAYMENT}", idempotency="fresh", connections=256,
+                  seconds=2 * seconds, rate=rate)
+    instance.keys = all_keys
+    deadline = time.monotonic() + 10
+    pending = ("SELECT count(*) FROM delivery d WHERE state = 'pending' AND endpoint NOT IN"
+               " (SELECT id FROM webhook_endpoint WHERE url LIKE '%/hang/%')")
+    while time.monotonic() < deadline and instance.sql(pending) != "0":
+        time.sleep(0.2)
+    left = int(instance.sql(pending))
+    told = json.loads(sink.end())
+    told.update(payments_per_second=result["per_second"], undelivered=left, cpu_us=result["cpu_us"],
+                cpu_us_total=result["cpu_us_total"])
+    say(f"webhooks: {told['delivered']} delivered, {told['per_second']:.0f}/s, p99 {told['p99_ms']} ms after "
+        f"the event, at {result['per_second']:.0f} payments/s")
+    return told
+
+
+def resident(instance):
+    sizes = {}
+    for pid, name in processes_of(instance.supervisor).items():
+        found = re.search(r"VmRSS:\s*(\d+)", read_text(f"/proc/{pid}/status"))
+        if found and not name.startswith("postgres"):
+            sizes[name] = round(int(found[1]) / 1024, 1)
+    return sizes
+
+
+def soak(instance, rate, minutes):
+    """Resident memory, a row a minute, at half load."""
+    rows = [resident(instance)]
+    for _ in range(round(minutes)):
+        load(instance, f"POST /v1/payment_intents {PAYMENT}", idempotency="fresh", connections=256,
+             seconds=60, warmup=0, rate=rate)
+        rows.append(resident(instance))
+    return rows
+
+
+def profile(instance, arguments):
+    """Flame graphs of all processes under load; returns the files' names."""
+    if not shutil.which("perf"):
+        fail("--profile needs perf: apt-get install linux-perf.")
+    folder = CHECKOUT / "docs/bench"
+    folder.mkdir(parents=True, exist_ok=True)
+    data = instance.home.parent / "perf.data"
+    names = processes_of(instance.supervisor)
+    kinds = {pid: re.sub(r"-\d+$", "", name) for pid, name in names.items()}
+    seconds = 8
+    with subprocess.Popen([str(BIN / "florin-load"), "run", "--port", str(instance.port), "--keys",
+                           str(instance.keys), "--request", f"POST /v1/payment_intents {PAYMENT}",
+                           "--connections", str(arguments.connections), "--seconds", str(seconds + 3),
+                           "--idempotency", "fresh", "--nonce", str(time.time_ns() >> 8)],
+                          stdout=subprocess.PIPE, text=True) as process:
+        process.stdout.readline()
+        flame.record(list(names), seconds, data)
+        process.stdout.read()
+    files = []
+    for kind, rows in sorted(flame.fold(data, lambda pid: kinds.get(pid, "others")).items()):
+        if sum(rows.values()) < 20:
+            continue
+        name = f"flame-{kind.replace(' ', '-')}.svg"
+        (folder / name).write_text(flame.draw(kind, rows))
+        files.append(name)
+    say(f"{len(files)} flame graphs are in docs/bench")
+    return files
 
 
 # --- telling --------------------------------------------------------------------------------------------
@@ -296,15 +432,89 @@ def measure(instance, arguments):
 def text_table(report):
     lines = [f"pgbench TPC-B (prepared)  {report['pgbench_tps']:>9.0f} /s",
              f"Florin, payments          {report['payments_per_second']:>9.0f} /s, "
-             f"{report['ratio_to_pgbench']:.2f} × pgbench; "
-             f"p50 {report['p50_ms']:.1f} ms, p99 {report['p99_ms']:.1f} ms, p99.9 {report['p999_ms']:.1f} ms "
+             f"{report['ratio_to_pgbench']:.2f} × pgbench; p50 {report['p50_ms']:.1f} ms, "
+             f"p99 {report['p99_ms']:.1f} ms, p99.9 {report['p999_ms']:.1f} ms "
              f"at {report['connections']} connections",
              f"a payment costs           {report['cpu_us_per_payment_total']:>9.0f} µs of CPU, "
              f"{report['wal_bytes_per_payment']} bytes of WAL, {report['rows_per_payment']:.1f} rows, "
              f"{report['commits_per_payment']:.3f} commits"]
     for name, cost in sorted(report["cpu_us_per_payment"].items(), key=lambda row: -row[1]):
         lines.append(f"  {name:<30} {cost:>8.1f} µs")
+    for row in report["scenarios"].values():
+        lines.append(f"{row['title']:<34} {row['per_second']:>8.0f} /s  p50 {row['p50_ms']:>7.1f}  "
+                     f"p99 {row['p99_ms']:>7.1f}  p99.9 {row['p999_ms']:>7.1f} ms  "
+                     f"{row['cpu_us_total']:>6.0f} µs")
+    if "webhooks" in report:
+        told = report["webhooks"]
+        lines.append(f"webhooks                           {told['per_second']:>8.0f} /s  "
+                     f"p50 {told['p50_ms']:>7}  p99 {told['p99_ms']:>7} ms after the event")
     return "\n".join(lines)
+
+
+def model(report):
+    """What more cores would give. The ledger's one backend is the serial part; all else divides. Waiting
+    is that of one queue for it (M/M/1), with 80 % of its time as the most that may be used."""
+    cost = report["cpu_us_per_payment"]
+    serial = cost.get("postgres ledger", 0) or 1
+    total = report["cpu_us_per_payment_total"]
+    rows = []
+    for cores in (2, 4, 16, 64):
+        by_cores = cores * 1e6 * 0.9 / total
+        by_ledger = 0.8 * 1e6 / serial
+        rows.append((cores, min(by_cores, by_ledger), "the cores" if by_cores < by_ledger else
+                     "the ledger's one backend"))
+    return rows
+
+
+def markdown(report):
+    m = report["machine"]
+    out = ["# What Florin does in a second", "",
+           f"Made by `./florin bench` on {report['date']}: {m['cpus']} × {m['cpu']}, {m['memory_gib']} GiB, "
+           f"Linux {m['kernel']}, Postgres {m['postgres']}. Load generator, Postgres, Redis and all of Florin "
+           "share these processors. Figures differ from machine to machine; ratios in one run are what counts.",
+           "", "| | |", "|---|---|",
+           f"| pgbench TPC-B, prepared, best of 1, 8, 32 clients | {report['pgbench_tps']:.0f} /s |",
+           f"| payments (create and confirm), {report['connections']} connections | "
+           f"{report['payments_per_second']:.0f} /s |",
+           f"| ratio | **{report['ratio_to_pgbench']:.2f}** |",
+           f"| p50, p99, p99.9 at full load | {report['p50_ms']:.1f}, {report['p99_ms']:.1f}, "
+           f"{report['p999_ms']:.1f} ms |",
+           f"| a payment: CPU of all processes | {report['cpu_us_per_payment_total']:.0f} µs |",
+           f"| WAL, rows, commits of a payment | {report['wal_bytes_per_payment']} B, "
+           f"{report['rows_per_payment']:.1f}, {report['commits_per_payment']:.3f} |", "",
+           "## Whom a payment costs what", "", "| process | CPU µs a payment |", "|---|---|"]
+    out += [f"| {name} | {cost:.1f} |"
+            for name, cost in sorted(report["cpu_us_per_payment"].items(), key=lambda row: -row[1])]
+    if report["scenarios"]:
+        out += ["", "## Other loads", "",
+                "| load | /s | × pgbench | p50 ms | p99 ms | p99.9 ms | CPU µs each | WAL B each | failed |",
+                "|---|---|---|---|---|---|---|---|---|"]
+        out += [f"| {r['title']} | {r['per_second']:.0f} | {r['ratio']:.2f} | {r['p50_ms']:.1f} | "
+                f"{r['p99_ms']:.1f} | {r['p999_ms']:.1f} | {r['cpu_us_total']:.0f} | {r['wal_bytes']:.0f} | "
+                f"{r['failed']} |" for r in report["scenarios"].values()]
+        out += ["", f"Retrieving reaches {100 * report['retrieve_to_yardstick']:.0f} % of what civetweb does "
+                f"with a constant body; replays {100 * report['replay_to_retrieve']:.0f} % of retrieving."]
+    if "webhooks" in report:
+        told = report["webhooks"]
+        out += ["", f"Webhooks, 100 endpoints of which 10 never answer, at {told['payments_per_second']:.0f} "
+                f"payments/s: {told['delivered']} delivered ({told['per_second']:.0f}/s), p50 "
+                f"{told['p50_ms']} ms and p99 {told['p99_ms']} ms after the event, "
+                f"{told['undelivered']} still to be delivered 10 s after the end."]
+    if "memory" in report:
+        names = sorted(report["memory"][-1])
+        out += ["", "## Resident memory at half load, MiB a minute", "",
+                "| minute | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
+        out += [f"| {i} | " + " | ".join(str(row.get(n, "")) for n in names) + " |"
+                for i, row in enumerate(report["memory"])]
+    out += ["", "## A model of more cores", "",
+            "Said as a model, not measured: nine tenths of all cores can be used, one ledger backend is busy "
+            "for at most eight tenths of its time, and what a payment costs stays what it is here.", "",
+            "| cores | payments/s | bounded by |", "|---|---|---|"]
+    out += [f"| {cores} | {rate:.0f} | {bound} |" for cores, rate, bound in model(report)]
+    if report.get("profile"):
+        out += ["", "## Where the time goes", ""]
+        out += [f"![{name}](bench/{name})" for name in report["profile"]]
+    return "\n".join(out) + "\n"
 
 
 def main():
@@ -312,12 +522,17 @@ def main():
                                      epilog="Example: ./florin bench --quick")
     parser.add_argument("--quick", action="store_true", help="payments and pgbench only: a minute or two")
     parser.add_argument("--json", action="store_true", help="one object on standard output")
+    parser.add_argument("--profile", action="store_true", help="flame graphs into docs/bench (needs perf)")
     parser.add_argument("--connections", type=int, default=256, help="HTTP clients (256)")
     parser.add_argument("--seconds", type=float, default=0, help="measured time of each load (6 or 10)")
+    parser.add_argument("--minutes", type=float, default=0,
+                        help="half load for so long at the end, with everybody's memory")
     parser.add_argument("--workers", type=int, default=0, help="payments workers, instead of the setting's")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
                         help="a setting of the instance; may be repeated")
     parser.add_argument("--out", type=pathlib.Path, help="writes the JSON there too")
+    parser.add_argument("--report", type=pathlib.Path,
+                        help="writes the report there; docs/BENCH.md after a full run unless named")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = tempfile.mkdtemp(prefix="florin-bench.")
@@ -328,11 +543,16 @@ def main():
         say("starting a fresh instance")
         instance.up()
         report = measure(instance, arguments)
+    except KeyboardInterrupt:
+        sys.exit(130)
     finally:
         instance.down()
         shutil.rmtree(folder, ignore_errors=True)
     if arguments.out:
         arguments.out.write_text(json.dumps(report, indent=1) + "\n")
+    where = arguments.report or (None if arguments.quick else CHECKOUT / "docs/BENCH.md")
+    if where:
+        where.write_text(markdown(report))
     print(json.dumps(report) if arguments.json else text_table(report))
 
 

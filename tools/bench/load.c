@@ -68,18 +68,24 @@ connection_open(struct runner *r, struct connection *c)
 
 /* --- requests --------------------------------------------------------------------------------- */
 
+/* Copies, with the id for {id}. */
+static size_t
+put_with_id(char *out, size_t cap, const char *text, const char *id)
+{
+    const char *mark = strstr(text, "{id}");
+    const int size = mark ? snprintf(out, cap, "%.*s%s%s", (int)(mark - text), text, id, mark + 4)
+                          : snprintf(out, cap, "%s", text);
+    if (size < 0 || (size_t)size >= cap) die("The request is too long.");
+    return (size_t)size;
+}
+
 static void
 send_request(struct runner *r, struct connection *c)
 {
     const struct load *load = r->load;
     const struct load_request *request = c->second ? &load->then : &load->first;
-    char text[REQUEST_BYTES_MAX], path[512];
-    const char *mark = strstr(request->path, "{id}");
-    if (mark)
-        snprintf(path, sizeof path, "%.*s%s%s", (int)(mark - request->path), request->path, c->id,
-                 mark + 4);
-    else
-        snprintf(path, sizeof path, "%s", request->path);
+    char text[REQUEST_BYTES_MAX], path[512], body[1024] = "";
+    put_with_id(path, sizeof path, request->path, c->id);
     int size =
         snprintf(text, sizeof text, "%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\n", request->method, path);
     if (load->secret_key_count)
@@ -92,10 +98,9 @@ send_request(struct runner *r, struct connection *c)
     if (request->body)
         size += snprintf(text + size, sizeof text - (size_t)size,
                          "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: "
-                         "%zu\r\n\r\n%s",
-                         strlen(request->body), request->body);
-    else
-        size += snprintf(text + size, sizeof text - (size_t)size, "\r\n");
+                         "%zu\r\n",
+                         put_with_id(body, sizeof body, request->body, c->id));
+    size += snprintf(text + size, sizeof text - (size_t)size, "\r\n%s", body);
     if ((size_t)size >= sizeof text) die("The request is too long.");
     /* an empty socket takes so little at once, or it is broken and says so when it is read */
     (void)!send(c->fd, text, (size_t)size, MSG_NOSIGNAL);

@@ -24,7 +24,7 @@ struct load_subject {
 enum load_key { LOAD_KEY_NONE, LOAD_KEY_FRESH, LOAD_KEY_OF_SUBJECT };
 
 struct load_request {
-    const char *method, *path, *body; /* path may have {id}; body NULL: none */
+    const char *method, *path, *body; /* path and body may have {id}; body NULL: none */
 };
 
 struct load {

@@ -1,6 +1,6 @@
 /* florin-load: one measured load against an instance that runs; `./florin bench` calls it and adds
  * what the processes cost. Also makes the merchants that it plays. */
-#include "clock.h"
+#include "counterparts.h"
 #include "florin_client.h"
 #include "id.h"
 #include "load.h"
@@ -19,6 +19,8 @@ static const char help[] =
     "florin-load: many HTTP clients in one thread; a line of JSON says what they saw.\n"
     "\n"
     "  florin-load merchants --home DIR --count N          a line `acct_… sk_test_…` for each\n"
+    "  florin-load sink --port N                           takes webhooks until SIGTERM\n"
+    "  florin-load yardstick --port N --bytes N            civetweb with a constant body\n"
     "  florin-load run --port N --keys FILE --request 'METHOD PATH [BODY]' [OPTION VALUE]…\n"
     "\n"
     "  --then 'METHOD PATH [BODY]'   a second request to each; {id} is the id in the first's "
@@ -236,6 +238,11 @@ main(int argc, char **argv)
         }
     if (argc > 1 && strcmp(argv[1], "merchants") == 0) return merchants(argc, argv);
     if (argc > 1 && strcmp(argv[1], "run") == 0) return run(argc, argv);
+    if (argc > 1 && strcmp(argv[1], "sink") == 0)
+        return sink_serve((uint16_t)number_of(argc, argv, "--port", 0));
+    if (argc > 1 && strcmp(argv[1], "yardstick") == 0)
+        return yardstick_serve((uint16_t)number_of(argc, argv, "--port", 0), 512,
+                               (unsigned)number_of(argc, argv, "--bytes", 1536));
     fputs(help, stderr);
     return 1;
 }
