@@ -250,7 +250,7 @@ CREATE TABLE IF NOT EXISTS payment_intent (
     "increments" bigint NOT NULL,
     "confirms" bigint NOT NULL,
     PRIMARY KEY (merchant, id)
-) WITH (fillfactor = 80);
+) WITH (fillfactor = 48);
 ALTER TABLE payment_intent
     ADD COLUMN IF NOT EXISTS "status" text COLLATE "C",
     ADD COLUMN IF NOT EXISTS "amount" bigint NOT NULL DEFAULT 0,
@@ -407,7 +407,7 @@ ALTER TABLE charge ALTER COLUMN "bypass_pending" DROP DEFAULT;
 ALTER TABLE charge ADD CHECK (amount > 0 AND amount_captured BETWEEN 0 AND amount);
 ALTER TABLE charge ADD CHECK (amount_refunded >= 0 AND amount_refunding >= 0);
 ALTER TABLE charge ADD CHECK (amount_refunded + amount_refunding <= amount);
-CREATE INDEX IF NOT EXISTS charge_payment_intent ON charge (merchant, payment_intent, id);
+CREATE INDEX IF NOT EXISTS charge_payment_intent ON charge (payment_intent, merchant, id);
 CREATE INDEX IF NOT EXISTS charge_transfer_group ON charge (merchant, transfer_group, id) WHERE transfer_group IS NOT NULL;
 CREATE INDEX IF NOT EXISTS charge_held ON charge (hold_until) WHERE hold_until IS NOT NULL;
 CREATE INDEX IF NOT EXISTS charge_customer ON charge (merchant, customer, id) WHERE customer IS NOT NULL;
@@ -480,8 +480,8 @@ ALTER TABLE refund ALTER COLUMN "amount" DROP DEFAULT;
 ALTER TABLE refund ALTER COLUMN "slot" DROP DEFAULT;
 ALTER TABLE refund ADD CHECK (amount > 0);
 CREATE INDEX IF NOT EXISTS refund_to_follow ON refund (slot) WHERE follow_at IS NOT NULL;
-CREATE INDEX IF NOT EXISTS refund_charge ON refund (merchant, charge, id);
-CREATE INDEX IF NOT EXISTS refund_payment_intent ON refund (merchant, payment_intent, id);
+CREATE INDEX IF NOT EXISTS refund_charge ON refund (charge, merchant, id);
+CREATE INDEX IF NOT EXISTS refund_payment_intent ON refund (payment_intent, merchant, id);
 COMMENT ON TABLE refund IS 'Money given back.';
 COMMENT ON COLUMN refund."id" IS 're_…';
 COMMENT ON COLUMN refund."merchant" IS 'whose';
@@ -528,7 +528,7 @@ ALTER TABLE balance_transaction ALTER COLUMN "fee" DROP DEFAULT;
 ALTER TABLE balance_transaction ALTER COLUMN "net" DROP DEFAULT;
 ALTER TABLE balance_transaction ALTER COLUMN "available_on" DROP DEFAULT;
 ALTER TABLE balance_transaction ADD CHECK (net = amount - fee);
-CREATE INDEX IF NOT EXISTS balance_transaction_source ON balance_transaction (merchant, source);
+CREATE INDEX IF NOT EXISTS balance_transaction_source ON balance_transaction (source, merchant);
 CREATE INDEX IF NOT EXISTS balance_transaction_type ON balance_transaction (merchant, type, id) WHERE type <> 'charge';
 CREATE INDEX IF NOT EXISTS balance_transaction_due ON balance_transaction (available_on) WHERE status = 'pending';
 COMMENT ON TABLE balance_transaction IS 'One movement of a merchant''s balance.';
@@ -605,7 +605,7 @@ CREATE TABLE IF NOT EXISTS attempt (
     "params" text COMPRESSION lz4 COLLATE "C",
     "setup_intent" text COLLATE "C",
     "setup_attempt" text COLLATE "C",
-    PRIMARY KEY (merchant, id)
+    PRIMARY KEY (id, merchant)
 ) WITH (fillfactor = 80);
 ALTER TABLE attempt
     ADD COLUMN IF NOT EXISTS "state" text COLLATE "C",
@@ -635,11 +635,11 @@ ALTER TABLE attempt ALTER COLUMN "amount" DROP DEFAULT;
 ALTER TABLE attempt ALTER COLUMN "capture" DROP DEFAULT;
 ALTER TABLE attempt ADD CHECK (CASE operation WHEN 'verify' THEN amount = 0 ELSE amount > 0 END);
 CREATE INDEX IF NOT EXISTS attempt_open ON attempt (slot) WHERE state IN ('sending', 'unknown', 'reversing');
-CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_open ON attempt (merchant, payment_intent) WHERE state IN ('sending', 'unknown', 'reversing') AND operation NOT IN ('refund', 'recall');
-CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_approved ON attempt (merchant, payment_intent) WHERE operation = 'authorize' AND state = 'approved';
-CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_setup_open ON attempt (merchant, setup_intent) WHERE state IN ('sending', 'unknown', 'reversing') AND setup_intent IS NOT NULL;
-CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_open_of_charge ON attempt (merchant, charge) WHERE payment_intent IS NULL AND state IN ('sending', 'unknown', 'reversing') AND operation NOT IN ('refund', 'recall');
-CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_approved_of_charge ON attempt (merchant, charge) WHERE operation = 'authorize' AND state = 'approved';
+CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_open ON attempt (payment_intent, merchant) WHERE state IN ('sending', 'unknown', 'reversing') AND operation NOT IN ('refund', 'recall');
+CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_approved ON attempt (payment_intent, merchant) WHERE operation = 'authorize' AND state = 'approved';
+CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_setup_open ON attempt (setup_intent, merchant) WHERE state IN ('sending', 'unknown', 'reversing') AND setup_intent IS NOT NULL;
+CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_open_of_charge ON attempt (charge, merchant) WHERE payment_intent IS NULL AND state IN ('sending', 'unknown', 'reversing') AND operation NOT IN ('refund', 'recall');
+CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_approved_of_charge ON attempt (charge, merchant) WHERE operation = 'authorize' AND state = 'approved';
 COMMENT ON TABLE attempt IS 'One operation that leaves the house; its id is the network''s key.';
 COMMENT ON COLUMN attempt."id" IS 'att_…: the reference at the network';
 COMMENT ON COLUMN attempt."merchant" IS 'whose';
@@ -807,7 +807,7 @@ ALTER TABLE setup_attempt
     ADD COLUMN IF NOT EXISTS "payment_method" text COLLATE "C",
     ADD COLUMN IF NOT EXISTS "payment_method_details" text COMPRESSION lz4 COLLATE "C",
     ADD COLUMN IF NOT EXISTS "setup_error" text COMPRESSION lz4 COLLATE "C";
-CREATE INDEX IF NOT EXISTS setup_attempt_setup_intent ON setup_attempt (merchant, setup_intent, id);
+CREATE INDEX IF NOT EXISTS setup_attempt_setup_intent ON setup_attempt (setup_intent, merchant, id);
 COMMENT ON TABLE setup_attempt IS 'One try to confirm a set-up.';
 COMMENT ON COLUMN setup_attempt."id" IS 'setatt_…';
 COMMENT ON COLUMN setup_attempt."merchant" IS 'whose';
@@ -884,7 +884,7 @@ ALTER TABLE checkout_session ALTER COLUMN "phone" DROP DEFAULT;
 ALTER TABLE checkout_session ADD CHECK (amount_total IS NULL OR amount_total > 0);
 CREATE INDEX IF NOT EXISTS checkout_session_id ON checkout_session USING hash (id);
 CREATE INDEX IF NOT EXISTS checkout_session_due ON checkout_session (expires_at) WHERE status = 'open';
-CREATE INDEX IF NOT EXISTS checkout_session_payment_intent ON checkout_session (merchant, payment_intent) WHERE payment_intent IS NOT NULL;
+CREATE INDEX IF NOT EXISTS checkout_session_payment_intent ON checkout_session (payment_intent, merchant) WHERE payment_intent IS NOT NULL;
 CREATE INDEX IF NOT EXISTS checkout_session_customer ON checkout_session (merchant, customer, id) WHERE customer IS NOT NULL;
 COMMENT ON TABLE checkout_session IS 'A page where somebody pays, or leaves a card for later.';
 COMMENT ON COLUMN checkout_session."id" IS 'cs_test_…; whoever knows it may see the page and pay';
