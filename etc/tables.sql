@@ -8,7 +8,7 @@ BEGIN
         WHERE contype = 'c' AND relnamespace = 'public'::regnamespace AND relname IN
         ('merchant', 'api_key', 'customer', 'payment_method', 'payment_intent', 'charge',
          'refund', 'balance_transaction', 'webhook_endpoint', 'attempt', 'setup_intent', 'challenge',
-         'setup_attempt', 'checkout_session', 'token', 'confirmation_token') LOOP
+         'setup_attempt', 'checkout_session', 'token', 'confirmation_token', 'resend') LOOP
         EXECUTE format('ALTER TABLE public.%I DROP CONSTRAINT %I', old.relname, old.conname);
     END LOOP;
 END $$;
@@ -245,6 +245,10 @@ CREATE TABLE IF NOT EXISTS payment_intent (
     "challenge" text COLLATE "C",
     "next_action" text COMPRESSION lz4 COLLATE "C",
     "checkout_session" text COLLATE "C",
+    "allowed_payment_method_types" text COMPRESSION lz4 COLLATE "C",
+    "excluded_payment_method_types" text COMPRESSION lz4 COLLATE "C",
+    "increments" bigint NOT NULL,
+    "confirms" bigint NOT NULL,
     PRIMARY KEY (merchant, id)
 ) WITH (fillfactor = 80);
 ALTER TABLE payment_intent
@@ -277,10 +281,16 @@ ALTER TABLE payment_intent
     ADD COLUMN IF NOT EXISTS "metadata" text COMPRESSION lz4 COLLATE "C",
     ADD COLUMN IF NOT EXISTS "challenge" text COLLATE "C",
     ADD COLUMN IF NOT EXISTS "next_action" text COMPRESSION lz4 COLLATE "C",
-    ADD COLUMN IF NOT EXISTS "checkout_session" text COLLATE "C";
+    ADD COLUMN IF NOT EXISTS "checkout_session" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "allowed_payment_method_types" text COMPRESSION lz4 COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "excluded_payment_method_types" text COMPRESSION lz4 COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "increments" bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS "confirms" bigint NOT NULL DEFAULT 0;
 ALTER TABLE payment_intent ALTER COLUMN "amount" DROP DEFAULT;
 ALTER TABLE payment_intent ALTER COLUMN "amount_capturable" DROP DEFAULT;
 ALTER TABLE payment_intent ALTER COLUMN "amount_received" DROP DEFAULT;
+ALTER TABLE payment_intent ALTER COLUMN "increments" DROP DEFAULT;
+ALTER TABLE payment_intent ALTER COLUMN "confirms" DROP DEFAULT;
 ALTER TABLE payment_intent ADD CHECK (amount > 0);
 ALTER TABLE payment_intent ADD CHECK (amount_capturable >= 0 AND amount_received >= 0);
 ALTER TABLE payment_intent ADD CHECK (amount_received + amount_capturable <= amount);
@@ -310,6 +320,10 @@ COMMENT ON COLUMN payment_intent."metadata" IS 'object of strings';
 COMMENT ON COLUMN payment_intent."challenge" IS 'the newest that its payer was asked to answer, as long as it counts';
 COMMENT ON COLUMN payment_intent."next_action" IS 'object; shown while it requires action';
 COMMENT ON COLUMN payment_intent."checkout_session" IS 'the checkout session that it is the payment of, if any';
+COMMENT ON COLUMN payment_intent."allowed_payment_method_types" IS 'array, as the client gave it';
+COMMENT ON COLUMN payment_intent."excluded_payment_method_types" IS 'array, as the client gave it';
+COMMENT ON COLUMN payment_intent."increments" IS 'how often more was held';
+COMMENT ON COLUMN payment_intent."confirms" IS 'how often it was confirmed: after too many it is canceled';
 
 -- One try to take the money of a payment.
 CREATE TABLE IF NOT EXISTS charge (
@@ -347,6 +361,7 @@ CREATE TABLE IF NOT EXISTS charge (
     "bypass_pending" boolean NOT NULL,
     "attempt" text COLLATE "C",
     "source" text COMPRESSION lz4 COLLATE "C",
+    "hold_until" bigint,
     PRIMARY KEY (merchant, id)
 ) WITH (fillfactor = 80);
 ALTER TABLE charge
@@ -379,7 +394,8 @@ ALTER TABLE charge
     ADD COLUMN IF NOT EXISTS "metadata" text COMPRESSION lz4 COLLATE "C",
     ADD COLUMN IF NOT EXISTS "bypass_pending" boolean NOT NULL DEFAULT false,
     ADD COLUMN IF NOT EXISTS "attempt" text COLLATE "C",
-    ADD COLUMN IF NOT EXISTS "source" text COMPRESSION lz4 COLLATE "C";
+    ADD COLUMN IF NOT EXISTS "source" text COMPRESSION lz4 COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "hold_until" bigint;
 ALTER TABLE charge ALTER COLUMN "amount" DROP DEFAULT;
 ALTER TABLE charge ALTER COLUMN "amount_captured" DROP DEFAULT;
 ALTER TABLE charge ALTER COLUMN "amount_refunded" DROP DEFAULT;
@@ -392,6 +408,8 @@ ALTER TABLE charge ADD CHECK (amount > 0 AND amount_captured BETWEEN 0 AND amoun
 ALTER TABLE charge ADD CHECK (amount_refunded >= 0 AND amount_refunding >= 0);
 ALTER TABLE charge ADD CHECK (amount_refunded + amount_refunding <= amount);
 CREATE INDEX IF NOT EXISTS charge_payment_intent ON charge (merchant, payment_intent, id);
+CREATE INDEX IF NOT EXISTS charge_transfer_group ON charge (merchant, transfer_group, id) WHERE transfer_group IS NOT NULL;
+CREATE INDEX IF NOT EXISTS charge_held ON charge (hold_until) WHERE hold_until IS NOT NULL;
 CREATE INDEX IF NOT EXISTS charge_customer ON charge (merchant, customer, id) WHERE customer IS NOT NULL;
 COMMENT ON TABLE charge IS 'One try to take the money of a payment.';
 COMMENT ON COLUMN charge."id" IS 'ch_…';
@@ -415,6 +433,7 @@ COMMENT ON COLUMN charge."metadata" IS 'object of strings';
 COMMENT ON COLUMN charge."bypass_pending" IS 'its funds are available at once';
 COMMENT ON COLUMN charge."attempt" IS 'of a charge without a payment: the one that is open, if any';
 COMMENT ON COLUMN charge."source" IS 'likewise: the card as it was charged, as the API shows it';
+COMMENT ON COLUMN charge."hold_until" IS 'Unix seconds: how long the issuer keeps what is not captured; absent: nothing is held';
 
 -- Money given back.
 CREATE TABLE IF NOT EXISTS refund (
@@ -510,6 +529,7 @@ ALTER TABLE balance_transaction ALTER COLUMN "net" DROP DEFAULT;
 ALTER TABLE balance_transaction ALTER COLUMN "available_on" DROP DEFAULT;
 ALTER TABLE balance_transaction ADD CHECK (net = amount - fee);
 CREATE INDEX IF NOT EXISTS balance_transaction_source ON balance_transaction (merchant, source);
+CREATE INDEX IF NOT EXISTS balance_transaction_type ON balance_transaction (merchant, type, id) WHERE type <> 'charge';
 CREATE INDEX IF NOT EXISTS balance_transaction_due ON balance_transaction (available_on) WHERE status = 'pending';
 COMMENT ON TABLE balance_transaction IS 'One movement of a merchant''s balance.';
 COMMENT ON COLUMN balance_transaction."id" IS 'txn_…';
@@ -625,7 +645,7 @@ COMMENT ON COLUMN attempt."id" IS 'att_…: the reference at the network';
 COMMENT ON COLUMN attempt."merchant" IS 'whose';
 COMMENT ON COLUMN attempt."created" IS 'Unix seconds';
 COMMENT ON COLUMN attempt."state" IS 'name of the state in attempt.h';
-COMMENT ON COLUMN attempt."operation" IS 'authorize, capture, void, refund, recall or verify';
+COMMENT ON COLUMN attempt."operation" IS 'authorize, increment, capture, void, refund, recall or verify';
 COMMENT ON COLUMN attempt."slot" IS 'of the merchant';
 COMMENT ON COLUMN attempt."epoch" IS 'of the slot, when it was last written';
 COMMENT ON COLUMN attempt."amount" IS 'minor units';
@@ -857,7 +877,7 @@ ALTER TABLE checkout_session ALTER COLUMN "slot" DROP DEFAULT;
 ALTER TABLE checkout_session ALTER COLUMN "expires_at" DROP DEFAULT;
 ALTER TABLE checkout_session ALTER COLUMN "phone" DROP DEFAULT;
 ALTER TABLE checkout_session ADD CHECK (amount_total IS NULL OR amount_total > 0);
-CREATE UNIQUE INDEX IF NOT EXISTS checkout_session_id ON checkout_session (id);
+CREATE INDEX IF NOT EXISTS checkout_session_id ON checkout_session USING hash (id);
 CREATE INDEX IF NOT EXISTS checkout_session_due ON checkout_session (expires_at) WHERE status = 'open';
 CREATE INDEX IF NOT EXISTS checkout_session_payment_intent ON checkout_session (merchant, payment_intent) WHERE payment_intent IS NOT NULL;
 CREATE INDEX IF NOT EXISTS checkout_session_customer ON checkout_session (merchant, customer, id) WHERE customer IS NOT NULL;
@@ -942,3 +962,24 @@ COMMENT ON COLUMN confirmation_token."setup_future_usage" IS 'on_session or off_
 COMMENT ON COLUMN confirmation_token."shipping" IS 'object';
 COMMENT ON COLUMN confirmation_token."payment_intent" IS 'the payment that it was used for';
 COMMENT ON COLUMN confirmation_token."setup_intent" IS 'the set-up that it was used for';
+
+-- A wish that an endpoint should hear of an event once more.
+CREATE TABLE IF NOT EXISTS resend (
+    "id" text COLLATE "C" NOT NULL,
+    "merchant" text COLLATE "C" NOT NULL,
+    "version" bigint NOT NULL,
+    "created" bigint NOT NULL,
+    "event" text COLLATE "C",
+    "endpoint" text COLLATE "C",
+    PRIMARY KEY (merchant, id)
+) WITH (fillfactor = 80);
+ALTER TABLE resend
+    ADD COLUMN IF NOT EXISTS "event" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "endpoint" text COLLATE "C";
+CREATE INDEX IF NOT EXISTS resend_created ON resend (created);
+COMMENT ON TABLE resend IS 'A wish that an endpoint should hear of an event once more.';
+COMMENT ON COLUMN resend."id" IS 'rsd_…';
+COMMENT ON COLUMN resend."merchant" IS 'whose';
+COMMENT ON COLUMN resend."created" IS 'Unix seconds';
+COMMENT ON COLUMN resend."event" IS 'evt_…';
+COMMENT ON COLUMN resend."endpoint" IS 'we_…';
