@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -303,6 +304,38 @@ Test(api, what_is_under_way_is_answered_before_the_process_ends)
         cr_expect(statuses[i] == 200 || statuses[i] == 503 || statuses[i] == 0, "%d", statuses[i]);
     }
     cr_expect(eq(int, statuses[0] == 200 || statuses[1] == 200 || stage_executed() >= 2, 1));
+}
+
+static atomic_bool calls_go_on;
+
+static void *
+one_call_after_another(void *status)
+{
+    while (atomic_load(&calls_go_on))
+        one_call(status);
+    return NULL;
+}
+
+Test(api, a_gateway_that_leaves_does_not_wait_for_what_comes_meanwhile)
+{
+    pthread_t threads[16];
+    int statuses[16] = {0};
+    siginfo_t ended = {0};
+    atomic_store(&calls_go_on, true);
+    for (size_t i = 0; i < 16; i++)
+        pthread_create(&threads[i], NULL, one_call_after_another, &statuses[i]);
+    while (stage_executed() < 50)
+        poll(NULL, 0, 1);
+    kill(stage_gateway(), SIGTERM);
+    const int64_t end_ms = clock_mono_ms() + 10000; /* it would give up by itself after 25 s */
+    while (ended.si_pid == 0 && clock_mono_ms() < end_ms) {
+        poll(NULL, 0, 5);
+        waitid(P_PID, (id_t)stage_gateway(), &ended, WEXITED | WNOHANG | WNOWAIT);
+    }
+    atomic_store(&calls_go_on, false);
+    for (size_t i = 0; i < 16; i++)
+        pthread_join(threads[i], NULL);
+    cr_expect(eq(int, ended.si_pid, stage_gateway()));
 }
 
 /* --- Redis
