@@ -83,17 +83,36 @@ wait_for(int fd, short events, int64_t deadline_ms, bool idle)
 
 enum received { RECEIVED_SOME, RECEIVED_END, RECEIVED_LATE };
 
+/* Gives the buffer back; what is not in use was wiped before. */
+static void
+release(struct connection *c)
+{
+    if (c->size) sodium_memzero(c->bytes, c->size);
+    free(c->bytes);
+    c->bytes = NULL;
+    c->cap = 0;
+}
+
+/* Not by realloc, which would leave what it copied where it was. */
+static void
+grow(struct connection *c)
+{
+    const size_t cap = c->cap ? 2 * c->cap : BUFFER_BYTES_FIRST;
+    char *bytes = malloc(cap);
+    assert(bytes); /* memory is over: the process ends, the supervisor starts another */
+    if (c->size) memcpy(bytes, c->bytes, c->size);
+    release(c);
+    c->bytes = bytes;
+    c->cap = cap;
+}
+
 /* More bytes, at most up to `limit` in all. Memory grows with what came, never with what was said.
  */
 static enum received
 receive(struct connection *c, size_t limit, int64_t deadline_ms, bool idle)
 {
     assert(c->size < limit);
-    if (c->size == c->cap) {
-        c->cap = c->cap ? 2 * c->cap : BUFFER_BYTES_FIRST;
-        c->bytes = realloc(c->bytes, c->cap);
-        assert(c->bytes); /* memory is over: the process ends, the supervisor starts another */
-    }
+    if (c->size == c->cap) grow(c);
     const size_t room = (c->cap < limit ? c->cap : limit) - c->size;
     for (;;) {
         const ssize_t count = recvfrom(c->fd, c->bytes + c->size, room, 0, NULL, NULL);
@@ -145,7 +164,8 @@ say_farewell(struct connection *c)
     char waste[4096];
     shutdown(c->fd, SHUT_WR);
     while (wait_for(c->fd, POLLIN, deadline_ms, false))
-        if (recvfrom(c->fd, waste, sizeof waste, 0, NULL, NULL) <= 0) return;
+        if (recvfrom(c->fd, waste, sizeof waste, 0, NULL, NULL) <= 0) break;
+    sodium_memzero(waste, sizeof waste);
 }
 
 /* --- one request ---------------------------------------------------------------------------------
@@ -211,19 +231,17 @@ read_body(struct connection *c, struct http_exchange *x, size_t used)
     return true;
 }
 
-/* Forgets the request that is done with; what came after it is the next one. */
+/* Forgets the first bytes, for good: any request may have had a card in it, the refused ones too.
+ * What came after them is the next one. */
 static void
-forget(struct connection *c, const struct http_exchange *x, size_t done)
+forget(struct connection *c, size_t done)
 {
     assert(done <= c->size);
-    if (x->has_secrets) sodium_memzero(c->bytes, done);
-    c->size -= done;
-    memmove(c->bytes, c->bytes + done, c->size);
-    if (c->size == 0 && c->cap > BUFFER_BYTES_KEPT) {
-        free(c->bytes);
-        c->bytes = NULL;
-        c->cap = 0;
-    }
+    const size_t kept = c->size - done;
+    memmove(c->bytes, c->bytes + done, kept);
+    sodium_memzero(c->bytes + kept, done);
+    c->size = kept;
+    if (c->size == 0 && c->cap > BUFFER_BYTES_KEPT) release(c);
 }
 
 /* Answers one request; the first bytes of it have come. False: the connection is over. */
@@ -241,12 +259,11 @@ serve_one(struct connection *c, struct arena *arena)
         c->server->handle(c->server->state, &x);
         if (!x.closes) {
             const bool sent = send_answer(c, x.answer);
-            forget(c, &x, used + (size_t)x.head.length);
+            forget(c, used + (size_t)x.head.length);
             return sent;
         }
     }
     if (x.answer.size && send_answer(c, x.answer)) say_farewell(c);
-    forget(c, &x, x.has_secrets ? c->size : 0);
     return false;
 }
 
@@ -267,9 +284,9 @@ http_serve(void *server, int fd)
         if (!is_waited_for) atomic_fetch_sub(&busy, 1);
         goes_on = serve_one(&c, arena);
         if (is_waited_for) atomic_fetch_sub(&busy, 1);
-        arena_reset(arena);
+        arena_wipe(arena);
     }
     atomic_fetch_sub(&connections, 1);
     arena_destroy(&arena);
-    free(c.bytes);
+    release(&c);
 }

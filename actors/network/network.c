@@ -97,6 +97,10 @@ send_answer(struct network *network, const struct held *held)
         answer.has |= HAS_network_answer_ask_again_s;
         answer.ask_again_s = (uint64_t)refund.ask_again_s;
     }
+    if (record->risk) {
+        answer.has |= HAS_network_answer_risk;
+        answer.risk = (uint64_t)record->risk;
+    }
     if (record->state != NETWORK_STATE_NONE)
         answer.has |= HAS_network_answer_amount | HAS_network_answer_bypass_pending |
                       HAS_network_answer_authentication;
@@ -279,6 +283,7 @@ decide(struct network *network, struct pending *pending, const struct msg_card_r
         .absent = pending->absent,
         .set_up = pending->set_up,
         .passed = challenge_was_passed(network, pending),
+        .blocks_highest = network->settings.block_highest_risk == 1,
         .three_d_secure = pending->three_d_secure,
     };
     const struct issuer_answer issuer = issuer_decide(&question);

@@ -392,7 +392,7 @@ sweep(struct worker *worker)
         log_event(LOG_WARNING, "sweep.failed", "reason=\"Postgres did not answer\"");
     else if (!follow_ups_begin(worker, slots))
         log_event(LOG_WARNING, "sweep.failed", "reason=\"Postgres did not answer about refunds\"");
-    checkouts_expire(worker, slots);
+    due_end(worker, slots);
 }
 
 static void

@@ -44,8 +44,13 @@ static const char postgres_settings[] =
     "log_line_prefix = '%m postgres '\n"
     "log_checkpoints = off\n";
 
-static const char postgres_access[] = "# Written by florin-supervisor at each start.\n"
-                                      "local all all scram-sha-256\n";
+/* Each role into its own database, and no further; backups are the superuser's. */
+static const char postgres_access[] =
+    "# Written by florin-supervisor at each start.\n"
+    "local florin ledger,payments,webhooks,auditor scram-sha-256\n"
+    "local florin_vault vault scram-sha-256\n"
+    "local all florin_admin scram-sha-256\n"
+    "local replication florin_admin scram-sha-256\n";
 
 /* Redis keeps finished answers for a while and may lose them at any time: nothing on disk. */
 static const char redis_settings[] = "# Written by florin-supervisor at each start.\n"
