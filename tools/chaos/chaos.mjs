@@ -181,6 +181,12 @@ async function run(options) {
     const receiver = new Receiver();
     const history = new History(path.join(options.report, 'history.jsonl'));
     let load;
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+        process.once(signal, async () => { // nothing that was started stays behind
+            progress.say(`${signal}: taking down what was started`);
+            await instance.stop();
+            process.exit(130);
+        });
     const result = {seed: options.seed, minutes: options.minutes, date: new Date().toISOString(), failures: []};
     try {
         progress.say(`seed ${options.seed}: starting a Florin of the test build`);
@@ -232,7 +238,7 @@ let options;
 try {
     options = readOptions();
 } catch (error) {
-    process.stderr.write(`florin chaos: ${error.message.split('\n')[0]} ./florin chaos --help tells more.\n`);
+    process.stderr.write(`florin chaos: ${error.message.split('\n')[0].replace(/\.?$/, '.')} ./florin chaos --help tells more.\n`);
     process.exit(1);
 }
 const told = evaluate(await run(options), options);
