@@ -13,8 +13,9 @@
 #include <unistd.h>
 
 enum {
-    HEAD_MS_MAX = 10000, /* a head comes at once or not at all */
-    IDLE_MS_MAX = 60000, /* between two requests */
+    REFUSED_MS_MAX = 500, /* for a request that will be refused because the process ends */
+    HEAD_MS_MAX = 10000,  /* a head comes at once or not at all */
+    IDLE_MS_MAX = 60000,  /* between two requests */
     WRITE_MS_MAX = 30000,
     FAREWELL_MS_MAX = 500, /* reading on, so that a refusal is not lost in a reset */
     BUFFER_BYTES_FIRST = 4096,
@@ -248,8 +249,9 @@ static bool
 serve_one(struct connection *c, struct arena *arena)
 {
     const int64_t now_ms = clock_mono_ms();
+    const int64_t patience_ms = http_draining() ? REFUSED_MS_MAX : c->server->timeout_ms;
     struct http_exchange x = {
-        .arena = arena, .began_ms = now_ms, .deadline_ms = now_ms + c->server->timeout_ms};
+        .arena = arena, .began_ms = now_ms, .deadline_ms = now_ms + patience_ms};
     size_t used = 0;
     if (read_head(c, &x, &used) && read_body(c, &x, used)) {
         x.closes =
@@ -275,8 +277,8 @@ http_serve(void *server, int fd)
     while (goes_on) {
         const int64_t idle_ms = clock_mono_ms() + IDLE_MS_MAX;
         if (c.size == 0 && receive(&c, HTTP_HEAD_MAX, idle_ms, true) != RECEIVED_SOME) break;
-        /* What comes while we leave is refused at once and is not waited for: under load there would
-         * always be some of it. Counted first and looked then, so that none is overlooked. */
+        /* What comes while we leave is refused at once and is not waited for: under load there
+         * would always be some of it. Counted first and looked then, so that none is overlooked. */
         atomic_fetch_add(&busy, 1);
         const bool is_waited_for = !http_draining();
         if (!is_waited_for) atomic_fetch_sub(&busy, 1);
