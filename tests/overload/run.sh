@@ -31,10 +31,10 @@ run "$florin" audit --wait 30
 check "the audit is clean" test "$code" -eq 0
 ((code == 0)) || grep -v '^ok' <<<"$said"
 
-# --- a gateway that lets everybody in, and a ledger that has hardly room for anybody ---
+# --- a gateway that lets everybody in ---
 
 "$florin" down >/dev/null
-printf 'account_rate = 0\nkey_rate = 0\naccount_concurrency = 0\nrequests_max = 16000\nledger_queue_max = 16\nbatch_max = 4\n' >"$FLORIN_HOME/florin.conf"
+printf 'account_rate = 0\nkey_rate = 0\naccount_concurrency = 0\nrequests_max = 16000\n' >"$FLORIN_HOME/florin.conf"
 check "one without that limit comes up" up
 caught() {
     try quick >"$folder/quick" 2>&1 && { echo "it passed"; return 1; }
@@ -44,6 +44,14 @@ check "and is caught: nobody is refused at once" caught
 said_busy() {
     grep -h 'commits.refused' "$FLORIN_HOME"/log/ledger-*.log | tail -n 1
 }
+
+# --- a ledger that has hardly room for anybody ---
+
+"$florin" down >/dev/null
+printf 'account_rate = 0\nkey_rate = 0\nledger_queue_max = 16\nbatch_max = 4\n' >"$FLORIN_HOME/florin.conf"
+check "one whose ledger has hardly any room comes up" up
+"$flood" "$FLORIN_PORT" 3 300 0 "${keys[@]}" >"$folder/flooded"
+check "all that it is asked is paid or refused" grep -q '"lost":0,"unanswered":0,"wrong_code":0,' "$folder/flooded"
 check "its ledger refused some commits" grep -qE 'refused_so_far=[1-9]' <(said_busy)
 check "and never one that finishes what the network has done ($(said_busy | grep -oE 'refused_so_far=[0-9]+ urgent=[0-9]+'))" \
     grep -q ' urgent=0$' <(said_busy)
