@@ -10,7 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifndef VERSIONS_KEPT /* the simulator makes it small */
 #define VERSIONS_KEPT 65536
+#endif
 #define RETRY_MS 200  /* after an error that may pass: disk full, a lock, a statement too slow */
 #define RETRIES_MAX 3 /* then what is not urgent is told BUSY */
 #define RANGES_MAX 64 /* halves of halves: more than the logarithm of any batch */

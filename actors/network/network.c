@@ -18,8 +18,12 @@
 
 #define VAULT_PATIENCE_MS 2000
 #define VAULT_AGAIN_MS 25
+#ifndef HELD_MAX /* the simulator makes it small */
 #define HELD_MAX 4096
+#endif
+#ifndef LATER_MAX /* the simulator makes it small */
 #define LATER_MAX 65536
+#endif
 #define REQUEST_BYTES_MAX 1024 /* every field at its widest; more is nonsense */
 
 /* An answer that waits for the turn's commit. */
