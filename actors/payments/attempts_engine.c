@@ -467,6 +467,23 @@ hold_key(struct job *job, const struct row_attempt *attempt)
     if (!names_find(&worker->by_key, name)) names_add(&worker->by_key, &job->by_key, name, job);
 }
 
+/* The attempt comes from Postgres. What we remember of what it is about may be older, when the slot
+ * was another worker's without our hearing of it. */
+static void
+forget_objects(struct store *store, const struct row_attempt *attempt)
+{
+    const struct {
+        enum row_table table;
+        struct text id;
+    } objects[] = {{ROW_payment_intent, attempt->payment_intent},
+                   {ROW_charge, attempt->charge},
+                   {ROW_refund, attempt->refund},
+                   {ROW_setup_intent, attempt->setup_intent}};
+    for (size_t i = 0; i < sizeof objects / sizeof objects[0]; i++)
+        if (objects[i].id.at)
+            store_forget(store, objects[i].table, attempt->merchant, objects[i].id);
+}
+
 static void
 recover(struct worker *worker, const struct row_attempt *attempt)
 {
@@ -487,6 +504,7 @@ recover(struct worker *worker, const struct row_attempt *attempt)
     log_event(LOG_INFO, "attempt.recovering", "attempt=%s state=%.*s", job->attempt,
               (int)attempt->state.size, attempt->state.at);
     store_wrote(worker->store, ROW_attempt, attempt);
+    forget_objects(worker->store, attempt);
     attempt_resume(job);
 }
 
