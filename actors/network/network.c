@@ -7,6 +7,7 @@
 #include "later.h"
 #include "log.h"
 #include "message.h"
+#include "mutant.h"
 #include "operations.h"
 #include "pending.h"
 #include "random.h"
@@ -132,7 +133,7 @@ static void
 settle(struct network *network, int64_t mono_ms)
 {
     const struct faults *faults = &network->faults;
-    book_commit(network->book);
+    if (!FLORIN_MUTANT(network_answers_first)) book_commit(network->book);
     for (size_t i = 0; i < network->held_count; i++) {
         const struct held *held = &network->held[i];
         if (faults->fault_silent || is_lost(network)) continue;
@@ -143,6 +144,10 @@ settle(struct network *network, int64_t mono_ms)
                 send_answer(network, held);
     }
     network->held_count = 0;
+    if (FLORIN_MUTANT(network_answers_first)) {
+        link_flush(network->requests);
+        book_commit(network->book);
+    }
 }
 
 static void
@@ -384,7 +389,9 @@ take_request(struct network *network, const struct msg_network_request *request,
     }
     struct network_record record;
     struct pending *pending = pendings_find(network->pendings, request->reference);
-    const bool is_known = book_find(network->book, request->reference, &record);
+    const bool is_known = book_find(network->book, request->reference, &record) &&
+                          !(FLORIN_MUTANT(reference_counts_again) &&
+                            request->operation == NETWORK_REFUND);
     if ((is_known && !operation_is_same(&record, request)) ||
         (pending && !text_is(request->merchant, pending->merchant))) {
         refuse(network, from, "malformed", "the reference was used for something else");

@@ -16,6 +16,7 @@
 
 #include "attempt.h"
 #include "log.h"
+#include "mutant.h"
 #include <assert.h>
 #include <stdio.h>
 
@@ -240,6 +241,16 @@ attempt_timed_out(struct job *job)
         job_end(job);
         return;
     }
+    if (FLORIN_MUTANT(reversal_not_awaited) && job->asked == ASKED_REVERSAL) {
+        job->answer.outcome = OUTCOME_REVERSED;
+        run_finish(job);
+        return;
+    }
+    if (FLORIN_MUTANT(silence_is_decline) && job->asked == ASKED_OPERATION) {
+        job->answer.outcome = OUTCOME_DECLINED;
+        run_finish(job);
+        return;
+    }
     if (job->asked != ASKED_OPERATION) {
         attempt_pause(job);
         return;
@@ -317,7 +328,9 @@ decide_to_reverse(struct job *job)
 {
     struct row_attempt *const attempt = reload(job);
     if (!attempt) return;
-    if (attempt_state_named(attempt->state) == ATTEMPT_UNKNOWN)
+    if (FLORIN_MUTANT(reversing_not_durable))
+        ask_about(job, attempt, NETWORK_REVERSE);
+    else if (attempt_state_named(attempt->state) == ATTEMPT_UNKNOWN)
         commit_step(job, attempt, ATTEMPT_ON_NOT_FOUND, AIM_REVERSE);
     else
         attempt_pause(job);
@@ -353,6 +366,10 @@ answered(struct job *job)
     enum next next = attempt_next(asked, job->answer.outcome);
     if (next == NEXT_FINISH && !amounts_agree(job))
         next = asked == ASKED_OPERATION ? NEXT_RECOVER : NEXT_AGAIN;
+    if (FLORIN_MUTANT(not_found_is_final) && asked == ASKED_INQUIRY && next == NEXT_REVERSE) {
+        job->answer.outcome = OUTCOME_REVERSED;
+        next = NEXT_FINISH;
+    }
     switch (next) {
     case NEXT_FINISH: run_finish(job); return;
     case NEXT_RECOVER:
@@ -511,6 +528,7 @@ recover(struct worker *worker, const struct row_attempt *attempt)
 bool
 attempts_recover(struct worker *worker, const uint8_t slots[static SLOT_BYTES])
 {
+    if (FLORIN_MUTANT(open_attempts_forgotten)) return true;
     struct arena *arena = arena_new(RECOVERY_ARENA_BYTES);
     struct row_attempt *attempts;
     size_t count;

@@ -4,6 +4,7 @@
 #include "endpoints.h"
 #include "log.h"
 #include "message.h"
+#include "mutant.h"
 #include "node.h"
 #include "outbox.h"
 #include "poster.h"
@@ -91,7 +92,8 @@ on_post_ended(void *state, void *post, const struct post_result *result)
     struct webhooks *webhooks = state;
     struct slot *slot = post;
     struct mark *mark = &slot->mark;
-    const bool delivered = result->status >= 200 && result->status < 300;
+    const bool delivered =
+        (result->status >= 200 && result->status < 300) || FLORIN_MUTANT(failure_is_delivery);
     const int64_t tries = mark->number;
     const int64_t wait_ms = schedule_next_ms(&webhooks->schedule, tries, random_below(UINT64_MAX),
                                              result->retry_after_s);
@@ -218,7 +220,7 @@ on_work(void *state, const char *endpoint, int64_t due_wall_ms)
 static bool
 dispatch(struct webhooks *webhooks, int64_t mono_ms)
 {
-    const bool polled = mono_ms >= webhooks->poll_at;
+    const bool polled = mono_ms >= webhooks->poll_at && !FLORIN_MUTANT(tap_is_the_truth);
     if (polled) {
         webhooks->poll_at = mono_ms + POLL_MS;
         if (!outbox_scan(webhooks->outbox, on_work, webhooks)) return false;

@@ -49,7 +49,7 @@ struct flight {
     enum link_number link;
     int instance; /* of the link's binder */
     bool to_binder;
-    bool safely;
+    bool safely, once; /* neither lost nor late nor doubled; not doubled */
     uint16_t number, slot;
     uint64_t correlation;
     int64_t deadline_ms;
@@ -291,7 +291,7 @@ new_flight(enum message_number number, const void *body, const struct envelope *
 {
     struct flight *f = take(sizeof *f);
     const size_t bound = message_size_bound(number, body);
-    f->body = take(bound);
+    f->body = take_raw(bound);
     if (message_encode(number, body, f->body, bound, &f->size) != MESSAGE_OK) return NULL;
     f->number = (uint16_t)number;
     f->slot = envelope->slot;
@@ -337,6 +337,9 @@ link_send(struct link *link, struct envelope envelope, enum message_number numbe
     f->link = link->number;
     f->instance = link->instance;
     f->to_binder = !link->binds;
+    /* Without a key a commit is known again by what it says of itself (repeated) alone. Links do not
+     * double, so a worker may rely on that. */
+    f->once = number == MSG_commit && !((const struct msg_commit *)body)->claim;
     if (link->number == LINK_ledger_tap) {
         publish(link, f);
         return true;
@@ -408,7 +411,7 @@ send_off(struct flight *f)
         say_trace("    lost: %s #%llu", name, (unsigned long long)f->correlation);
         return;
     }
-    const bool twice = !f->safely && strikes(world.rates.twice);
+    const bool twice = !f->safely && !f->once && strikes(world.rates.twice);
     for (int copies = 1 + twice; copies--;) {
         const bool late = !f->safely && strikes(world.rates.late);
         struct flight *one = f;

@@ -6,7 +6,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct process;
+
 void play_begin(void);
+/* Whether that process is there in this run. */
+bool play_has(const struct process *p);
 /* Things no longer go wrong, and nothing is under way any more, or it took too long. */
 bool play_is_over(void);
 /* Whether all of it was as it must be. */

@@ -243,18 +243,23 @@ answers_come(void *about, uint64_t life)
     wake(s);
 }
 
+/* Does what was sent; a session whose client is gone ends then. */
+static void
+work_off(struct pg_conn *s)
+{
+    do_pipeline(s);
+    if (!s->client->up || s->client->life != s->life)
+        session_end(s);
+    else
+        world_at(chance_between(30, 300), answers_come, s, s->life);
+}
+
 static void
 server_works(void *about, uint64_t life)
 {
     struct pg_conn *s = about;
-    if (s->ended || !s->under_way) return;
-    do_pipeline(s);
-    const bool orphan = !s->client->up || s->client->life != s->life;
-    if (orphan) {
-        session_end(s);
-        return;
-    }
-    world_at(chance_between(30, 300), answers_come, s, life);
+    (void)life;
+    if (!s->ended && s->under_way) work_off(s);
 }
 
 /* A call that waits has no place of its own in the world's time; what others had sent may be done
@@ -262,12 +267,9 @@ server_works(void *about, uint64_t life)
 static void
 others_first(const struct pg_conn *self)
 {
-    for (int i = 0; i < session_count; i++)
-        if (sessions[i] != self && sessions[i]->under_way && one_in(3)) {
-            struct pg_conn *const s = sessions[i];
-            do_pipeline(s);
-            world_at(chance_between(30, 300), answers_come, s, s->life);
-        }
+    for (int i = session_count; i--;)
+        if (i < session_count && sessions[i] != self && sessions[i]->under_way && one_in(3))
+            work_off(sessions[i]);
 }
 
 void

@@ -65,7 +65,7 @@ static char *run_memory;
 static size_t run_used;
 
 void *
-take(size_t size)
+take_raw(size_t size)
 {
     const size_t need = (size + 15) & ~(size_t)15;
     if (run_used + need > RUN_BYTES) {
@@ -75,15 +75,22 @@ take(size_t size)
     }
     void *const piece = run_memory + run_used;
     run_used += need;
-    return memset(piece, 0, need);
+    return piece;
+}
+
+void *
+take(size_t size)
+{
+    return memset(take_raw(size), 0, size);
 }
 
 struct text
 keep(struct text text)
 {
     if (!text.at) return NO_TEXT;
-    char *const copy = take(text.size + 1);
+    char *const copy = take_raw(text.size + 1);
     if (text.size) memcpy(copy, text.at, text.size);
+    copy[text.size] = '\0';
     return (struct text){copy, text.size};
 }
 
@@ -339,7 +346,7 @@ world_run(uint64_t seed, bool trace)
     name_processes();
     play_begin();
     for (int i = 0; i < PROCESS_COUNT; i++)
-        process_start(&world.processes[i]);
+        if (play_has(&world.processes[i])) process_start(&world.processes[i]);
     uint64_t steps = 0;
     while (event_count && !world.broken[0] && !play_is_over()) {
         const struct event event = next_event();

@@ -86,7 +86,8 @@ bool one_in(uint64_t count);
 
 /* --- memory of the run: taken, never given back, all gone at its end -------------------------- */
 
-void *take(size_t size);
+void *take(size_t size); /* zeroed */
+void *take_raw(size_t size);
 struct text keep(struct text text);
 struct text keep_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
