@@ -1,6 +1,7 @@
 #include "slots.h"
 
 #include "log.h"
+#include "mutant.h"
 #include "random.h"
 #include "worker.h"
 #include <assert.h>
@@ -257,6 +258,10 @@ slots_told(struct worker *worker, struct link *from, const struct packet *packet
     switch (packet->number) {
     case MSG_worker_beat: return true;
     case MSG_worker_unknown:
+        /* It may have taken us for dead, and given our slots to others until now. If so the ledger
+         * fences our first commit; but not everything that we answer needs one. */
+        if (!FLORIN_MUTANT(unknown_forgets_nothing))
+            store_forget_slots(worker->store, worker->slots.held);
         if (!worker->leaving) say_ready(worker);
         return true;
     case MSG_slots_assign:

@@ -37,6 +37,7 @@ static struct {
     struct merchant merchants[MERCHANTS];
     struct process *workers[WORKER_COUNT];
     int worker_count; /* that are there in this run */
+    bool dead[WORKER_COUNT]; /* taken for dead by the broker, until they say that they are ready */
     struct wish *by_ticket[8192];
     uint64_t ticket_first, tickets;
     uint32_t keys;
@@ -50,6 +51,7 @@ static void
 broker_assign(int worker)
 {
     uint8_t slots[SLOT_BYTES] = {0};
+    if (play.dead[worker]) return;
     for (int m = 0; m < MERCHANTS; m++)
         if (play.merchants[m].planned == worker) slot_add(slots, play.merchants[m].slot);
     const struct msg_slots_assign assign = {HAS_slots_assign_slots, {(const char *)slots, SLOT_BYTES}};
@@ -170,6 +172,7 @@ broker_hears_held(int worker, const struct packet *packet)
 {
     struct msg_slots_held held;
     const char *culprit;
+    if (play.dead[worker]) return;
     if (message_decode(MSG_slots_held, packet->body, packet->size, &held, &culprit) != MESSAGE_OK)
         violation("a malformed slots_held");
     for (int i = 0; i < MERCHANTS; i++) {
@@ -219,8 +222,14 @@ broker_told(struct process *from, const struct packet *packet)
     struct msg_refused refused;
     const char *culprit;
     switch (packet->number) {
+    case MSG_worker_beat:
+        if (play.dead[worker])
+            post(from, LINK_broker_back, &(struct envelope){.slot = 0}, MSG_worker_unknown,
+                 &(const struct msg_worker_unknown){0}, false);
+        return;
     case MSG_worker_ready:
     case MSG_worker_leaving:
+        if (packet->number == MSG_worker_ready) play.dead[worker] = false;
         for (int i = 0; i < MERCHANTS; i++)
             if (play.merchants[i].owner == worker) play.merchants[i].owner = -1;
         if (packet->number == MSG_worker_ready) broker_assign(worker);
@@ -254,7 +263,7 @@ move_slot(struct merchant *m, int worker)
     m->planned = worker;
     say_trace("broker: the slot of %s goes from payments-%d to payments-%d", m->id.at, before + 1,
               worker + 1);
-    /* Told to give it back, told that it is gone, or not told at all. */
+    /* Told to give it back, told that it is gone, or taken for dead. */
     switch (chance_below(3)) {
     case 0: {
         uint8_t slots[SLOT_BYTES] = {0};
@@ -269,7 +278,9 @@ move_slot(struct merchant *m, int worker)
     case 1:
         if (before >= 0) broker_assign(before);
         break;
-    default: break;
+    default:
+        if (before >= 0) play.dead[before] = true;
+        break;
     }
     broker_assign(worker);
 }
@@ -285,7 +296,8 @@ broker_tick(void)
             if (play.workers[other]->up && one_in(3)) move_slot(m, other);
         }
         if (m->owner >= 0 && !play.workers[m->owner]->up) m->owner = -1;
-        if (m->owner != m->planned && one_in(4)) broker_assign(m->planned);
+        /* Also to whoever has it: it may have heard something old, late, that took it away. */
+        if (one_in(m->owner != m->planned ? 4 : 12)) broker_assign(m->planned);
     }
 }
 
