@@ -227,8 +227,8 @@ attempt_fits(const struct row_attempt *a, struct answer_rows *answer)
     for (size_t i = 0; i < database_count(ROW_attempt); i++) {
         const char *const index = attempts_clash(a, database_nth(ROW_attempt, i));
         if (index)
-            return fail(answer, "23505",
-                        "duplicate key value violates unique constraint \"%s\"", index);
+            return fail(answer, "23505", "duplicate key value violates unique constraint \"%s\"",
+                        index);
     }
     return true;
 }
@@ -362,7 +362,8 @@ answer_of(struct answer_rows *answer, size_t columns, size_t rows_max, bool bina
 static void
 put_text(struct writer *w, struct text value)
 {
-    w->answer->cells[w->at++] = (struct cell){value.at ? value.at : "", value.at ? (int)value.size : -1};
+    w->answer->cells[w->at++] =
+        (struct cell){value.at ? value.at : "", value.at ? (int)value.size : -1};
     if (w->at % w->answer->columns == 0) w->answer->rows++;
     assert(w->answer->rows <= w->cap);
 }
@@ -465,8 +466,8 @@ update_rows(const struct table *t, const struct parameter *parameters, struct ch
         replace(log, &tables_kept.rows[t->number], index, keep_row(row));
         answer->changed++;
     }
-    return expect(answer, answer->changed,
-                  (size_t)parameter_number(&parameters[t->column_count]), t->name);
+    return expect(answer, answer->changed, (size_t)parameter_number(&parameters[t->column_count]),
+                  t->name);
 }
 
 static void
@@ -609,7 +610,7 @@ claim_keys(const struct parameter *p, struct change_log *log, struct answer_rows
     struct reader r[9];
     for (size_t left = readers_of(p, KINDS_KEY_CLAIM, r); left--;) {
         struct kept_key *k = take(sizeof *k);
-        struct text *const texts[] = {&k->merchant, &k->key,    &k->request_hash,
+        struct text *const texts[] = {&k->merchant, &k->key,     &k->request_hash,
                                       &k->path,     &k->command, &k->request};
         for (size_t i = 0; i < 6; i++)
             *texts[i] = next_bytes(&r[i]);
@@ -655,8 +656,8 @@ add_events(const struct parameter *p, struct change_log *log, struct answer_rows
     struct reader r[11];
     for (size_t left = readers_of(p, KINDS_EVENT, r); left--;) {
         struct kept_event *e = take(sizeof *e);
-        struct text *const texts[] = {&e->id, &e->merchant, &e->type, &e->object,
-                                      &e->data, &e->previous};
+        struct text *const texts[] = {&e->id,     &e->merchant, &e->type,
+                                      &e->object, &e->data,     &e->previous};
         e->sequence = next_number(&r[0]);
         for (size_t i = 0; i < 6; i++)
             *texts[i] = next_bytes(&r[1 + i]);
@@ -775,8 +776,8 @@ add_to_balances(const struct parameter *p, struct change_log *log)
 
 /* --- webhooks --------------------------------------------------------------------------------- */
 
-#define EACH_DELIVERY(d)                                                                  \
-    for (size_t d##_at = 0; d##_at < tables_kept.deliveries.count; d##_at++)              \
+#define EACH_DELIVERY(d)                                                     \
+    for (size_t d##_at = 0; d##_at < tables_kept.deliveries.count; d##_at++) \
         for (const struct kept_delivery *d = tables_kept.deliveries.at[d##_at]; d; d = NULL)
 
 /* '{a,"b",NULL}': an array as text. The next element; false at the end. */
@@ -788,9 +789,8 @@ next_element(const char **at, struct text *element)
     if (*from == '}' || !*from) return false;
     if (*from != '"') {
         const size_t size = strcspn(from, ",}");
-        *element = size == 4 && memcmp(from, "NULL", 4) == 0
-                       ? NO_TEXT
-                       : keep((struct text){from, size});
+        *element =
+            size == 4 && memcmp(from, "NULL", 4) == 0 ? NO_TEXT : keep((struct text){from, size});
         *at = from + size;
         return true;
     }
@@ -958,8 +958,7 @@ tell_leased(struct writer *w, const struct kept_delivery *d)
     put_number(w, e->created);
     put_text(w, endpoint->url);
     put_text(w, endpoint->secret);
-    put_text(w, text_is(endpoint->status, "enabled") && !endpoint->deleted ? TEXT("t")
-                                                                             : TEXT("f"));
+    put_text(w, text_is(endpoint->status, "enabled") && !endpoint->deleted ? TEXT("t") : TEXT("f"));
     put_number(w, left);
     put_text(w, endpoint->api_version.at ? endpoint->api_version : e->api_version);
 }
@@ -1071,32 +1070,57 @@ database_do(const char *name, const struct parameter *p, int count, bool binary,
     const struct table *t;
     (void)count, (void)binary;
 #define IS(word) (strcmp(name, word) == 0)
-    if (begins(name, "find_", &t)) find_versions(t, p, answer);
-    else if (begins(name, "insert_", &t)) (void)insert_rows(t, p, log, answer);
-    else if (begins(name, "update_", &t)) (void)update_rows(t, p, log, answer);
-    else if (IS(STATEMENT_FENCE)) (void)do_fence(p, log, answer);
-    else if (IS(STATEMENT_KEY_FIND)) find_keys(p, answer);
-    else if (IS(STATEMENT_KEY_CLAIM)) (void)claim_keys(p, log, answer);
-    else if (IS(STATEMENT_KEY_ANSWER)) (void)answer_keys(p, log, answer);
-    else if (IS(STATEMENT_EVENT)) (void)add_events(p, log, answer);
-    else if (IS(STATEMENT_TRANSACTION)) (void)add_transactions(p, log, answer);
-    else if (IS(STATEMENT_ENTRY)) (void)add_entries(p, log, answer);
-    else if (IS(STATEMENT_BALANCE)) add_to_balances(p, log);
-    else if (IS(STATEMENT_DUE)) find_due(p, answer);
-    else if (IS(STATEMENT_LEAD)) (void)do_lead(p, session, log, answer);
-    else if (IS(STATEMENT_SLOTS)) find_slots(answer);
-    else if (IS(STATEMENT_SLOTS_TAKE)) take_slots(p, log);
-    else if (IS("RECLAIM")) release_leases(p, log, answer);
-    else if (IS("CURSOR")) find_cursor(answer);
-    else if (IS("EVENTS")) find_events(p, answer);
-    else if (IS("ENDPOINTS")) find_endpoints(p, answer);
-    else if (IS("INSERT")) add_deliveries(p, log, answer);
+    if (begins(name, "find_", &t))
+        find_versions(t, p, answer);
+    else if (begins(name, "insert_", &t))
+        (void)insert_rows(t, p, log, answer);
+    else if (begins(name, "update_", &t))
+        (void)update_rows(t, p, log, answer);
+    else if (IS(STATEMENT_FENCE))
+        (void)do_fence(p, log, answer);
+    else if (IS(STATEMENT_KEY_FIND))
+        find_keys(p, answer);
+    else if (IS(STATEMENT_KEY_CLAIM))
+        (void)claim_keys(p, log, answer);
+    else if (IS(STATEMENT_KEY_ANSWER))
+        (void)answer_keys(p, log, answer);
+    else if (IS(STATEMENT_EVENT))
+        (void)add_events(p, log, answer);
+    else if (IS(STATEMENT_TRANSACTION))
+        (void)add_transactions(p, log, answer);
+    else if (IS(STATEMENT_ENTRY))
+        (void)add_entries(p, log, answer);
+    else if (IS(STATEMENT_BALANCE))
+        add_to_balances(p, log);
+    else if (IS(STATEMENT_DUE))
+        find_due(p, answer);
+    else if (IS(STATEMENT_LEAD))
+        (void)do_lead(p, session, log, answer);
+    else if (IS(STATEMENT_SLOTS))
+        find_slots(answer);
+    else if (IS(STATEMENT_SLOTS_TAKE))
+        take_slots(p, log);
+    else if (IS("RECLAIM"))
+        release_leases(p, log, answer);
+    else if (IS("CURSOR"))
+        find_cursor(answer);
+    else if (IS("EVENTS"))
+        find_events(p, answer);
+    else if (IS("ENDPOINTS"))
+        find_endpoints(p, answer);
+    else if (IS("INSERT"))
+        add_deliveries(p, log, answer);
     else if (IS("ADVANCE"))
         replace(log, &tables_kept.dispatch, 0, NEW(kept_dispatch, parameter_number(&p[0])));
-    else if (IS("SCAN")) scan(p, answer);
-    else if (IS("LEASE")) lease(p, log, answer);
-    else if (IS("MARK")) mark(p, log, answer);
-    else if (IS("ABANDON")) abandon(p, log, answer);
-    else (void)fail(answer, "26000", "prepared statement \"%s\" does not exist", name);
+    else if (IS("SCAN"))
+        scan(p, answer);
+    else if (IS("LEASE"))
+        lease(p, log, answer);
+    else if (IS("MARK"))
+        mark(p, log, answer);
+    else if (IS("ABANDON"))
+        abandon(p, log, answer);
+    else
+        (void)fail(answer, "26000", "prepared statement \"%s\" does not exist", name);
 #undef IS
 }

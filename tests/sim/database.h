@@ -79,7 +79,7 @@ struct change_log {
         struct shelf *shelf;
         size_t index;
         void *old; /* NULL: it was added */
-    } *last;
+    } * last;
 };
 
 void database_begin(void);

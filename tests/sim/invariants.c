@@ -1,7 +1,7 @@
 /* What must hold when nothing is under way any more: the audit's checks (tools/audit/checks.def and
  * network_check.c), by their names, said again in C over the database in memory and the network's
- * book; and what only somebody who saw everything can check. tests/sim/audit_agrees.sh holds the two
- * against each other. */
+ * book; and what only somebody who saw everything can check. tests/sim/audit_agrees.sh holds the
+ * two against each other. */
 #include "play.h"
 
 #include "attempt.h"
@@ -20,10 +20,10 @@ enum {
 #undef ACCOUNT
 };
 
-#define EACH_ROW(name, row)                                                        \
-    for (size_t row##_at = 0; row##_at < database_count(ROW_##name); row##_at++)   \
+#define EACH_ROW(name, row)                                                      \
+    for (size_t row##_at = 0; row##_at < database_count(ROW_##name); row##_at++) \
         for (const struct row_##name *row = database_nth(ROW_##name, row##_at); row; row = NULL)
-#define EACH(shelf, kind, thing)                                                   \
+#define EACH(shelf, kind, thing)                                                    \
     for (size_t thing##_at = 0; thing##_at < tables_kept.shelf.count; thing##_at++) \
         for (const struct kind *thing = tables_kept.shelf.at[thing##_at]; thing; thing = NULL)
 #define WORDS(text) (int)(text).size, (text).at ? (text).at : ""
@@ -287,8 +287,8 @@ I19_what_was_told_is_booked(void)
         if (k->status != 200 || !text_is(json_bare(json_find(k->body, "object")), "payment_intent"))
             continue;
         if (!text_is(json_bare(json_find(k->body, "status")), "succeeded")) continue;
-        const struct row_payment_intent *p = database_row(
-            ROW_payment_intent, k->merchant, json_bare(json_find(k->body, "id")));
+        const struct row_payment_intent *p =
+            database_row(ROW_payment_intent, k->merchant, json_bare(json_find(k->body, "id")));
         if (!p || !text_is(p->status, "succeeded")) violation("I19 %.*s", WORDS(k->key));
     }
 }
@@ -428,7 +428,8 @@ I14_I15_I16_the_network_agrees(void)
     }
     for (size_t i = 0; i < book_count(); i++) {
         const struct network_record *n = book_nth(i);
-        if (n->effects > 1 || n->undone > 1) violation("I15 %s has moved money twice", n->reference);
+        if (n->effects > 1 || n->undone > 1)
+            violation("I15 %s has moved money twice", n->reference);
         if (n->effects - n->undone > 0 &&
             !database_row(ROW_attempt, text_of(n->merchant), text_of(n->reference)))
             violation("I16 %s at the network is nobody's", n->reference);
@@ -553,7 +554,8 @@ J06_J07_charges_without_payments(void)
 
 /* --- what only somebody who saw everything can check ------------------------------------------ */
 
-/* Under one key: at most one object of a kind, and what the client was told last is what is kept. */
+/* Under one key: at most one object of a kind, and what the client was told last is what is kept.
+ */
 static void
 clients_were_told_what_is_kept(void)
 {

@@ -16,13 +16,13 @@
 static const char help[] =
     "florin-sim: the actors' own code in a world of one seed, where everything goes wrong.\n"
     "\n"
-    "  florin-sim [--seeds N] [--from S] [--jobs J] [--json] [--mutant NAME] [--until-broken]\n"
-    "  florin-sim --seed S [--trace] [--mutant NAME]\n"
-    "  florin-sim --mutants\n"
+    "  ./florin sim [--seeds N] [--from S] [--jobs J] [--json] [--mutant NAME] [--until-broken]\n"
+    "  ./florin sim --seed S [--trace] [--mutant NAME]\n"
+    "  ./florin sim --mutants\n"
     "\n"
     "  --seeds N       how many worlds; 1000 unless told\n"
     "  --from S        the first seed; 1 unless told\n"
-    "  --jobs J        processes that share them; 1 unless told\n"
+    "  --jobs J        processes that share them; one for each core unless told\n"
     "  --seed S        one world\n"
     "  --trace         tells what happens in it\n"
     "  --mutant NAME   with one protection taken out of the code\n"
@@ -33,8 +33,8 @@ static const char help[] =
     "\n"
     "Ends with 1 when a promise was broken, and says in which seeds.\n"
     "\n"
-    "Example: florin-sim --seeds 100000 --jobs 2\n"
-    "Example: florin-sim --seed 4711 --trace\n";
+    "Example: ./florin sim --seeds 100000 --jobs 2\n"
+    "Example: ./florin sim --seed 4711 --trace\n";
 
 struct sums {
     uint64_t runs, broken, requests, payments, faults, first;
@@ -62,17 +62,26 @@ number(const char *option, const char *value)
 static struct options
 read_options(int argc, char **argv)
 {
-    struct options o = {.seeds = 1000, .from = 1, .jobs = 1};
+    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    struct options o = {.seeds = 1000, .from = 1};
     for (int i = 1; i < argc; i++) {
         const char *const next = i + 1 < argc ? argv[i + 1] : NULL;
-        if (strcmp(argv[i], "--seeds") == 0) o.seeds = number(argv[i], next), i++;
-        else if (strcmp(argv[i], "--from") == 0) o.from = number(argv[i], next), i++;
-        else if (strcmp(argv[i], "--jobs") == 0) o.jobs = number(argv[i], next), i++;
-        else if (strcmp(argv[i], "--seed") == 0) o.seed = number(argv[i], next), o.one = true, i++;
-        else if (strcmp(argv[i], "--mutant") == 0 && next) o.mutant = next, i++;
-        else if (strcmp(argv[i], "--trace") == 0) o.trace = true;
-        else if (strcmp(argv[i], "--json") == 0) o.json = true;
-        else if (strcmp(argv[i], "--until-broken") == 0) o.until_broken = true;
+        if (strcmp(argv[i], "--seeds") == 0)
+            o.seeds = number(argv[i], next), i++;
+        else if (strcmp(argv[i], "--from") == 0)
+            o.from = number(argv[i], next), i++;
+        else if (strcmp(argv[i], "--jobs") == 0)
+            o.jobs = number(argv[i], next), i++;
+        else if (strcmp(argv[i], "--seed") == 0)
+            o.seed = number(argv[i], next), o.one = true, i++;
+        else if (strcmp(argv[i], "--mutant") == 0 && next)
+            o.mutant = next, i++;
+        else if (strcmp(argv[i], "--trace") == 0)
+            o.trace = true;
+        else if (strcmp(argv[i], "--json") == 0)
+            o.json = true;
+        else if (strcmp(argv[i], "--until-broken") == 0)
+            o.until_broken = true;
         else if (strcmp(argv[i], "--mutants") == 0) {
             mutants_list(stdout);
             exit(0);
@@ -85,7 +94,9 @@ read_options(int argc, char **argv)
             exit(2);
         }
     }
-    if (o.jobs < 1 || o.jobs > JOBS_MAX) {
+    /* To end at the first one, they are taken one after the other. */
+    if (!o.jobs) o.jobs = o.until_broken || cores < 1 ? 1 : cores < JOBS_MAX ? (uint64_t)cores : 8;
+    if (o.jobs > JOBS_MAX) {
         fprintf(stderr, "florin-sim: --jobs takes 1 to %d.\n", JOBS_MAX);
         exit(2);
     }

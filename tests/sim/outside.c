@@ -337,8 +337,8 @@ link_send(struct link *link, struct envelope envelope, enum message_number numbe
     f->link = link->number;
     f->instance = link->instance;
     f->to_binder = !link->binds;
-    /* Without a key a commit is known again by what it says of itself (repeated) alone. Links do not
-     * double, so a worker may rely on that. */
+    /* Without a key a commit is known again by what it says of itself (repeated) alone. Links do
+     * not double, so a worker may rely on that. */
     f->once = number == MSG_commit && !((const struct msg_commit *)body)->claim;
     if (link->number == LINK_ledger_tap) {
         publish(link, f);
@@ -418,7 +418,8 @@ send_off(struct flight *f)
         if (copies) { /* each stands in a list of its own */
             one = take(sizeof *one);
             *one = *f;
-            one->body = (uint8_t *)(uintptr_t)keep((struct text){(const char *)f->body, f->size}).at;
+            one->body =
+                (uint8_t *)(uintptr_t)keep((struct text){(const char *)f->body, f->size}).at;
         }
         if (late) say_trace("    late: %s #%llu", name, (unsigned long long)f->correlation);
         world_at(late ? chance_between(1000, world.rates.late_us_max) : chance_between(40, 400),
@@ -547,8 +548,7 @@ link_for(struct loop *loop, const struct flight *f)
 {
     for (size_t i = 0; i < loop->link_count; i++) {
         struct link *link = loop->links[i];
-        if (link->number == f->link && link->instance == f->instance &&
-            link->binds == f->to_binder)
+        if (link->number == f->link && link->instance == f->instance && link->binds == f->to_binder)
             return link;
     }
     return NULL;
@@ -588,6 +588,9 @@ loop_take_turn(struct process *p)
     const int64_t again_ms = loop->on_turn(loop->turn_state, clock_mono_ms());
     flush(p);
     if (loop->stopped) process_leave(END_STOPPED);
-    process_wake(p, (again_ms < 0 ? 0 : again_ms > WAIT_MS_MAX ? WAIT_MS_MAX : again_ms) * 1000 +
+    process_wake(p, (again_ms < 0             ? 0
+                     : again_ms > WAIT_MS_MAX ? WAIT_MS_MAX
+                                              : again_ms) *
+                            1000 +
                         chance_between(20, 60));
 }

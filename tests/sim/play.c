@@ -36,7 +36,7 @@ struct merchant {
 static struct {
     struct merchant merchants[MERCHANTS];
     struct process *workers[WORKER_COUNT];
-    int worker_count; /* that are there in this run */
+    int worker_count;        /* that are there in this run */
     bool dead[WORKER_COUNT]; /* taken for dead by the broker, until they say that they are ready */
     struct wish *by_ticket[8192];
     uint64_t ticket_first, tickets;
@@ -54,12 +54,14 @@ broker_assign(int worker)
     if (play.dead[worker]) return;
     for (int m = 0; m < MERCHANTS; m++)
         if (play.merchants[m].planned == worker) slot_add(slots, play.merchants[m].slot);
-    const struct msg_slots_assign assign = {HAS_slots_assign_slots, {(const char *)slots, SLOT_BYTES}};
+    const struct msg_slots_assign assign = {HAS_slots_assign_slots,
+                                            {(const char *)slots, SLOT_BYTES}};
     post(play.workers[worker], LINK_broker_back, &(struct envelope){.slot = 0}, MSG_slots_assign,
          &assign, false);
 }
 
-/* --- cards: what is paid with, most of them pay ------------------------------------------------ */
+/* --- cards: what is paid with, most of them pay ------------------------------------------------
+ */
 
 static const struct card {
     const char *name, *number;
@@ -121,7 +123,8 @@ request_arrives(void *about, uint64_t ticket)
     static uint8_t block[8192];
     struct params params;
     char culprit[129];
-    if (form_parse(wish->form.at, wish->form.size, block, sizeof block, &params, culprit) != FORM_OK)
+    if (form_parse(wish->form.at, wish->form.size, block, sizeof block, &params, culprit) !=
+        FORM_OK)
         abort();
     struct msg_api_request request = {
         .has = HAS_api_request_merchant | HAS_api_request_request | HAS_api_request_route |
@@ -155,14 +158,12 @@ request_arrives(void *about, uint64_t ticket)
             .funding = TEXT("credit"),
             .country = TEXT("US"),
         };
-        const bool fits =
-            message_list_add(&request.cards, MSG_card, &card, packed, sizeof packed);
+        const bool fits = message_list_add(&request.cards, MSG_card, &card, packed, sizeof packed);
         assert(fits);
         request.has |= HAS_api_request_cards;
     }
-    const struct envelope envelope = {.slot = m->slot,
-                                      .correlation = ticket,
-                                      .deadline_ms = clock_wall_ms() + 1200};
+    const struct envelope envelope = {
+        .slot = m->slot, .correlation = ticket, .deadline_ms = clock_wall_ms() + 1200};
     post(play.workers[worker], LINK_broker_back, &envelope, MSG_api_request, &request,
          !wish->key.at);
 }
@@ -540,8 +541,9 @@ maybe_refund(struct story *s)
         const bool part = !one_in(3);
         const long long amount = (long long)chance_between(1, s->amount);
         want(s, "refund_create", NO_TEXT,
-             part ? keep_format("amount=%lld&charge=%.*s", amount, (int)s->charge.size, s->charge.at)
-                  : keep_format(ways[0], (int)s->charge.size, s->charge.at),
+             part
+                 ? keep_format("amount=%lld&charge=%.*s", amount, (int)s->charge.size, s->charge.at)
+                 : keep_format(ways[0], (int)s->charge.size, s->charge.at),
              refund_was_made);
     }
 }
@@ -554,9 +556,9 @@ capture_or_cancel(struct story *s)
     const uint64_t way = chance_below(8);
     if (way < 4)
         want(s, "payment_intent_capture", s->intent,
-             way < 2 ? TEXT("")
-                     : keep_format("amount_to_capture=%lld",
-                                   (long long)chance_between(1, s->amount)),
+             way < 2
+                 ? TEXT("")
+                 : keep_format("amount_to_capture=%lld", (long long)chance_between(1, s->amount)),
              payment_stands);
     if (way == 3 || way == 4 || way == 5)
         want(s, "payment_intent_cancel", s->intent, TEXT(""), payment_stands);
@@ -609,8 +611,8 @@ payment_stands(struct wish *w)
         if (s->plot != PLOT_TWO_STEPS) return;
         s->plot = PLOT_AUTOMATIC;
         for (int i = 0; i < times; i++)
-            want(s, "payment_intent_confirm", s->intent,
-                 TEXT("payment_method=pm_card_visa"), payment_stands);
+            want(s, "payment_intent_confirm", s->intent, TEXT("payment_method=pm_card_visa"),
+                 payment_stands);
         if (one_in(5)) want(s, "payment_intent_cancel", s->intent, TEXT(""), payment_stands);
     }
 }
@@ -847,7 +849,10 @@ something_happens(void *about, uint64_t what)
         say_trace("%s stands still for %lld ms", p->name,
                   (long long)(p->paused_until_us - world.now_us) / 1000);
         return;
-    case 2: move_slot(&play.merchants[chance_below(MERCHANTS)], (int)chance_below((uint64_t)play.worker_count)); return;
+    case 2:
+        move_slot(&play.merchants[chance_below(MERCHANTS)],
+                  (int)chance_below((uint64_t)play.worker_count));
+        return;
     case 3: postgres_cut(one_in(4)); return;
     default:
         if (!p->up || p->paused_until_us > world.now_us) return;
@@ -974,9 +979,9 @@ tick(void *about, uint64_t number)
 void
 play_begin(void)
 {
-    static const enum plot plots[] = {PLOT_AUTOMATIC, PLOT_AUTOMATIC, PLOT_MANUAL, PLOT_MANUAL,
-                                      PLOT_TWO_STEPS, PLOT_CHALLENGE, PLOT_SET_UP, PLOT_CHARGE,
-                                      PLOT_NOTES};
+    static const enum plot plots[] = {PLOT_AUTOMATIC, PLOT_AUTOMATIC, PLOT_MANUAL,
+                                      PLOT_MANUAL,    PLOT_TWO_STEPS, PLOT_CHALLENGE,
+                                      PLOT_SET_UP,    PLOT_CHARGE,    PLOT_NOTES};
     memset(&play, 0, sizeof play);
     play_wishes = NULL;
     play.ticket_first = UINT64_C(1) << 40;

@@ -1,5 +1,5 @@
-/* play: who acts in a run beside the actors: the broker and the vault (played, not real), merchants'
- * endpoints, clients with their stories, and whoever makes things go wrong. */
+/* play: who acts in a run beside the actors: the broker and the vault (played, not real),
+ * merchants' endpoints, clients with their stories, and whoever makes things go wrong. */
 #pragma once
 
 #include "text.h"
@@ -31,8 +31,8 @@ struct wish {
     bool waits, over, gave_up;
     uint64_t ticket;
     int status;
-    struct text body;           /* of the definite answer */
-    int stored_status;          /* the first that was said to be kept under the key */
+    struct text body;  /* of the definite answer */
+    int stored_status; /* the first that was said to be kept under the key */
     struct text stored_body;
     void (*then)(struct wish *wish); /* when it is definite */
     struct story *story;

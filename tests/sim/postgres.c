@@ -15,8 +15,8 @@
 struct pg_result {
     struct pg_result *next; /* on its way to the client */
     ExecStatusType status;
-    bool is_gap; /* the NULL that stands between two results */
-    bool warned; /* the notice receiver is called before it */
+    bool is_gap;     /* the NULL that stands between two results */
+    bool warned;     /* the notice receiver is called before it */
     bool takes_away; /* a warned COMMIT that no standby had */
     struct answer_rows answer;
     const char *command;
@@ -35,8 +35,8 @@ struct sent {
 struct pg_conn {
     struct process *client;
     uint64_t life;
-    bool ended;   /* at the server */
-    bool broken;  /* and the client can know */
+    bool ended;  /* at the server */
+    bool broken; /* and the client can know */
     bool in_transaction, failed;
     struct change_log log;
     struct sent *building, **building_end; /* not synced yet */

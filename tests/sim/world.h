@@ -49,13 +49,13 @@ struct process {
 /* What may go wrong in this run: drawn from the seed, so that each run is hard in its own way. Of a
  * thousand, unless it says otherwise. */
 struct rates {
-    uint64_t lose, twice, late;   /* packets */
-    int64_t late_us_max;          /* how late */
-    uint64_t pg_error, pg_doubt;  /* transactions */
-    uint64_t pg_slow;             /* transactions that take up to two seconds */
-    uint64_t read_fails;          /* a worker's reads */
+    uint64_t lose, twice, late;                /* packets */
+    int64_t late_us_max;                       /* how late */
+    uint64_t pg_error, pg_doubt;               /* transactions */
+    uint64_t pg_slow;                          /* transactions that take up to two seconds */
+    uint64_t read_fails;                       /* a worker's reads */
     int64_t kills, pauses, moves, cuts, stops; /* how many, altogether */
-    int64_t faults_end_us;        /* when all of it is over */
+    int64_t faults_end_us;                     /* when all of it is over */
     int network_lose_percent, network_double;
     int64_t network_late_ms, network_delay_ms;
 };
