@@ -444,7 +444,8 @@ phase_over(struct batch *b, int64_t mono_ms)
         pipeline_begin(&b->pipeline);
         pipeline_plain(&b->pipeline, STATEMENT_ROLLBACK, (struct step_of){.step = STEP_NOTHING});
         pipeline_end(&b->pipeline);
-    } else if (b->error_state[0]) { /* a SELECT failed: nothing to undo */
+    } else if (b->error_state[0] && !FLORIN_MUTANT(error_is_success)) {
+        /* a SELECT failed: nothing to undo */
         if (b->job == JOB_WRITE)
             pause_range(b, mono_ms);
         else

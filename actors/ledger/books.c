@@ -35,7 +35,6 @@ say(struct command *c, enum commit_verdict verdict, const char *format, ...)
 static bool
 was_written(const struct command *c, const struct key_row *key)
 {
-    if (FLORIN_MUTANT(repetition_not_known)) return false;
     if (c->commit.claim == 1) return key->found && text_equal(key->command, c->commit.id);
     if (!c->commit.repeated) return false;
     if (c->row_count == 0) return key->found && key->status;
@@ -56,7 +55,6 @@ static enum commit_verdict
 key_verdict(struct command *c, const struct key_row *key)
 {
     if (c->commit.claim != 1 || !key->found || FLORIN_MUTANT(key_is_always_new)) return 0;
-    if (FLORIN_MUTANT(any_request_has_the_key) && key->status == 0) return 0;
     if (key->status == 0) return COMMIT_OPEN;
     if (!text_equal(key->request_hash, c->commit.request_hash) ||
         !text_equal(key->path, c->commit.path))
@@ -71,7 +69,6 @@ rows_verdict(struct command *c)
     for (size_t i = 0; i < c->row_count; i++) {
         const struct command_row *row = &c->rows[i];
         if (!books_must_know(c, i) || row->now.version == row->version) continue;
-        if (FLORIN_MUTANT(stale_is_tried)) continue;
         const struct text id = row_id(row->row);
         return say(c, COMMIT_STALE, "%.*s is at version %lld, not at %lld", (int)id.size, id.at,
                    (long long)row->now.version, (long long)row->version);

@@ -8,7 +8,6 @@
 #include "worker.h"
 
 #include "log.h"
-#include "mutant.h"
 #include "refund_life.h"
 #include <assert.h>
 #include <stdio.h>
@@ -100,7 +99,6 @@ forget_what_it_changes(struct job *job)
 {
     struct store *const store = job->worker->store;
     struct row_refund *const refund = call_new_row(&job->call, ROW_refund);
-    if (FLORIN_MUTANT(remembered_is_true)) return;
     const struct text merchant = text_of(job->merchant), id = text_of(job->refund);
     store_forget(store, ROW_refund, merchant, id);
     if (store_get(store, ROW_refund, merchant, id, job->call.arena, refund) == STORE_FOUND)

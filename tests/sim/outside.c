@@ -413,7 +413,9 @@ send_off(struct flight *f)
     }
     const bool twice = !f->safely && !f->once && strikes(world.rates.twice);
     for (int copies = 1 + twice; copies--;) {
-        const bool late = !f->safely && strikes(world.rates.late);
+        const bool slow = f->number == MSG_network_request && strikes(world.rates.network_late);
+        const bool late = slow || (!f->safely && strikes(world.rates.late));
+        const int64_t late_us_max = slow ? 3 * SECOND_US : world.rates.late_us_max;
         struct flight *one = f;
         if (copies) { /* each stands in a list of its own */
             one = take(sizeof *one);
@@ -422,8 +424,8 @@ send_off(struct flight *f)
                 (uint8_t *)(uintptr_t)keep((struct text){(const char *)f->body, f->size}).at;
         }
         if (late) say_trace("    late: %s #%llu", name, (unsigned long long)f->correlation);
-        world_at(late ? chance_between(1000, world.rates.late_us_max) : chance_between(40, 400),
-                 arrive, one, 0);
+        world_at(late ? chance_between(1000, late_us_max) : chance_between(40, 400), arrive, one,
+                 0);
     }
 }
 

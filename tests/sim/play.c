@@ -286,6 +286,13 @@ move_slot(struct merchant *m, int worker)
     broker_assign(worker);
 }
 
+/* There and back: what the first owner remembers is old. */
+static void
+move_back(void *about, uint64_t worker)
+{
+    if (world.faulty) move_slot(about, (int)worker);
+}
+
 static void
 broker_tick(void)
 {
@@ -849,10 +856,12 @@ something_happens(void *about, uint64_t what)
         say_trace("%s stands still for %lld ms", p->name,
                   (long long)(p->paused_until_us - world.now_us) / 1000);
         return;
-    case 2:
-        move_slot(&play.merchants[chance_below(MERCHANTS)],
-                  (int)chance_below((uint64_t)play.worker_count));
+    case 2: {
+        struct merchant *m = &play.merchants[chance_below(MERCHANTS)];
+        if (one_in(2)) world_at(chance_between(20000, 900000), move_back, m, (uint64_t)m->planned);
+        move_slot(m, (int)chance_below((uint64_t)play.worker_count));
         return;
+    }
     case 3: postgres_cut(one_in(4)); return;
     default:
         if (!p->up || p->paused_until_us > world.now_us) return;
@@ -887,6 +896,7 @@ draw_rates(void)
     r->twice = maybe(50, 50);
     r->late = maybe(50, 50);
     r->late_us_max = one_in(3) ? 3 * SECOND_US : 100000;
+    r->network_late = maybe(30, 300);
     r->pg_error = maybe(30, 60);
     r->pg_doubt = maybe(20, 60);
     r->pg_slow = maybe(20, 30);

@@ -51,6 +51,7 @@ struct process {
 struct rates {
     uint64_t lose, twice, late;                /* packets */
     int64_t late_us_max;                       /* how late */
+    uint64_t network_late;                     /* requests to the network, up to three seconds */
     uint64_t pg_error, pg_doubt;               /* transactions */
     uint64_t pg_slow;                          /* transactions that take up to two seconds */
     uint64_t read_fails;                       /* a worker's reads */
