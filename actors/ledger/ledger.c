@@ -2,6 +2,7 @@
 
 #include "batch.h"
 #include "clock.h"
+#include "failpoint.h"
 #include "leadership.h"
 #include "log.h"
 #include "pg.h"
@@ -145,6 +146,23 @@ on_taken(void *state, const struct take *take)
     answer(ledger, &take->reply, 0, MSG_slots_taken, &m);
 }
 
+/* Behind the row's own columns stand the merchant's balances, with its last row, and its version.
+ */
+static struct command *
+settle_row(struct ledger *ledger, const PGresult *rows, int i,
+           const struct row_balance_transaction *row, const uint8_t id[static COMMAND_ID_BYTES],
+           char *reason, size_t reason_size)
+{
+    char event[ID_SIZE_MAX + 1];
+    const int columns = (int)table_find(ROW_balance_transaction)->column_count;
+    struct settle_news news = {.event = id_new(event, "evt_"), .now_s = clock_wall_ms() / 1000};
+    if (!PQgetisnull(rows, i, columns))
+        news.balances = arena_copy(ledger->arena, text_of(PQgetvalue(rows, i, columns)));
+    if (!PQgetisnull(rows, i, columns + 1))
+        news.api_version = arena_copy(ledger->arena, text_of(PQgetvalue(rows, i, columns + 1)));
+    return settle_command(row, &news, id, reason, reason_size);
+}
+
 static void
 on_due(void *state, const PGresult *rows)
 {
@@ -157,7 +175,7 @@ on_due(void *state, const PGresult *rows)
         struct command *c = NULL;
         random_bytes(id, sizeof id);
         if (pg_row(ROW_balance_transaction, rows, i, ledger->arena, &row))
-            c = settle_command(&row, id, reason, sizeof reason);
+            c = settle_row(ledger, rows, i, &row, id, reason, sizeof reason);
         if (!c) {
             log_event(LOG_ERROR, "settle.refused", "row=%s reason=\"%s\"", PQgetvalue(rows, i, 0),
                       reason);
@@ -208,6 +226,7 @@ on_commit(struct ledger *ledger, const struct packet *packet)
 {
     const struct command_origin origin = {packet->sender, packet->slot, reply_of(packet)};
     char reason[128];
+    FAILPOINT(ledger_after_commit_asked);
     if (!leads(ledger)) {
         refuse(ledger, packet, "unroutable", "this ledger does not lead");
         return;
@@ -337,7 +356,10 @@ on_turn(void *state, int64_t mono_ms)
     int64_t again_ms = leadership_turn(ledger->leadership, mono_ms);
     enum batch_state engine = BATCH_LOST;
     if (leads(ledger)) {
+        const uint64_t batches = batch_counts(ledger->batch).batches;
         engine = drive(ledger, mono_ms);
+        if (batch_counts(ledger->batch).batches != batches)
+            FAILPOINT_AFTER(ledger->commands, ledger_after_tell);
         publish_head(ledger, mono_ms);
     }
     if (leads(ledger)) {

@@ -2,6 +2,7 @@
 
 #include "book.h"
 #include "clock.h"
+#include "failpoint.h"
 #include "faults.h"
 #include "issuer.h"
 #include "later.h"
@@ -101,6 +102,10 @@ send_answer(struct network *network, const struct held *held)
         answer.has |= HAS_network_answer_ask_again_s;
         answer.ask_again_s = (uint64_t)refund.ask_again_s;
     }
+    if (record->risk) {
+        answer.has |= HAS_network_answer_risk;
+        answer.risk = (uint64_t)record->risk;
+    }
     if (record->state != NETWORK_STATE_NONE)
         answer.has |= HAS_network_answer_amount | HAS_network_answer_bypass_pending |
                       HAS_network_answer_authentication;
@@ -133,7 +138,10 @@ static void
 settle(struct network *network, int64_t mono_ms)
 {
     const struct faults *faults = &network->faults;
+    const bool any = network->held_count > 0;
+    if (any) FAILPOINT(network_before_commit);
     if (!FLORIN_MUTANT(network_answers_first)) book_commit(network->book);
+    if (any) FAILPOINT(network_after_commit);
     for (size_t i = 0; i < network->held_count; i++) {
         const struct held *held = &network->held[i];
         if (faults->fault_silent || is_lost(network)) continue;
@@ -148,6 +156,7 @@ settle(struct network *network, int64_t mono_ms)
         link_flush(network->requests);
         book_commit(network->book);
     }
+    if (any) FAILPOINT_AFTER(network->requests, network_after_answer);
 }
 
 static void
@@ -283,6 +292,7 @@ decide(struct network *network, struct pending *pending, const struct msg_card_r
         .absent = pending->absent,
         .set_up = pending->set_up,
         .passed = challenge_was_passed(network, pending),
+        .blocks_highest = network->settings.block_highest_risk == 1,
         .three_d_secure = pending->three_d_secure,
     };
     const struct issuer_answer issuer = issuer_decide(&question);
@@ -389,9 +399,9 @@ take_request(struct network *network, const struct msg_network_request *request,
     }
     struct network_record record;
     struct pending *pending = pendings_find(network->pendings, request->reference);
-    const bool is_known = book_find(network->book, request->reference, &record) &&
-                          !(FLORIN_MUTANT(reference_counts_again) &&
-                            request->operation == NETWORK_REFUND);
+    const bool is_known =
+        book_find(network->book, request->reference, &record) &&
+        !(FLORIN_MUTANT(reference_counts_again) && request->operation == NETWORK_REFUND);
     if ((is_known && !operation_is_same(&record, request)) ||
         (pending && !text_is(request->merchant, pending->merchant))) {
         refuse(network, from, "malformed", "the reference was used for something else");

@@ -15,6 +15,7 @@
 #include "worker.h"
 
 #include "attempt.h"
+#include "failpoint.h"
 #include "log.h"
 #include "mutant.h"
 #include <assert.h>
@@ -101,6 +102,7 @@ ask(struct job *job, enum asked asked, const struct msg_network_request *request
         .deadline_ms = worker->wall_ms + ms_max,
     };
     if (!link_send(worker->network, envelope, MSG_network_request, request)) return false;
+    FAILPOINT_AFTER(worker->network, payments_after_ask);
     job->asked = asked;
     job_wait(job, STEP_NETWORK, correlation, worker->mono_ms + ms_max);
     return true;
@@ -328,6 +330,7 @@ decide_to_reverse(struct job *job)
 {
     struct row_attempt *const attempt = reload(job);
     if (!attempt) return;
+    FAILPOINT(payments_before_reverse);
     if (FLORIN_MUTANT(reversing_not_durable))
         ask_about(job, attempt, NETWORK_REVERSE);
     else if (attempt_state_named(attempt->state) == ATTEMPT_UNKNOWN)
@@ -363,6 +366,7 @@ static void
 answered(struct job *job)
 {
     const enum asked asked = job->asked;
+    FAILPOINT(payments_after_network);
     enum next next = attempt_next(asked, job->answer.outcome);
     if (next == NEXT_FINISH && !amounts_agree(job))
         next = asked == ASKED_OPERATION ? NEXT_RECOVER : NEXT_AGAIN;
@@ -532,6 +536,10 @@ attempts_recover(struct worker *worker, const uint8_t slots[static SLOT_BYTES])
     struct arena *arena = arena_new(RECOVERY_ARENA_BYTES);
     struct row_attempt *attempts;
     size_t count;
+    if (FAILPOINT_SKIPS(payments_forget_recovery)) {
+        arena_destroy(&arena);
+        return true;
+    }
     const bool read =
         store_open_attempts(worker->store, slots, arena, &attempts, &count) == STORE_FOUND;
     for (size_t i = 0; read && i < count; i++)

@@ -77,6 +77,26 @@ store_list(struct store *store, enum row_table number, struct text merchant,
     return STORE_FOUND;
 }
 
+enum store_verdict
+store_count(struct store *store, enum row_table number, struct text merchant,
+            const struct store_page *page, size_t max, struct arena *arena, size_t *count)
+{
+    const struct table *const table = table_find(number);
+    struct question *const q = question_new(arena);
+    if (!store->database) return STORE_UNAVAILABLE;
+    say(q, "SELECT count(*) FROM (SELECT FROM \"%s\" WHERE merchant = $%d", table->name,
+        with(q, merchant));
+    for (size_t i = 0; i < page->filter_count; i++)
+        say_filter(q, table, &page->filters[i]);
+    if (page->without) say(q, " AND NOT \"%s\"", page->without);
+    say(q, " LIMIT $%d::bigint) AS counted", with(q, arena_format(q->arena, "%zu", max)));
+    PGresult *const result = ask(store->database, q);
+    if (!result) return STORE_UNAVAILABLE;
+    *count = (size_t)number_at(result, 0, 0);
+    PQclear(result);
+    return STORE_FOUND;
+}
+
 struct gathering {
     const uint8_t *slots;
     struct arena *arena;
@@ -145,6 +165,30 @@ store_open_attempts(struct store *store, const uint8_t slots[static SLOT_BYTES],
     return good ? STORE_FOUND : STORE_UNAVAILABLE;
 }
 
+enum store_verdict
+store_due_holds(struct store *store, int64_t now_s, struct arena *arena,
+                struct row_charge **charges, size_t *count)
+{
+    struct question *const q = question_new(arena);
+    *count = 0;
+    if (!store->database) return STORE_FOUND;
+    say(q,
+        "SELECT %s FROM charge WHERE hold_until IS NOT NULL AND hold_until <= $%d::bigint"
+        " ORDER BY hold_until LIMIT %d",
+        columns_of(q, ROW_charge), with(q, arena_format(arena, "%lld", (long long)now_s)),
+        DUE_HOLDS_MAX);
+    PGresult *const result = ask(store->database, q);
+    if (!result) return STORE_UNAVAILABLE;
+    const int found = PQntuples(result);
+    bool good = true;
+    *charges = arena_take(arena, sizeof **charges * (size_t)(found ? found : 1));
+    for (int i = 0; good && i < found; i++)
+        good = pg_row(ROW_charge, result, i, arena, &(*charges)[i]);
+    PQclear(result);
+    *count = good ? (size_t)found : 0;
+    return good ? STORE_FOUND : STORE_UNAVAILABLE;
+}
+
 /* A column of the answer, copied. */
 static struct text
 text_in(const PGresult *result, int row, int column, struct arena *arena)
@@ -170,8 +214,9 @@ store_merchant_of(struct store *store, enum row_table number, struct text id, st
 }
 
 enum store_verdict
-store_due_sessions(struct store *store, const uint8_t slots[static SLOT_BYTES], int64_t now_s,
-                   struct arena *arena, struct due_session **sessions, size_t *count)
+store_due(struct store *store, enum row_table number, const char *state,
+          const uint8_t slots[static SLOT_BYTES], int64_t now_s, struct arena *arena,
+          struct due **rows, size_t *count)
 {
     *count = 0;
     if (!store->database) return STORE_FOUND;
@@ -179,20 +224,20 @@ store_due_sessions(struct store *store, const uint8_t slots[static SLOT_BYTES], 
     char now[24];
     snprintf(now, sizeof now, "%lld", (long long)now_s);
     say(q,
-        "SELECT s.merchant, s.id, coalesce(m.api_version, '') FROM checkout_session s"
-        " JOIN merchant m ON m.merchant = s.merchant AND m.id = s.merchant"
-        " WHERE s.status = 'open' AND s.expires_at <= $%d::bigint",
-        with(q, text_of(now)));
-    say(q, " AND s.slot = ANY ($%d::bigint[]) ORDER BY s.expires_at LIMIT %d",
-        with(q, set_of_slots(arena, slots)), DUE_SESSIONS_MAX);
+        "SELECT d.merchant, d.id, coalesce(m.api_version, '') FROM \"%s\" d"
+        " JOIN merchant m ON m.merchant = d.merchant AND m.id = d.merchant"
+        " WHERE d.%s = 'open' AND d.expires_at <= $%d::bigint",
+        table_find(number)->name, state, with(q, text_of(now)));
+    say(q, " AND d.slot = ANY ($%d::bigint[]) ORDER BY d.expires_at LIMIT %d",
+        with(q, set_of_slots(arena, slots)), DUE_MAX);
     PGresult *const result = ask(store->database, q);
     if (!result) return STORE_UNAVAILABLE;
     *count = (size_t)PQntuples(result);
-    *sessions = arena_take(arena, sizeof **sessions * (*count + 1));
+    *rows = arena_take(arena, sizeof **rows * (*count + 1));
     for (size_t i = 0; i < *count; i++)
-        (*sessions)[i] = (struct due_session){text_in(result, (int)i, 0, arena),
-                                              text_in(result, (int)i, 1, arena),
-                                              text_in(result, (int)i, 2, arena)};
+        (*rows)[i] =
+            (struct due){text_in(result, (int)i, 0, arena), text_in(result, (int)i, 1, arena),
+                         text_in(result, (int)i, 2, arena)};
     PQclear(result);
     return STORE_FOUND;
 }

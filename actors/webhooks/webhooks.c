@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "endpoints.h"
+#include "failpoint.h"
 #include "log.h"
 #include "message.h"
 #include "mutant.h"
@@ -92,6 +93,7 @@ on_post_ended(void *state, void *post, const struct post_result *result)
     struct webhooks *webhooks = state;
     struct slot *slot = post;
     struct mark *mark = &slot->mark;
+    FAILPOINT(webhooks_after_post);
     const bool delivered =
         (result->status >= 200 && result->status < 300) || FLORIN_MUTANT(failure_is_delivery);
     const int64_t tries = mark->number;
@@ -126,6 +128,7 @@ mark_ended(struct webhooks *webhooks)
         if (webhooks->slots[i].state == SLOT_ENDED)
             webhooks->marks[count++] = webhooks->slots[i].mark;
     if (count && !outbox_mark(webhooks->outbox, webhooks->marks, count, &lost)) return false;
+    if (count) FAILPOINT(webhooks_after_mark);
     if (lost)
         log_event(LOG_WARNING, "webhook.lease_lost", "count=%zu of=%zu reason=%s", lost, count,
                   "delivered again by others");
@@ -180,6 +183,7 @@ on_leased(void *state, const struct leased *leased)
                                .endpoint = slot->endpoint,
                                .number = leased->tries + 1};
     webhooks->bodies_size += body.size;
+    FAILPOINT(webhooks_after_lease);
     if (poster_start(webhooks->poster, leased->url, leased->secret, body, slot))
         endpoints_started(webhooks->endpoints, slot->endpoint, now_of_turn());
     else
@@ -223,6 +227,7 @@ dispatch(struct webhooks *webhooks, int64_t mono_ms)
     const bool polled = mono_ms >= webhooks->poll_at && !FLORIN_MUTANT(tap_is_the_truth);
     if (polled) {
         webhooks->poll_at = mono_ms + POLL_MS;
+        if (!outbox_resend(webhooks->outbox, now_of_turn(), on_work, webhooks)) return false;
         if (!outbox_scan(webhooks->outbox, on_work, webhooks)) return false;
     }
     if (!polled && (!webhooks->woken || mono_ms < webhooks->dispatch_at)) return true;

@@ -504,17 +504,66 @@ put_row(struct writer *w, const struct table *t, const char *row)
     }
 }
 
+static bool
+is_due(const struct row_balance_transaction *row, int64_t now_s)
+{
+    return text_is(row->status, "pending") && row->available_on <= now_s;
+}
+
+static int64_t
+balance_of(struct text merchant, int64_t account)
+{
+    int64_t sum = 0; /* there is one currency in these plays */
+    for (size_t i = 0; i < tables_kept.balances.count; i++) {
+        const struct kept_balance *b = KEPT(tables_kept.balances, kept_balance, i);
+        if (b->account == account && text_equal(b->merchant, merchant)) sum -= b->amount;
+    }
+    return sum;
+}
+
+/* What the last row of a merchant bears: "usd available pending", as they will be. */
+static struct text
+balances_when_settled(struct text merchant, int64_t now_s)
+{
+    int64_t net = 0;
+    for (size_t i = 0; i < database_count(ROW_balance_transaction); i++) {
+        const struct row_balance_transaction *row = database_nth(ROW_balance_transaction, i);
+        if (is_due(row, now_s) && text_equal(row->merchant, merchant)) net += row->net;
+    }
+    return keep_format("usd %" PRId64 " %" PRId64, balance_of(merchant, 3) + net,
+                       balance_of(merchant, 2) - net);
+}
+
+static int
+by_time(const void *a, const void *b)
+{
+    const struct row_balance_transaction *x = *(void *const *)a, *y = *(void *const *)b;
+    if (x->available_on != y->available_on) return x->available_on < y->available_on ? -1 : 1;
+    return text_compare(x->id, y->id);
+}
+
 static void
 find_due(const struct parameter *parameters, struct answer_rows *answer)
 {
     const struct table *const t = table_find(ROW_balance_transaction);
-    const size_t count = database_count(ROW_balance_transaction);
+    const size_t all = database_count(ROW_balance_transaction);
     const int64_t now_s = parameter_number(&parameters[0]);
-    struct writer w = answer_of(answer, t->column_count, count, false);
+    const struct row_balance_transaction **const due = take((all + 1) * sizeof *due);
+    size_t count = 0;
+    for (size_t i = 0; i < all; i++)
+        if (is_due(database_nth(ROW_balance_transaction, i), now_s))
+            due[count++] = database_nth(ROW_balance_transaction, i);
+    qsort(due, count, sizeof *due, by_time);
+    struct writer w = answer_of(answer, t->column_count + 2, count, false);
     for (size_t i = 0; i < count; i++) {
-        const struct row_balance_transaction *row = database_nth(ROW_balance_transaction, i);
-        if (text_is(row->status, "pending") && row->available_on <= now_s)
-            put_row(&w, t, (const char *)row);
+        const struct row_merchant *m =
+            database_row(ROW_merchant, due[i]->merchant, due[i]->merchant);
+        bool last = true;
+        for (size_t j = i + 1; j < count; j++)
+            last &= !text_equal(due[j]->merchant, due[i]->merchant);
+        put_row(&w, t, (const char *)due[i]);
+        put_text(&w, last ? balances_when_settled(due[i]->merchant, now_s) : NO_TEXT);
+        put_text(&w, m ? m->api_version : NO_TEXT);
     }
 }
 
@@ -1118,6 +1167,8 @@ database_do(const char *name, const struct parameter *p, int count, bool binary,
         lease(p, log, answer);
     else if (IS("MARK"))
         mark(p, log, answer);
+    else if (IS("RESEND"))
+        (void)answer_of(answer, 1, 0, false); /* nobody wishes for one in these plays */
     else if (IS("ABANDON"))
         abandon(p, log, answer);
     else

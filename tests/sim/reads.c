@@ -148,22 +148,46 @@ store_refunds_to_follow(struct store *store, const uint8_t slots[static SLOT_BYT
     return STORE_FOUND;
 }
 
+/* The state's column and expires_at of whatever has them. */
 enum store_verdict
-store_due_sessions(struct store *store, const uint8_t slots[static SLOT_BYTES], int64_t now_s,
-                   struct arena *arena, struct due_session **sessions, size_t *count)
+store_due(struct store *store, enum row_table number, const char *state,
+          const uint8_t slots[static SLOT_BYTES], int64_t now_s, struct arena *arena,
+          struct due **rows, size_t *count)
+{
+    const struct table *const t = table_find(number);
+    const size_t state_at = column_named(t, state)->offset,
+                 slot_at = column_named(t, "slot")->offset;
+    const size_t expires_at = column_named(t, "expires_at")->offset;
+    (void)store;
+    *count = 0;
+    if (out_of_reach()) return STORE_UNAVAILABLE;
+    *rows = arena_take(arena, (database_count(number) + 1) * sizeof **rows);
+    for (size_t i = 0; i < database_count(number); i++) {
+        const char *const row = database_nth(number, i);
+        const struct text merchant = row_merchant(row);
+        const struct row_merchant *m = database_row(ROW_merchant, merchant, merchant);
+        if (text_is(*(const struct text *)(const void *)(row + state_at), "open") &&
+            *(const int64_t *)(const void *)(row + expires_at) <= now_s &&
+            slot_in(slots, (uint16_t) * (const int64_t *)(const void *)(row + slot_at)))
+            (*rows)[(*count)++] =
+                (struct due){arena_copy(arena, merchant), arena_copy(arena, row_id(row)),
+                             arena_copy(arena, m->api_version)};
+    }
+    return STORE_FOUND;
+}
+
+enum store_verdict
+store_due_holds(struct store *store, int64_t now_s, struct arena *arena,
+                struct row_charge **charges, size_t *count)
 {
     (void)store;
     *count = 0;
     if (out_of_reach()) return STORE_UNAVAILABLE;
-    *sessions = arena_take(arena, (database_count(ROW_checkout_session) + 1) * sizeof **sessions);
-    for (size_t i = 0; i < database_count(ROW_checkout_session); i++) {
-        const struct row_checkout_session *s = database_nth(ROW_checkout_session, i);
-        const struct row_merchant *m = database_row(ROW_merchant, s->merchant, s->merchant);
-        if (text_is(s->status, "open") && s->expires_at <= now_s &&
-            slot_in(slots, (uint16_t)s->slot))
-            (*sessions)[(*count)++] =
-                (struct due_session){arena_copy(arena, s->merchant), arena_copy(arena, s->id),
-                                     arena_copy(arena, m->api_version)};
+    *charges = arena_take(arena, (database_count(ROW_charge) + 1) * sizeof **charges);
+    for (size_t i = 0; i < database_count(ROW_charge); i++) {
+        const struct row_charge *c = database_nth(ROW_charge, i);
+        if (c->hold_until != NO_NUMBER && c->hold_until <= now_s)
+            copy_row(ROW_charge, c, arena, &(*charges)[(*count)++]);
     }
     return STORE_FOUND;
 }
@@ -183,6 +207,24 @@ store_merchant_of(struct store *store, enum row_table table, struct text id, str
 }
 
 /* Not asked in these plays. */
+enum store_verdict
+store_count(struct store *store, enum row_table table, struct text merchant,
+            const struct store_page *page, size_t max, struct arena *arena, size_t *count)
+{
+    (void)store, (void)table, (void)merchant, (void)page, (void)max, (void)arena, (void)count;
+    return STORE_UNAVAILABLE;
+}
+
+enum store_verdict
+store_search(struct store *store, enum row_table table, struct text merchant,
+             const struct store_search *search, struct arena *arena, void **rows, size_t *count,
+             struct text *next)
+{
+    (void)store, (void)table, (void)merchant, (void)search, (void)arena, (void)rows, (void)count;
+    (void)next;
+    return STORE_UNAVAILABLE;
+}
+
 enum store_verdict
 store_key(struct store *store, struct text hash, struct arena *arena, struct row_api_key *key)
 {
