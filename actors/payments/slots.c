@@ -215,6 +215,10 @@ assigned(struct worker *worker, const uint8_t wanted[static SLOT_BYTES])
     add_all(gone, slots->taken);
     remove_all(gone, wanted);
     drop(worker, gone);
+    /* What was to be given back may have been another's by now: what is remembered may be old. */
+    memcpy(gone, slots->releasing, SLOT_BYTES);
+    keep_only(gone, wanted);
+    store_forget_slots(worker->store, gone);
     remove_all(slots->releasing, wanted);
     say_held(worker, slots->held); /* a broker that was restarted does not know */
     take_what_is_new(worker);
