@@ -1,6 +1,7 @@
 #include "http.h"
 
 #include "clock.h"
+#include "failpoint.h"
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
@@ -81,17 +82,36 @@ wait_for(int fd, short events, int64_t deadline_ms, bool idle)
 
 enum received { RECEIVED_SOME, RECEIVED_END, RECEIVED_LATE };
 
+/* Gives the buffer back; what is not in use was wiped before. */
+static void
+release(struct connection *c)
+{
+    if (c->size) sodium_memzero(c->bytes, c->size);
+    free(c->bytes);
+    c->bytes = NULL;
+    c->cap = 0;
+}
+
+/* Not by realloc, which would leave what it copied where it was. */
+static void
+grow(struct connection *c)
+{
+    const size_t cap = c->cap ? 2 * c->cap : BUFFER_BYTES_FIRST;
+    char *bytes = malloc(cap);
+    assert(bytes); /* memory is over: the process ends, the supervisor starts another */
+    if (c->size) memcpy(bytes, c->bytes, c->size);
+    release(c);
+    c->bytes = bytes;
+    c->cap = cap;
+}
+
 /* More bytes, at most up to `limit` in all. Memory grows with what came, never with what was said.
  */
 static enum received
 receive(struct connection *c, size_t limit, int64_t deadline_ms, bool idle)
 {
     assert(c->size < limit);
-    if (c->size == c->cap) {
-        c->cap = c->cap ? 2 * c->cap : BUFFER_BYTES_FIRST;
-        c->bytes = realloc(c->bytes, c->cap);
-        assert(c->bytes); /* memory is over: the process ends, the supervisor starts another */
-    }
+    if (c->size == c->cap) grow(c);
     const size_t room = (c->cap < limit ? c->cap : limit) - c->size;
     for (;;) {
         const ssize_t count = recvfrom(c->fd, c->bytes + c->size, room, 0, NULL, NULL);
@@ -123,6 +143,18 @@ send_all(struct connection *c, struct text bytes)
     return true;
 }
 
+static bool
+send_answer(struct connection *c, struct text bytes)
+{
+#ifdef FLORIN_FAILPOINTS
+    const size_t half = bytes.size / 2;
+    if (!send_all(c, (struct text){bytes.at, half})) return false;
+    bytes = (struct text){bytes.at + half, bytes.size - half};
+#endif
+    FAILPOINT(gateway_mid_reply);
+    return send_all(c, bytes);
+}
+
 /* Closing with bytes unread would reset the connection and could take the answer with it. */
 static void
 say_farewell(struct connection *c)
@@ -131,7 +163,8 @@ say_farewell(struct connection *c)
     char waste[4096];
     shutdown(c->fd, SHUT_WR);
     while (wait_for(c->fd, POLLIN, deadline_ms, false))
-        if (recvfrom(c->fd, waste, sizeof waste, 0, NULL, NULL) <= 0) return;
+        if (recvfrom(c->fd, waste, sizeof waste, 0, NULL, NULL) <= 0) break;
+    sodium_memzero(waste, sizeof waste);
 }
 
 /* --- one request ---------------------------------------------------------------------------------
@@ -197,19 +230,17 @@ read_body(struct connection *c, struct http_exchange *x, size_t used)
     return true;
 }
 
-/* Forgets the request that is done with; what came after it is the next one. */
+/* Forgets the first bytes, for good: any request may have had a card in it, the refused ones too.
+ * What came after them is the next one. */
 static void
-forget(struct connection *c, const struct http_exchange *x, size_t done)
+forget(struct connection *c, size_t done)
 {
     assert(done <= c->size);
-    if (x->has_secrets) sodium_memzero(c->bytes, done);
-    c->size -= done;
-    memmove(c->bytes, c->bytes + done, c->size);
-    if (c->size == 0 && c->cap > BUFFER_BYTES_KEPT) {
-        free(c->bytes);
-        c->bytes = NULL;
-        c->cap = 0;
-    }
+    const size_t kept = c->size - done;
+    memmove(c->bytes, c->bytes + done, kept);
+    sodium_memzero(c->bytes + kept, done);
+    c->size = kept;
+    if (c->size == 0 && c->cap > BUFFER_BYTES_KEPT) release(c);
 }
 
 /* Answers one request; the first bytes of it have come. False: the connection is over. */
@@ -225,13 +256,12 @@ serve_one(struct connection *c, struct arena *arena)
             x.head.closes || http_draining() || atomic_load(&connections) > connections_kept_max;
         c->server->handle(c->server->state, &x);
         if (!x.closes) {
-            const bool sent = send_all(c, x.answer);
-            forget(c, &x, used + (size_t)x.head.length);
+            const bool sent = send_answer(c, x.answer);
+            forget(c, used + (size_t)x.head.length);
             return sent;
         }
     }
-    if (x.answer.size && send_all(c, x.answer)) say_farewell(c);
-    forget(c, &x, x.has_secrets ? c->size : 0);
+    if (x.answer.size && send_answer(c, x.answer)) say_farewell(c);
     return false;
 }
 
@@ -245,12 +275,16 @@ http_serve(void *server, int fd)
     while (goes_on) {
         const int64_t idle_ms = clock_mono_ms() + IDLE_MS_MAX;
         if (c.size == 0 && receive(&c, HTTP_HEAD_MAX, idle_ms, true) != RECEIVED_SOME) break;
+        /* What comes while we leave is refused at once and is not waited for: under load there would
+         * always be some of it. Counted first and looked then, so that none is overlooked. */
         atomic_fetch_add(&busy, 1);
+        const bool is_waited_for = !http_draining();
+        if (!is_waited_for) atomic_fetch_sub(&busy, 1);
         goes_on = serve_one(&c, arena);
-        atomic_fetch_sub(&busy, 1);
-        arena_reset(arena);
+        if (is_waited_for) atomic_fetch_sub(&busy, 1);
+        arena_wipe(arena);
     }
     atomic_fetch_sub(&connections, 1);
     arena_destroy(&arena);
-    free(c.bytes);
+    release(&c);
 }

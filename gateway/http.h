@@ -1,7 +1,8 @@
 /* http: the requests of one connection, one after the other.
  *
  * Reads each head strictly and each body whole, under one deadline that begins with its first byte;
- * then asks its handler, and writes the answer in one piece. After anything that could leave doubt
+ * then asks its handler, and writes the answer in one piece. What came is wiped once it is answered,
+ * whatever it was. After anything that could leave doubt
  * about where the next request begins, the connection is closed. */
 #pragma once
 
@@ -16,7 +17,6 @@ struct http_exchange {
     char *body; /* head.length bytes: a slice of the connection's buffer */
     struct arena *arena;
     int64_t began_ms, deadline_ms; /* of the monotonic clock */
-    bool has_secrets;              /* set by the handler: wiped after the answer */
     bool closes;                   /* the answer says so, and it is so */
     struct text answer;            /* set by the handler: head and body, ready to be sent */
 };
