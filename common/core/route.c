@@ -432,6 +432,10 @@ route_check(const struct route *route, struct params params, struct param_error 
     }
     for (size_t i = 0; i < route->rule_count; i++) {
         const struct param_rule *rule = &route->rules[i];
+        bool asked = rule->need == PARAM_MUST; /* else what was not given needs no further look */
+        for (size_t k = 0; k < count && !asked; k++)
+            asked = judge[k] == rule;
+        if (!asked) continue;
         const bool in_array = strstr(rule->name, "[]") != NULL;
         size_t given = 0, keys = 0, at = 0;
         struct text hash = NO_TEXT; /* that the keys are of */
