@@ -667,7 +667,6 @@ resolve_card(struct call *c)
             card_remember(c->api->cards, c->merchant, wish.name, c->card, now_ms);
         return true;
     case CARD_TYPED:
-        c->x->has_secrets = true;
         if (!tokenize(c, &wish, &card)) return false;
         c->params = cards_redact(c->params, wish.prefix, c->arena);
         c->fingerprint = card.fingerprint;

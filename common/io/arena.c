@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { BLOCK_BYTES = 16384, ALIGNMENT = 16 };
 
@@ -51,6 +52,14 @@ arena_reset(struct arena *arena)
         free(block);
     }
     arena->blocks->used = 0;
+}
+
+void
+arena_wipe(struct arena *arena)
+{
+    for (struct block *block = arena->blocks; block; block = block->next)
+        explicit_bzero(block->bytes, block->used);
+    arena_reset(arena);
 }
 
 void

@@ -11,6 +11,7 @@ struct arena;
 struct arena *arena_new(size_t limit_bytes);
 void arena_destroy(struct arena **arena_p);
 void arena_reset(struct arena *arena);                         /* keeps its first block */
+void arena_wipe(struct arena *arena);                          /* likewise, and leaves no trace */
 void *arena_take(struct arena *arena, size_t size);            /* aligned for anything, zeroed */
 struct text arena_copy(struct arena *arena, struct text text); /* NO_TEXT stays NO_TEXT */
 struct text arena_format(struct arena *arena, const char *format, ...)
