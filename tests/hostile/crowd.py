@@ -29,6 +29,7 @@ poll = select.epoll()
 crowd = {}  # descriptor: [socket, kind, when to act next]
 waiting = [weights[i % len(weights)] for i in range(count)]
 chance.shuffle(waiting)
+later = []  # when, and what comes again
 
 
 def join(kind):
@@ -54,8 +55,8 @@ def leave(fd, again=True):
         s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     s.close()
     closed += 1
-    if again:
-        waiting.append(kind)
+    if again:  # after a while, as a program would that is told to
+        later.append((time.monotonic() + chance.uniform(1, 3), kind))
 
 
 def act(fd, now):
@@ -88,10 +89,12 @@ while True:
     now = time.monotonic()
     budget = min(200, budget + (now - last_second) * (1500 if not ready else 200))  # connects a second
     last_second = now
+    while later and later[0][0] <= now:
+        waiting.append(later.pop(0)[1])
     while waiting and budget >= 1:
         join(waiting.pop())
         budget -= 1
-    for fd, events in poll.poll(0.02):
+    for fd, events in poll.poll(0.02, 4096):
         if fd == 0:
             print(json.dumps({"connected": len(connected), "connects": connects, "closed": closed, "sent": sent}))
             sys.stdout.flush()
@@ -124,6 +127,6 @@ while True:
                 act(fd, now)
                 if fd not in crowd:
                     connected.discard(fd)
-    if not ready and len(connected) >= count * 0.99:
+    if not ready and len(connected) >= count * 0.95:
         ready = True
         print("ready", flush=True)
