@@ -173,6 +173,10 @@ CREATE TABLE IF NOT EXISTS payment_intent (
     "challenge" text COLLATE "C",
     "next_action" text COMPRESSION lz4 COLLATE "C",
     "checkout_session" text COLLATE "C",
+    "allowed_payment_method_types" text COMPRESSION lz4 COLLATE "C",
+    "excluded_payment_method_types" text COMPRESSION lz4 COLLATE "C",
+    "increments" bigint NOT NULL,
+    "confirms" bigint NOT NULL,
     PRIMARY KEY (merchant, id),
     CHECK (amount > 0),
     CHECK (amount_capturable >= 0 AND amount_received >= 0),
@@ -204,6 +208,10 @@ COMMENT ON COLUMN payment_intent."metadata" IS 'object of strings';
 COMMENT ON COLUMN payment_intent."challenge" IS 'the newest that its payer was asked to answer, as long as it counts';
 COMMENT ON COLUMN payment_intent."next_action" IS 'object; shown while it requires action';
 COMMENT ON COLUMN payment_intent."checkout_session" IS 'the checkout session that it is the payment of, if any';
+COMMENT ON COLUMN payment_intent."allowed_payment_method_types" IS 'array, as the client gave it';
+COMMENT ON COLUMN payment_intent."excluded_payment_method_types" IS 'array, as the client gave it';
+COMMENT ON COLUMN payment_intent."increments" IS 'how often more was held';
+COMMENT ON COLUMN payment_intent."confirms" IS 'how often it was confirmed: after too many it is canceled';
 
 -- One try to take the money of a payment.
 CREATE TABLE IF NOT EXISTS charge (
@@ -241,12 +249,15 @@ CREATE TABLE IF NOT EXISTS charge (
     "bypass_pending" boolean NOT NULL,
     "attempt" text COLLATE "C",
     "source" text COMPRESSION lz4 COLLATE "C",
+    "hold_until" bigint,
     PRIMARY KEY (merchant, id),
     CHECK (amount > 0 AND amount_captured BETWEEN 0 AND amount),
     CHECK (amount_refunded >= 0 AND amount_refunding >= 0),
     CHECK (amount_refunded + amount_refunding <= amount)
 ) WITH (fillfactor = 80);
 CREATE INDEX IF NOT EXISTS charge_payment_intent ON charge (merchant, payment_intent, id);
+CREATE INDEX IF NOT EXISTS charge_transfer_group ON charge (merchant, transfer_group, id) WHERE transfer_group IS NOT NULL;
+CREATE INDEX IF NOT EXISTS charge_held ON charge (hold_until) WHERE hold_until IS NOT NULL;
 CREATE INDEX IF NOT EXISTS charge_customer ON charge (merchant, customer, id) WHERE customer IS NOT NULL;
 COMMENT ON TABLE charge IS 'One try to take the money of a payment.';
 COMMENT ON COLUMN charge."id" IS 'ch_…';
@@ -270,6 +281,7 @@ COMMENT ON COLUMN charge."metadata" IS 'object of strings';
 COMMENT ON COLUMN charge."bypass_pending" IS 'its funds are available at once';
 COMMENT ON COLUMN charge."attempt" IS 'of a charge without a payment: the one that is open, if any';
 COMMENT ON COLUMN charge."source" IS 'likewise: the card as it was charged, as the API shows it';
+COMMENT ON COLUMN charge."hold_until" IS 'Unix seconds: how long the issuer keeps what is not captured; absent: nothing is held';
 
 -- Money given back.
 CREATE TABLE IF NOT EXISTS refund (
@@ -331,6 +343,7 @@ CREATE TABLE IF NOT EXISTS balance_transaction (
     CHECK (net = amount - fee)
 ) WITH (fillfactor = 80);
 CREATE INDEX IF NOT EXISTS balance_transaction_source ON balance_transaction (merchant, source);
+CREATE INDEX IF NOT EXISTS balance_transaction_type ON balance_transaction (merchant, type, id) WHERE type <> 'charge';
 CREATE INDEX IF NOT EXISTS balance_transaction_due ON balance_transaction (available_on) WHERE status = 'pending';
 COMMENT ON TABLE balance_transaction IS 'One movement of a merchant''s balance.';
 COMMENT ON COLUMN balance_transaction."id" IS 'txn_…';
@@ -410,7 +423,7 @@ COMMENT ON COLUMN attempt."id" IS 'att_…: the reference at the network';
 COMMENT ON COLUMN attempt."merchant" IS 'whose';
 COMMENT ON COLUMN attempt."created" IS 'Unix seconds';
 COMMENT ON COLUMN attempt."state" IS 'name of the state in attempt.h';
-COMMENT ON COLUMN attempt."operation" IS 'authorize, capture, void, refund, recall or verify';
+COMMENT ON COLUMN attempt."operation" IS 'authorize, increment, capture, void, refund, recall or verify';
 COMMENT ON COLUMN attempt."slot" IS 'of the merchant';
 COMMENT ON COLUMN attempt."epoch" IS 'of the slot, when it was last written';
 COMMENT ON COLUMN attempt."amount" IS 'minor units';
@@ -569,7 +582,7 @@ CREATE TABLE IF NOT EXISTS checkout_session (
     PRIMARY KEY (merchant, id),
     CHECK (amount_total IS NULL OR amount_total > 0)
 ) WITH (fillfactor = 80);
-CREATE UNIQUE INDEX IF NOT EXISTS checkout_session_id ON checkout_session (id);
+CREATE INDEX IF NOT EXISTS checkout_session_id ON checkout_session USING hash (id);
 CREATE INDEX IF NOT EXISTS checkout_session_due ON checkout_session (expires_at) WHERE status = 'open';
 CREATE INDEX IF NOT EXISTS checkout_session_payment_intent ON checkout_session (merchant, payment_intent) WHERE payment_intent IS NOT NULL;
 CREATE INDEX IF NOT EXISTS checkout_session_customer ON checkout_session (merchant, customer, id) WHERE customer IS NOT NULL;
@@ -641,3 +654,21 @@ COMMENT ON COLUMN confirmation_token."setup_future_usage" IS 'on_session or off_
 COMMENT ON COLUMN confirmation_token."shipping" IS 'object';
 COMMENT ON COLUMN confirmation_token."payment_intent" IS 'the payment that it was used for';
 COMMENT ON COLUMN confirmation_token."setup_intent" IS 'the set-up that it was used for';
+
+-- A wish that an endpoint should hear of an event once more.
+CREATE TABLE IF NOT EXISTS resend (
+    "id" text COLLATE "C" NOT NULL,
+    "merchant" text COLLATE "C" NOT NULL,
+    "version" bigint NOT NULL,
+    "created" bigint NOT NULL,
+    "event" text COLLATE "C",
+    "endpoint" text COLLATE "C",
+    PRIMARY KEY (merchant, id)
+) WITH (fillfactor = 80);
+CREATE INDEX IF NOT EXISTS resend_created ON resend (created);
+COMMENT ON TABLE resend IS 'A wish that an endpoint should hear of an event once more.';
+COMMENT ON COLUMN resend."id" IS 'rsd_…';
+COMMENT ON COLUMN resend."merchant" IS 'whose';
+COMMENT ON COLUMN resend."created" IS 'Unix seconds';
+COMMENT ON COLUMN resend."event" IS 'evt_…';
+COMMENT ON COLUMN resend."endpoint" IS 'we_…';

@@ -14,8 +14,8 @@
 #include "kept.h"
 #include "log.h"
 #include "message.h"
-#include "pages.h"
 #include "openapi.h"
+#include "pages.h"
 #include "permission.h"
 #include "random.h"
 #include "request_limits.h"
@@ -326,7 +326,6 @@ find_session(struct call *c)
     c->merchant = text_of(c->who.merchant);
     return true;
 }
-
 
 /* What a restricted key lacks is told by the name that whoever made the key can look for. */
 static bool

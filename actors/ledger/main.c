@@ -150,6 +150,23 @@ on_taken(void *state, const struct take *take)
     answer(ledger, &take->reply, 0, MSG_slots_taken, &m);
 }
 
+/* Behind the row's own columns stand the merchant's balances, with its last row, and its version.
+ */
+static struct command *
+settle_row(struct ledger *ledger, const PGresult *rows, int i,
+           const struct row_balance_transaction *row, const uint8_t id[static COMMAND_ID_BYTES],
+           char *reason, size_t reason_size)
+{
+    char event[ID_SIZE_MAX + 1];
+    const int columns = (int)table_find(ROW_balance_transaction)->column_count;
+    struct settle_news news = {.event = id_new(event, "evt_"), .now_s = clock_wall_ms() / 1000};
+    if (!PQgetisnull(rows, i, columns))
+        news.balances = arena_copy(ledger->arena, text_of(PQgetvalue(rows, i, columns)));
+    if (!PQgetisnull(rows, i, columns + 1))
+        news.api_version = arena_copy(ledger->arena, text_of(PQgetvalue(rows, i, columns + 1)));
+    return settle_command(row, &news, id, reason, reason_size);
+}
+
 static void
 on_due(void *state, const PGresult *rows)
 {
@@ -162,7 +179,7 @@ on_due(void *state, const PGresult *rows)
         struct command *c = NULL;
         random_bytes(id, sizeof id);
         if (pg_row(ROW_balance_transaction, rows, i, ledger->arena, &row))
-            c = settle_command(&row, id, reason, sizeof reason);
+            c = settle_row(ledger, rows, i, &row, id, reason, sizeof reason);
         if (!c) {
             log_event(LOG_ERROR, "settle.refused", "row=%s reason=\"%s\"", PQgetvalue(rows, i, 0),
                       reason);

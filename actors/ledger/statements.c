@@ -9,6 +9,12 @@
 
 #define SQL_MAX 8192
 
+#define ACCOUNT(NAME, number, name, owner, kind, doc) ACCOUNT_##NAME = (number),
+enum account {
+#include "accounts.def"
+};
+#undef ACCOUNT
+
 struct sql {
     char text[SQL_MAX];
     size_t size;
@@ -216,10 +222,26 @@ static bool
 prepare_due(PGconn *conn, char *error, size_t error_size)
 {
     struct sql sql = {.size = 0};
-    put(&sql, "SELECT ");
+    put(&sql, "WITH due AS MATERIALIZED (SELECT ");
     put_columns(&sql, table_find(ROW_balance_transaction));
     put(&sql, " FROM balance_transaction WHERE status = 'pending' AND available_on <= $1::bigint"
-              " ORDER BY available_on LIMIT 500");
+              " ORDER BY available_on LIMIT 500) SELECT ");
+    put_columns(&sql, table_find(ROW_balance_transaction));
+    /* The last row of each merchant bears what will be there once all of its rows are written. */
+    put(&sql,
+        ", CASE WHEN lead(id) OVER (PARTITION BY merchant ORDER BY available_on, id) IS NULL THEN"
+        " (SELECT string_agg(b.currency || ' ' || b.available + coalesce(d.net, 0) || ' ' ||"
+        " b.pending - coalesce(d.net, 0), ' ' ORDER BY b.currency) FROM"
+        " (SELECT currency, -coalesce(sum(amount) FILTER (WHERE account = %d), 0) AS available,"
+        " -coalesce(sum(amount) FILTER (WHERE account = %d), 0) AS pending FROM balance"
+        " WHERE merchant = due.merchant AND account IN (%d, %d) GROUP BY currency) b"
+        " LEFT JOIN (SELECT currency, sum(net) AS net FROM due o WHERE o.merchant = due.merchant"
+        " GROUP BY currency) d USING (currency)) END,"
+        " (SELECT api_version FROM merchant m WHERE m.merchant = due.merchant"
+        " AND m.id = due.merchant)"
+        " FROM due ORDER BY available_on, id",
+        ACCOUNT_MERCHANT_AVAILABLE, ACCOUNT_MERCHANT_PENDING, ACCOUNT_MERCHANT_PENDING,
+        ACCOUNT_MERCHANT_AVAILABLE);
     return prepare(conn, STATEMENT_DUE, &sql, error, error_size);
 }
 

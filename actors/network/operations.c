@@ -21,9 +21,9 @@ operation_misses(const struct msg_network_request *request)
     const uint64_t operation = request->operation;
     const bool authorizes = operation == NETWORK_AUTHORIZE;
     const bool names_card = authorizes || operation == NETWORK_VERIFY;
-    const bool follows = operation == NETWORK_CAPTURE || operation == NETWORK_VOID ||
-                         operation == NETWORK_REFUND || operation == NETWORK_RECALL;
-    const bool moves_part = operation == NETWORK_CAPTURE || operation == NETWORK_REFUND;
+    const bool moves_part = operation == NETWORK_CAPTURE || operation == NETWORK_REFUND ||
+                            operation == NETWORK_INCREMENT;
+    const bool follows = moves_part || operation == NETWORK_VOID || operation == NETWORK_RECALL;
     if (follows && !(request->has & HAS_network_request_original)) return "original is missing";
     if ((authorizes || moves_part) && !(request->has & HAS_network_request_amount))
         return "amount is missing";
@@ -60,12 +60,19 @@ operation_outcome(const struct network_record *record)
     return OUTCOME_NOT_FOUND;
 }
 
+/* All that was ever held under an authorization. */
+static int64_t
+total(const struct network_record *authorization)
+{
+    return authorization->amount + authorization->incremented;
+}
+
 static void
 check_sums(const struct network_record *authorization)
 {
-    assert(authorization->held >= 0 && authorization->held <= authorization->amount);
-    assert(authorization->captured >= 0 && authorization->captured <= authorization->amount);
-    assert(authorization->held == 0 || authorization->captured == 0);
+    assert(authorization->incremented >= 0);
+    assert(authorization->held >= 0 && authorization->captured >= 0);
+    assert(authorization->held + authorization->captured <= total(authorization));
     assert(authorization->refunded >= 0 && authorization->refunded <= authorization->captured);
 }
 
@@ -90,6 +97,7 @@ begin(struct network_record *record, const struct msg_network_request *request,
     if (request->has & HAS_network_request_original) SET(record, original, request->original);
     if (request->has & HAS_network_request_currency) SET(record, currency, request->currency);
     if (request->has & HAS_network_request_amount) record->amount = request->amount;
+    if (request->has & HAS_network_request_keep) record->keep = request->keep == 1;
 }
 
 /* --- authorize
@@ -154,15 +162,21 @@ static bool
 follow(struct network_record *authorization, const struct network_record *record)
 {
     const int64_t left = authorization->captured - authorization->refunded;
-    const bool is_held = authorization->held > 0 && authorization->captured == 0;
+    const bool is_held = authorization->held > 0;
     if (!is_approved_authorization(authorization)) return false;
     if (strcmp(authorization->merchant, record->merchant) != 0) return false;
     if (strcmp(authorization->currency, record->currency) != 0) return false;
     switch (record->operation) {
+    case NETWORK_INCREMENT:
+        if (!is_held || authorization->captured > 0) return false;
+        if (record->amount <= 0 || record->amount > MONEY_MAX - total(authorization)) return false;
+        authorization->incremented += record->amount;
+        authorization->held += record->amount;
+        return true;
     case NETWORK_CAPTURE:
         if (!is_held || record->amount > authorization->held) return false;
-        authorization->captured = record->amount;
-        authorization->held = 0; /* the rest is released */
+        authorization->captured += record->amount;
+        authorization->held = record->keep ? authorization->held - record->amount : 0;
         return true;
     case NETWORK_VOID:
         if (!is_held) return false;
@@ -297,12 +311,17 @@ undo_follow_up(struct book *book, const struct network_record *record, int64_t n
     assert(found); /* it was there when this was approved, and nothing leaves the book */
     if (!is_approved_authorization(&authorization)) return true;
     switch (record->operation) {
-    case NETWORK_CAPTURE:
-        if (authorization.refunded > 0) return false;
-        authorization.captured = 0;
-        authorization.held = authorization.amount;
+    case NETWORK_INCREMENT:
+        if (authorization.held < record->amount) return false;
+        authorization.incremented -= record->amount;
+        authorization.held -= record->amount;
         break;
-    case NETWORK_VOID: authorization.held = authorization.amount; break;
+    case NETWORK_CAPTURE:
+        if (authorization.captured - record->amount < authorization.refunded) return false;
+        authorization.captured -= record->amount;
+        authorization.held = total(&authorization) - authorization.captured;
+        break;
+    case NETWORK_VOID: authorization.held = total(&authorization) - authorization.captured; break;
     case NETWORK_REFUND:
         if (!record->returned) authorization.refunded -= record->amount;
         break;

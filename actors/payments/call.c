@@ -294,6 +294,10 @@ make_request(struct call *call, const struct row_attempt *attempt,
         request->original = attempt->original;
         request->has |= HAS_network_request_original;
     }
+    if (text_is(json_find(attempt->params, "keep"), "true")) {
+        request->keep = 1;
+        request->has |= HAS_network_request_keep;
+    }
     if (request->operation != NETWORK_AUTHORIZE && request->operation != NETWORK_VERIFY)
         return true;
 

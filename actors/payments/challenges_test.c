@@ -106,7 +106,7 @@ Test(challenges, who_approves_has_paid)
     cr_expect(text_starts(back, "https://shop.example/done?order=7&payment_intent=pi_"));
     cr_expect(strstr(back.at, "_secret_") != NULL);
     cr_expect(strstr(back.at, "&redirect_status=succeeded") != NULL);
-    EXPECT_TOLD("charge.succeeded payment_intent.succeeded");
+    EXPECT_TOLD("charge.succeeded payment_intent.succeeded charge.updated");
     cr_expect(eq(i64, fake.accounts[NETWORK_RECEIVABLE], 2000));
 
     cr_assert(eq(int, look_at_payment(&challenge), 200));
@@ -329,7 +329,7 @@ Test(challenges, a_card_that_was_set_up_by_a_payment_pays_later_without_its_owne
     const struct row_challenge challenge = asked(form);
     (void)told();
     cr_assert(eq(int, answer(&challenge, "approve"), 200));
-    EXPECT_TOLD("payment_method.attached charge.succeeded payment_intent.succeeded");
+    EXPECT_TOLD("payment_method.attached charge.succeeded payment_intent.succeeded charge.updated");
     form = arena_format(fake.durable,
                         "amount=500&currency=usd&confirm=true&off_session=true&"
                         "payment_method_types[]=card&customer=%.*s&payment_method=%.*s",

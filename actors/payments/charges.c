@@ -84,12 +84,14 @@ charge_capture(struct call *call)
         return;
     }
     field_text(call, "receipt_email", &charge->receipt_email);
-    field_text(call, "statement_descriptor", &charge->statement_descriptor);
-    field_text(call, "statement_descriptor_suffix", &charge->statement_descriptor_suffix);
+    if (!field_descriptor(call, "statement_descriptor", &charge->statement_descriptor) ||
+        !field_descriptor(call, "statement_descriptor_suffix",
+                          &charge->statement_descriptor_suffix))
+        return;
     field_text(call, "transfer_group", &charge->transfer_group);
     const int64_t amount = params_integer(call->params, "amount", 0);
     if (!charge->payment_intent.at)
         charge_capture_directly(call, charge, amount);
     else if (call_get(call, ROW_payment_intent, charge->payment_intent, pi))
-        payment_capture(call, pi, charge, amount, "amount");
+        payment_capture(call, pi, charge, amount, false, "amount");
 }

@@ -94,11 +94,26 @@ bool secret_is(struct text given, struct text secret);
  * `stored` is false for a payment that this call is making. */
 void payment_confirm(struct call *call, struct row_payment_intent *pi, bool stored,
                      struct method_use *use);
+/* if_available was asked for: "request_multicapture", "request_incremental_authorization". */
+bool payment_has_feature(const struct row_payment_intent *pi, const char *request);
+/* The customer may have one more payment method. False: the call has been answered. */
+MUST_USE bool customer_has_room(struct call *call, struct text customer);
+/* More confirmations than this of one payment, and it is canceled. */
+#define CONFIRMS_MAX 50
+#define INCREMENTS_MAX 10
+
+struct attempt_notes;
 /* Takes what is held; `amount` 0: all of it. The parameter that bore the amount is named in a
  * refusal. `charge` is given when the client named it instead of the payment: what the caller
- * changed in it is written, and it is what the client is shown at the end. */
+ * changed in it is written, and it is what the client is shown at the end. `keep`: what is left
+ * stays held. */
 void payment_capture(struct call *call, struct row_payment_intent *pi, struct row_charge *charge,
-                     int64_t amount, const char *param);
+                     int64_t amount, bool keep, const char *param);
+/* Lets go what captures in part have left (payment_holds.c). */
+void payment_release(struct call *call, struct row_payment_intent *pi, bool keep);
+/* Asks the network to let go what is held (payment_holds.c). */
+void payment_let_go(struct call *call, struct row_payment_intent *pi,
+                    const struct row_charge *charge, const struct attempt_notes *notes);
 
 /* --- customers (customers.c) ----------------------------------------------------------------- */
 
@@ -116,14 +131,19 @@ struct network_extras take_extras(struct call *call, struct row_payment_method *
 struct attempt_notes {
     enum row_table answer;           /* whose row the client is shown; 0: the operation's own */
     struct text cancellation_reason; /* of a void */
+    bool keep;                       /* capture: the rest stays held */
+    bool release;                    /* void: of what captures in part have left */
+    bool expired;                    /* void: because the hold has run out */
+    /* increment: what the payment says once more is held; NO_TEXT: as before */
+    struct text description, statement_descriptor, metadata;
     /* What stands between the payer and the issuer (action_notes). */
     bool off_session;           /* the payer is not there */
     bool no_action;             /* whoever confirms cannot let the payer do anything */
     bool use_sdk;               /* a client library shows the payer what is to be done */
     struct text three_d_secure; /* any or challenge: the merchant wishes it */
     struct text return_url;
-    struct text challenge; /* the payer waits on its page for the outcome */
-    const char *refund_ends;         /* of a recall: the refund's status then */
+    struct text challenge;   /* the payer waits on its page for the outcome */
+    const char *refund_ends; /* of a recall: the refund's status then */
 };
 struct row_attempt *attempt_new(struct call *call, const char *operation,
                                 const struct attempt_notes *notes);

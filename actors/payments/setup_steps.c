@@ -97,6 +97,7 @@ setup_confirm(struct call *call, struct row_setup_intent *si, bool stored, struc
     if (!method_may_pay(call, use->row, si->customer)) return;
     if (!action_notes(call, si->payment_method_options, &notes)) return;
     if (!way_back_is_known(call, si->automatic_payment_methods, "SetupIntent")) return;
+    if (si->customer.at && !use->row->customer.at && !customer_has_room(call, si->customer)) return;
     if (!setup_abandon(call, si)) return;
 
     /* After this point it must succeed. */

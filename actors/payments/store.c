@@ -137,6 +137,26 @@ store_list(struct store *store, enum row_table number, struct text merchant,
     return STORE_FOUND;
 }
 
+enum store_verdict
+store_count(struct store *store, enum row_table number, struct text merchant,
+            const struct store_page *page, size_t max, struct arena *arena, size_t *count)
+{
+    const struct table *const table = table_find(number);
+    struct question *const q = question_new(arena);
+    if (!store->database) return STORE_UNAVAILABLE;
+    say(q, "SELECT count(*) FROM (SELECT FROM \"%s\" WHERE merchant = $%d", table->name,
+        with(q, merchant));
+    for (size_t i = 0; i < page->filter_count; i++)
+        say_filter(q, table, &page->filters[i]);
+    if (page->without) say(q, " AND NOT \"%s\"", page->without);
+    say(q, " LIMIT $%d::bigint) AS counted", with(q, arena_format(q->arena, "%zu", max)));
+    PGresult *const result = ask(store->database, q);
+    if (!result) return STORE_UNAVAILABLE;
+    *count = (size_t)number_at(result, 0, 0);
+    PQclear(result);
+    return STORE_FOUND;
+}
+
 struct gathering {
     const uint8_t *slots;
     struct arena *arena;
@@ -200,6 +220,30 @@ store_open_attempts(struct store *store, const uint8_t slots[static SLOT_BYTES],
     *attempts = arena_take(arena, sizeof **attempts * (size_t)(found ? found : 1));
     for (int i = 0; good && i < found; i++)
         good = pg_row(ROW_attempt, result, i, arena, &(*attempts)[i]);
+    PQclear(result);
+    *count = good ? (size_t)found : 0;
+    return good ? STORE_FOUND : STORE_UNAVAILABLE;
+}
+
+enum store_verdict
+store_due_holds(struct store *store, int64_t now_s, struct arena *arena,
+                struct row_charge **charges, size_t *count)
+{
+    struct question *const q = question_new(arena);
+    *count = 0;
+    if (!store->database) return STORE_FOUND;
+    say(q,
+        "SELECT %s FROM charge WHERE hold_until IS NOT NULL AND hold_until <= $%d::bigint"
+        " ORDER BY hold_until LIMIT %d",
+        columns_of(q, ROW_charge), with(q, arena_format(arena, "%lld", (long long)now_s)),
+        DUE_HOLDS_MAX);
+    PGresult *const result = ask(store->database, q);
+    if (!result) return STORE_UNAVAILABLE;
+    const int found = PQntuples(result);
+    bool good = true;
+    *charges = arena_take(arena, sizeof **charges * (size_t)(found ? found : 1));
+    for (int i = 0; good && i < found; i++)
+        good = pg_row(ROW_charge, result, i, arena, &(*charges)[i]);
     PQclear(result);
     *count = good ? (size_t)found : 0;
     return good ? STORE_FOUND : STORE_UNAVAILABLE;

@@ -6,6 +6,7 @@
 #include "arena.h"
 #include "must_use.h"
 #include "row.h"
+#include "search_query.h"
 #include <stdbool.h>
 
 struct store;
@@ -40,6 +41,25 @@ struct store_page {
 MUST_USE enum store_verdict store_list(struct store *store, enum row_table table,
                                        struct text merchant, const struct store_page *page,
                                        struct arena *arena, void **rows, size_t *count, bool *more);
+
+/* How many rows the filters of the page leave; no more than `max` are counted. */
+MUST_USE enum store_verdict store_count(struct store *store, enum row_table table,
+                                        struct text merchant, const struct store_page *page,
+                                        size_t max, struct arena *arena, size_t *count);
+
+/* What fits a query, newest first. */
+struct store_search {
+    const struct search_query *query;
+    const char *without; /* a FLAG column that must be false, or NULL */
+    struct text after;   /* ids below it: `next` of the page before */
+    int limit;           /* 1..100 */
+};
+/* As store_list. *next: where the following page goes on, NO_TEXT when there is none. A page that
+ * has one may be short all the same, or empty: looking at rows is bounded, too. */
+MUST_USE enum store_verdict store_search(struct store *store, enum row_table table,
+                                         struct text merchant, const struct store_search *search,
+                                         struct arena *arena, void **rows, size_t *count,
+                                         struct text *next);
 
 /* The balance accounts of a merchant: amounts as the merchant sees them (what we owe is above 0).
  */

@@ -49,6 +49,10 @@ MUST_USE enum store_verdict store_open_attempts(struct store *store,
                                                 const uint8_t slots[static SLOT_BYTES],
                                                 struct arena *arena, struct row_attempt **attempts,
                                                 size_t *count);
+#define DUE_HOLDS_MAX 500
+/* The charges whose hold has run out, whoever's, the longest ago first. */
+MUST_USE enum store_verdict store_due_holds(struct store *store, int64_t now_s, struct arena *arena,
+                                            struct row_charge **charges, size_t *count);
 #define REFUNDS_TO_FOLLOW_MAX 256
 /* At most REFUNDS_TO_FOLLOW_MAX refunds of these slots whose follow_at has come, the longest due
  * first. Never from memory. */

@@ -418,6 +418,10 @@ turn(void *state, int64_t mono_ms)
     if (worker->mono_ms >= worker->beat_ms) beat(worker);
     slots_turn(worker);
     if (worker->mono_ms >= worker->sweep_ms) sweep(worker);
+    if (worker->mono_ms >= worker->holds_ms && !worker->leaving) {
+        worker->holds_ms = worker->mono_ms + SWEEP_MS;
+        holds_expire(worker);
+    }
     look_at_times(worker);
     jobs_run_ready(worker);
     if (loop_stopping(worker->loop)) leave(worker);
@@ -500,6 +504,18 @@ worker_destroy(struct worker **worker_p)
     arena_destroy(&worker->scratch);
     free(worker);
     *worker_p = NULL;
+}
+
+int64_t
+worker_hold_s(const struct worker *worker)
+{
+    return worker->settings.hold_s;
+}
+
+int64_t
+worker_customer_methods_max(const struct worker *worker)
+{
+    return worker->settings.customer_payment_methods_max;
 }
 
 int64_t

@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 /* Raised with every change of etc/ that a database which is there does not have. */
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 
 /* True when the server takes connections. */
 bool schema_reachable(const char *home);

@@ -234,6 +234,7 @@ dispatch(struct webhooks *webhooks, int64_t mono_ms)
     const bool polled = mono_ms >= webhooks->poll_at;
     if (polled) {
         webhooks->poll_at = mono_ms + POLL_MS;
+        if (!outbox_resend(webhooks->outbox, now_of_turn(), on_work, webhooks)) return false;
         if (!outbox_scan(webhooks->outbox, on_work, webhooks)) return false;
     }
     if (!polled && (!webhooks->woken || mono_ms < webhooks->dispatch_at)) return true;

@@ -12,6 +12,8 @@
 
 #define CONNECT_MS 500
 #define RECONNECT_MS 200
+#define RESEND_LOOK_BACK_S 86400 /* at the start: nobody may have looked for so long */
+#define RESEND_LATE_S 120        /* a wish is committed within this after it was made */
 
 struct outbox {
     const char *home;
@@ -22,6 +24,7 @@ struct outbox {
     int64_t cursor;
     bool reclaim;
     char scanned[ENDPOINT_ID_MAX + 1]; /* the last scan ended here */
+    int64_t resends_from_s;            /* wishes made before have been granted */
     char trouble[256];
 };
 
@@ -44,6 +47,21 @@ X(INSERT, "INSERT INTO delivery (sequence, endpoint, merchant, event, state, tri
     "  FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[])" \
     "       AS new (sequence, endpoint, merchant, event)" \
     "  ON CONFLICT DO NOTHING") \
+/* Wishes of the table resend: a try more, whatever became of the earlier ones; one that is under way \
+ * counts. Granted once, because the delivery remembers the last wish. */ \
+X(RESEND, "INSERT INTO delivery (sequence, endpoint, merchant, event, state, tries, next_ms, resend)" \
+    "  SELECT DISTINCT ON (e.sequence, r.endpoint) e.sequence, r.endpoint, r.merchant, r.event," \
+    "         'pending', 0, $2::bigint, r.id" \
+    "  FROM resend r JOIN event e ON e.merchant = r.merchant AND e.id = r.event" \
+    "  WHERE r.created >= $1::bigint AND e.sequence <= (SELECT sequence FROM dispatch)" \
+    "    AND NOT EXISTS (SELECT FROM delivery d WHERE d.sequence = e.sequence" \
+    "                    AND d.endpoint = r.endpoint AND d.resend >= r.id)" \
+    "  ORDER BY e.sequence, r.endpoint, r.id DESC" \
+    "  ON CONFLICT (sequence, endpoint) DO UPDATE SET state = 'pending', resend = excluded.resend," \
+    "    next_ms = CASE WHEN delivery.lease_until_ms > $2::bigint THEN delivery.next_ms" \
+    "              ELSE $2::bigint END" \
+    "    WHERE delivery.resend IS NULL OR delivery.resend < excluded.resend" \
+    "  RETURNING endpoint") \
 X(ADVANCE, "UPDATE dispatch SET sequence = $1::bigint") \
 /* A walk from endpoint to endpoint along the index, however much is pending for each. */ \
 X(SCAN, "WITH RECURSIVE pending AS (" \
@@ -469,6 +487,24 @@ outbox_dispatch(struct outbox *outbox, struct moment now, outbox_endpoint_fn *on
         log_event(LOG_DEBUG, "events.dispatched", "events=%d deliveries=%d cursor=%" PRId64, read,
                   dispatch.count, outbox->cursor);
     return read == OUTBOX_DISPATCH_MAX ? DISPATCH_MORE : DISPATCH_DRAINED;
+}
+
+bool
+outbox_resend(struct outbox *outbox, struct moment now, outbox_endpoint_fn *on_delivery,
+              void *state)
+{
+    char from[24], due[24];
+    if (!outbox->resends_from_s) outbox->resends_from_s = now.wall_ms / 1000 - RESEND_LOOK_BACK_S;
+    snprintf(from, sizeof from, "%" PRId64, outbox->resends_from_s);
+    snprintf(due, sizeof due, "%" PRId64, now.wall_ms);
+    const char *const params[] = {from, due};
+    PGresult *result = run(outbox, STATEMENT_RESEND, params, 2);
+    if (!result) return false;
+    for (int i = 0; i < PQntuples(result); i++)
+        on_delivery(state, PQgetvalue(result, i, 0), now.wall_ms);
+    PQclear(result);
+    outbox->resends_from_s = now.wall_ms / 1000 - RESEND_LATE_S;
+    return true;
 }
 
 bool

@@ -225,7 +225,8 @@ check_currency(struct param p, struct param_error *error)
     char list[900];
     if (currency_find(p.value)) return true;
     currency_list(list, sizeof list);
-    return refuse(error, NULL, p.name, "Invalid currency: %.*s. Stripe currently supports these currencies: %s",
+    return refuse(error, NULL, p.name,
+                  "Invalid currency: %.*s. Stripe currently supports these currencies: %s",
                   SHOWN(p.value), list);
 }
 

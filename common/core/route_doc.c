@@ -122,8 +122,7 @@ main(void)
            "`/openapi.json`.\n\n| operation | | |\n|---|---|---|\n");
     for (size_t i = 0; i < ROUTE_COUNT; i++)
         printf("| [%s %s](#%s) | %s | %s |\n", methods[routes[i].method], routes[i].path,
-               routes[i].name, routes[i].doc,
-               callers[routes[i].access]);
+               routes[i].name, routes[i].doc, callers[routes[i].access]);
     print_versions();
     print_permissions();
     for (size_t i = 0; i < ROUTE_COUNT; i++) {
