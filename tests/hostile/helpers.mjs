@@ -26,3 +26,28 @@ export async function until(what, ask, ms = 20000) {
         await new Promise((resolve) => setTimeout(resolve, 25));
     }
 }
+
+// At most `width` at once.
+export async function inParallel(count, width, work) {
+    const results = new Array(count);
+    let next = 0;
+    await Promise.all(Array.from({length: Math.min(width, count)}, async () => {
+        while (next < count) {
+            const i = next++;
+            results[i] = await work(i);
+        }
+    }));
+    return results;
+}
+
+// A request as it goes over the wire.
+export async function ask(method, target, {params, key: as = key, headers = {}} = {}) {
+    const from = performance.now();
+    const response = await fetch(new URL(target, url), {method, body: params && new URLSearchParams(params).toString(),
+        headers: {Authorization: `Bearer ${as}`, ...(params ? {'Content-Type': 'application/x-www-form-urlencoded'} : {}), ...headers}});
+    const text = await response.text();
+    const ms = performance.now() - from;
+    let json;
+    try { json = JSON.parse(text); } catch { json = undefined; }
+    return {status: response.status, headers: response.headers, text, json, error: json?.error, ms};
+}
