@@ -63,6 +63,10 @@ ALTER ROLE auditor SET default_transaction_read_only = on;
 -- Never a whole table: what has no index of its own is looked for among the merchant's rows.
 ALTER ROLE payments SET enable_seqscan = off;
 ALTER ROLE webhooks SET enable_seqscan = off;
+-- Even a table of one row is dear then, and a compiler that is asked for dear questions alone would
+-- be asked for many: it takes longer than a client may wait.
+ALTER ROLE payments SET jit = off;
+ALTER ROLE webhooks SET jit = off;
 
 ALTER ROLE ledger SET statement_timeout = '5s';
 ALTER ROLE payments SET statement_timeout = '5s';

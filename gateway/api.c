@@ -359,24 +359,19 @@ check_expansions(struct call *c)
     return true;
 }
 
-/* How much one account and one key may ask of us. */
 static bool
-enter_limits(struct call *c, const uint8_t hash[static API_KEY_HASH_BYTES])
+refuse_above(struct call *c, enum limit limit, int64_t again_ms)
 {
     static const struct {
         enum refusal refusal;
         const char *about, *reason;
-    } rows[] = {
+    } rows[LIMIT_COUNT] = {
         [LIMIT_ACCOUNT_CONCURRENCY] = {REFUSAL_TOO_MANY_AT_ONCE, "", "global-concurrency"},
         [LIMIT_ACCOUNT_RATE] = {REFUSAL_RATE_LIMITED, "account", "global-rate"},
         [LIMIT_KEY_RATE] = {REFUSAL_RATE_LIMITED, "API key", "global-rate"},
+        [LIMIT_PAGE_RATE] = {REFUSAL_RATE_LIMITED, "page", "endpoint-rate"},
+        [LIMIT_PAGES_RATE] = {REFUSAL_RATE_LIMITED, "kind of page", "endpoint-rate"},
     };
-    int64_t again_ms;
-    const enum limit limit =
-        limits_enter(c->api->limits, c->merchant,
-                     (struct text){(const char *)hash, API_KEY_HASH_BYTES}, &again_ms);
-    c->inside = limit == LIMIT_NONE;
-    if (c->inside) return true;
     const struct answer answer = {
         .status = refusal_status(rows[limit].refusal),
         .json = refusal_json(c->arena, rows[limit].refusal, text_of(rows[limit].about), NO_TEXT),
@@ -387,10 +382,31 @@ enter_limits(struct call *c, const uint8_t hash[static API_KEY_HASH_BYTES])
     return false;
 }
 
+/* How much one account and one key may ask of us. */
+static bool
+enter_limits(struct call *c, const uint8_t hash[static API_KEY_HASH_BYTES])
+{
+    int64_t again_ms;
+    const enum limit limit =
+        limits_enter(c->api->limits, c->merchant,
+                     (struct text){(const char *)hash, API_KEY_HASH_BYTES}, &again_ms);
+    c->inside = limit == LIMIT_NONE;
+    return c->inside || refuse_above(c, limit, again_ms);
+}
+
+/* How much a payer's page may, before anybody is asked who it is of. */
+static bool
+enter_page_limits(struct call *c)
+{
+    int64_t again_ms;
+    const enum limit limit = limits_enter_page(c->api->limits, c->object, &again_ms);
+    return limit == LIMIT_NONE || refuse_above(c, limit, again_ms);
+}
+
 static bool
 authenticate(struct call *c)
 {
-    if (c->route->access == ACCESS_CHECKOUT) return find_session(c);
+    if (c->route->access == ACCESS_CHECKOUT) return enter_page_limits(c) && find_session(c);
 
     char key[API_KEY_SIZE_MAX + 1], masked[64];
     uint8_t hash[API_KEY_HASH_BYTES];
@@ -853,6 +869,7 @@ ask_for_page(struct call *c)
     }
     c->merchant = merchant;
     c->version = NO_TEXT; /* the account's own */
+    if (!enter_page_limits(c)) return;
     hash_request(c);
     ask_worker(c);
 }

@@ -1,6 +1,7 @@
 #include "http.h"
 
 #include "clock.h"
+#include "failpoint.h"
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
@@ -163,6 +164,13 @@ static enum http_stay
 send_answer(struct connection *c, const struct http_exchange *x)
 {
     struct text bytes = x->answer;
+#ifdef FLORIN_FAILPOINTS
+    struct text half = {bytes.at, bytes.size / 2};
+    if (!send_some(c, &half)) return HTTP_OVER;
+    bytes.size -= (size_t)(half.at - bytes.at);
+    bytes.at = half.at;
+#endif
+    FAILPOINT(gateway_mid_reply);
     if (!send_some(c, &bytes)) return HTTP_OVER;
     if (!bytes.size) return x->closes ? HTTP_FAREWELL : HTTP_WAITS;
     c->visit->rest = malloc(bytes.size);
@@ -304,7 +312,8 @@ http_serve(const struct http_server *server, struct http_visit *visit)
     atomic_fetch_add(&at_work, 1);
     for (;;) {
         stay = serve_one(&c, arena);
-        atomic_fetch_sub(&busy, 1);
+        if (visit->expected) atomic_fetch_sub(&busy, 1);
+        visit->expected = false;
         arena_wipe(arena);
         if (stay != HTTP_WAITS || visit->began_ms) break;
         if (c.size == 0) {
@@ -313,7 +322,7 @@ http_serve(const struct http_server *server, struct http_visit *visit)
             if (received == RECEIVED_END) stay = HTTP_OVER;
             if (received != RECEIVED_SOME) break;
         }
-        atomic_fetch_add(&busy, 1);
+        http_expect(visit);
     }
     atomic_fetch_sub(&at_work, 1);
     arena_destroy(&arena);
@@ -325,9 +334,12 @@ http_serve(const struct http_server *server, struct http_visit *visit)
 }
 
 void
-http_expect(void)
+http_expect(struct http_visit *visit)
 {
+    /* counted first and looked then, so that none is overlooked */
     atomic_fetch_add(&busy, 1);
+    visit->expected = !http_draining();
+    if (!visit->expected) atomic_fetch_sub(&busy, 1);
 }
 
 /* --- waiting elsewhere --------------------------------------------------------------------------

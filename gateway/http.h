@@ -41,6 +41,7 @@ struct http_visit {
     size_t need;      /* how many bytes make it whole; 0: its head is not whole either */
     int64_t began_ms; /* when its first byte came; 0: nothing came */
     bool continued;   /* its client was told to go on */
+    bool expected;    /* counted as busy: http_expect */
     char *rest;       /* of an answer that the client has not taken yet; owned too */
     size_t rest_size;
     bool over; /* when the rest is sent, the connection is */
@@ -56,8 +57,9 @@ enum http_stay {
 /* Serves the requests that are there, and those that follow at once. Whoever calls it has called
  * http_expect before. */
 enum http_stay http_serve(const struct http_server *server, struct http_visit *visit);
-/* A request is about to be served: it counts as busy from now on. */
-void http_expect(void);
+/* A request is about to be served: it counts as busy from now on. But what comes while we leave is
+ * refused at once and is not waited for: under load there would always be some of it. */
+void http_expect(struct http_visit *visit);
 /* Whether a thread has something to do with these first bytes of a request. Sets visit->need once
  * the head is whole. */
 bool http_is_ready(const struct http_server *server, struct http_visit *visit, const char *bytes,

@@ -61,13 +61,14 @@ struct lobby {
     struct guest *guests;
     int guests_max;
     struct queue idle, active, ready; /* active: BEGUN, SENDS, FAREWELL */
-    unsigned count, active_count;
+    unsigned count;
     size_t kept_bytes;
     struct seat *seats;
     pthread_t *threads;
     unsigned thread_count;
     bool stops;
-    char *scratch; /* the porter's: what is looked at */
+    int64_t leaving_ms; /* since when we drain; INT64_MAX: we do not */
+    char *scratch;      /* the porter's: what is looked at */
 };
 
 /* --- queues ------------------------------------------------------------------------------------
@@ -77,12 +78,6 @@ static struct queue *
 queue_of(struct lobby *lobby, enum place place)
 {
     return place == IDLE ? &lobby->idle : place == READY ? &lobby->ready : &lobby->active;
-}
-
-static bool
-is_active(enum place place)
-{
-    return place == BEGUN || place == SENDS || place == FAREWELL;
 }
 
 static void
@@ -99,7 +94,6 @@ enter(struct lobby *lobby, int fd, enum place place)
     else
         queue->first = fd;
     queue->last = fd;
-    lobby->active_count += is_active(place);
 }
 
 static void
@@ -116,7 +110,6 @@ leave(struct lobby *lobby, int fd)
         lobby->guests[guest->after].before = guest->before;
     else
         queue->last = guest->before;
-    lobby->active_count -= is_active(guest->place);
     guest->place = AWAY;
 }
 
@@ -179,7 +172,7 @@ hand_over(struct lobby *lobby, int fd)
 {
     struct guest *guest = &lobby->guests[fd];
     epoll_ctl(lobby->epoll, EPOLL_CTL_DEL, fd, NULL);
-    http_expect();
+    http_expect(&guest->visit);
     lobby->kept_bytes -= kept_by(&guest->visit);
     struct seat *seat = lobby->seats;
     if (!seat) {
@@ -415,6 +408,7 @@ watch(void *state)
         for (int i = 0; i < count; i++) {
             if (events[i].data.fd == http_drain_fd()) {
                 epoll_ctl(lobby->epoll, EPOLL_CTL_DEL, http_drain_fd(), NULL);
+                lobby->leaving_ms = clock_mono_ms();
                 while (lobby->idle.first >= 0)
                     dismiss(lobby, lobby->idle.first);
             } else if (events[i].data.fd != lobby->bell) {
@@ -447,6 +441,7 @@ lobby_new(const struct http_server *server, unsigned threads, unsigned connectio
     lobby->threads_max = threads;
     lobby->connections_max = connections_max < room ? connections_max : room;
     lobby->guests_max = (int)limit.rlim_cur;
+    lobby->leaving_ms = INT64_MAX;
     lobby->guests = calloc((size_t)lobby->guests_max, sizeof *lobby->guests);
     lobby->threads = calloc(threads, sizeof *lobby->threads);
     lobby->scratch = malloc(HTTP_HEAD_MAX);
@@ -469,8 +464,15 @@ lobby_new(const struct http_server *server, unsigned threads, unsigned connectio
 unsigned
 lobby_busy(struct lobby *lobby)
 {
+    unsigned count = 0;
     pthread_mutex_lock(&lobby->lock);
-    const unsigned count = lobby->active_count;
+    for (int fd = lobby->active.first; fd >= 0; fd = lobby->guests[fd].after) {
+        const struct guest *guest = &lobby->guests[fd];
+        count +=
+            guest->place == SENDS ||
+            (guest->place == BEGUN && guest->visit.began_ms <= lobby->leaving_ms) ||
+            (guest->place == FAREWELL && guest->until_ms - FAREWELL_MS_MAX <= lobby->leaving_ms);
+    }
     pthread_mutex_unlock(&lobby->lock);
     return count;
 }

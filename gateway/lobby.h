@@ -20,7 +20,8 @@ struct lobby *lobby_new(const struct http_server *server, unsigned threads,
                         unsigned connections_max);
 /* From any thread: the connection, which does not block, is the lobby's from now on. */
 void lobby_take(void *lobby, int fd);
-/* How many wait in the middle of a request or an answer. */
+/* How many wait in the middle of a request or an answer; once we drain, of those that began before.
+ */
 unsigned lobby_busy(struct lobby *lobby);
 /* Ends the threads, then closes all that wait. */
 void lobby_destroy(struct lobby **lobby_p);

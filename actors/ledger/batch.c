@@ -1,5 +1,6 @@
 #include "batch.h"
 
+#include "failpoint.h"
 #include "looking.h"
 #include "pipeline.h"
 #include "statements.h"
@@ -185,8 +186,10 @@ decide(struct batch *b)
     } else if (!writing_fits(&b->writing)) {
         halve_range(b);
     } else {
+        FAILPOINT(ledger_before_write);
         enter(b, PHASE_WRITE);
         writing_commands(&b->writing, &b->pipeline);
+        FAILPOINT(ledger_after_write_sent);
     }
 }
 
@@ -256,6 +259,7 @@ commands_committed(struct batch *b)
 {
     const struct range range = current(b);
     int64_t sequence = b->writing.event_head;
+    FAILPOINT(ledger_after_commit);
     book(b);
     for (size_t i = range.from; i < range.to; i++) {
         const struct command *c = b->commands[i];

@@ -5,6 +5,7 @@
  * of them run: one leads, the other stands by (leadership.h). */
 #include "batch.h"
 #include "clock.h"
+#include "failpoint.h"
 #include "leadership.h"
 #include "log.h"
 #include "loop.h"
@@ -230,6 +231,7 @@ on_commit(struct ledger *ledger, const struct packet *packet)
 {
     const struct command_origin origin = {packet->sender, packet->slot, reply_of(packet)};
     char reason[128];
+    FAILPOINT(ledger_after_commit_asked);
     if (!leads(ledger)) {
         refuse(ledger, packet, "unroutable", "this ledger does not lead");
         return;
@@ -359,7 +361,10 @@ on_turn(void *state, int64_t mono_ms)
     int64_t again_ms = leadership_turn(ledger->leadership, mono_ms);
     enum batch_state engine = BATCH_LOST;
     if (leads(ledger)) {
+        const uint64_t batches = batch_counts(ledger->batch).batches;
         engine = drive(ledger, mono_ms);
+        if (batch_counts(ledger->batch).batches != batches)
+            FAILPOINT_AFTER(ledger->commands, ledger_after_tell);
         publish_head(ledger, mono_ms);
     }
     if (leads(ledger)) {

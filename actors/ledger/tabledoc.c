@@ -2,9 +2,11 @@
  *
  *     tabledoc > etc/tables.sql
  *
- * What it writes may be run again and again: what is there already stays as it is. Texts are
- * COLLATE "C" (37 µs a payment instead of 53, and the order of text_compare), long ones are
- * compressed by lz4, and pages keep room so that an update stays on its page (HOT). */
+ * What it writes may be run again and again, also on the tables of an older Florin: columns and
+ * indexes that are missing are added, checks are made anew, all else stays as it is. An index is
+ * known by its name alone: one that is to be another needs another name. Texts are COLLATE "C"
+ * (37 µs a payment instead of 53, and the order of text_compare), long ones are compressed by lz4,
+ * and pages keep room so that an update stays on its page (HOT). */
 #include "row.h"
 
 #include <stdio.h>
@@ -18,6 +20,17 @@ static const char *const types[] = {
     [COLUMN_I64]   = "bigint NOT NULL",
     [COLUMN_OPT]   = "bigint",
     [COLUMN_FLAG]  = "boolean NOT NULL",
+};
+
+/* What a row that is older than the column has in it: what row_decode makes of a column that is
+ * missing. Only for the time of adding it: who writes a row says everything. */
+static const char *const older[] = {
+    [COLUMN_TEXT]  = NULL,
+    [COLUMN_JSON]  = NULL,
+    [COLUMN_BYTES] = NULL,
+    [COLUMN_I64]   = "0",
+    [COLUMN_OPT]   = NULL,
+    [COLUMN_FLAG]  = "false",
 };
 // clang-format on
 
@@ -44,6 +57,44 @@ write_indexes(const char *indexes)
     }
 }
 
+/* What a table of an older Florin lacks. The columns that every table begins with it has. */
+static void
+write_missing_columns(const struct table *t)
+{
+    const char *between = "";
+    printf("ALTER TABLE %s", t->name);
+    for (size_t i = COLUMN_CREATED + 1; i < t->column_count; i++) {
+        const struct column *c = &t->columns[i];
+        printf("%s\n    ADD COLUMN IF NOT EXISTS \"%s\" %s", between, c->name, types[c->kind]);
+        if (older[c->kind]) printf(" DEFAULT %s", older[c->kind]);
+        between = ",";
+    }
+    printf(";\n");
+    for (size_t i = COLUMN_CREATED + 1; i < t->column_count; i++)
+        if (older[t->columns[i].kind])
+            printf("ALTER TABLE %s ALTER COLUMN \"%s\" DROP DEFAULT;\n", t->name,
+                   t->columns[i].name);
+}
+
+/* Anew each time, so that a check may be changed, added or left out. */
+static void
+forget_checks(void)
+{
+    printf("DO $$\nDECLARE\n    old record;\nBEGIN\n"
+           "    FOR old IN SELECT conname, relname FROM pg_constraint JOIN pg_class ON"
+           " pg_class.oid = conrelid\n"
+           "        WHERE contype = 'c' AND relnamespace = 'public'::regnamespace AND relname IN\n"
+           "        (");
+    for (size_t i = 0; i < table_count; i++) {
+        if (i) printf(",%s", i % 6 ? " " : "\n         ");
+        write_quoted(tables[i]->name);
+    }
+    printf(") LOOP\n"
+           "        EXECUTE format('ALTER TABLE public.%%I DROP CONSTRAINT %%I', old.relname,"
+           " old.conname);\n"
+           "    END LOOP;\nEND $$;\n");
+}
+
 static void
 write_table(const struct table *t)
 {
@@ -54,7 +105,9 @@ write_table(const struct table *t)
         /* Quoted: `authorization` is a word of SQL. */
         printf("    \"%s\" %s%s,\n", c->name, types[c->kind], key ? " NOT NULL" : "");
     }
-    printf("    PRIMARY KEY (merchant, id)%s\n) WITH (fillfactor = 80);\n", t->checks);
+    printf("    PRIMARY KEY (merchant, id)\n) WITH (fillfactor = 80);\n");
+    write_missing_columns(t);
+    printf("%s", t->checks);
     write_indexes(t->indexes);
     printf("COMMENT ON TABLE %s IS ", t->name);
     write_quoted(t->doc);
@@ -70,7 +123,9 @@ write_table(const struct table *t)
 int
 main(void)
 {
-    printf("-- Made by tabledoc from common/proto/rows.def: do not edit. Run before schema.sql.\n");
+    printf(
+        "-- Made by tabledoc from common/proto/rows.def: do not edit. Run before schema.sql.\n\n");
+    forget_checks();
     for (size_t i = 0; i < table_count; i++)
         write_table(tables[i]);
     return 0;

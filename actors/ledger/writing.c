@@ -1,5 +1,6 @@
 #include "writing.h"
 
+#include "failpoint.h"
 #include "statements.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -289,6 +290,10 @@ writing_commands(const struct writing *w, struct pipeline *p)
         for (int insert = 1; insert >= 0; insert--)
             write_rows(w, p, table_statements(i), insert);
     write_claims(w, p);
+#ifdef FLORIN_FAILPOINTS
+    (void)PQflush(p->conn); /* so that Postgres has this half */
+#endif
+    FAILPOINT(ledger_mid_write);
     write_answers(w, p);
     write_events(w, p);
     write_transactions(w, p);

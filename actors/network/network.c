@@ -2,6 +2,7 @@
 
 #include "book.h"
 #include "clock.h"
+#include "failpoint.h"
 #include "faults.h"
 #include "issuer.h"
 #include "later.h"
@@ -96,6 +97,10 @@ send_answer(struct network *network, const struct held *held)
         answer.has |= HAS_network_answer_ask_again_s;
         answer.ask_again_s = (uint64_t)refund.ask_again_s;
     }
+    if (record->risk) {
+        answer.has |= HAS_network_answer_risk;
+        answer.risk = (uint64_t)record->risk;
+    }
     if (record->state != NETWORK_STATE_NONE)
         answer.has |= HAS_network_answer_amount | HAS_network_answer_bypass_pending |
                       HAS_network_answer_authentication;
@@ -128,7 +133,10 @@ static void
 settle(struct network *network, int64_t mono_ms)
 {
     const struct faults *faults = &network->faults;
+    const bool any = network->held_count > 0;
+    if (any) FAILPOINT(network_before_commit);
     book_commit(network->book);
+    if (any) FAILPOINT(network_after_commit);
     for (size_t i = 0; i < network->held_count; i++) {
         const struct held *held = &network->held[i];
         if (faults->fault_silent || is_lost(network)) continue;
@@ -139,6 +147,7 @@ settle(struct network *network, int64_t mono_ms)
                 send_answer(network, held);
     }
     network->held_count = 0;
+    if (any) FAILPOINT_AFTER(network->requests, network_after_answer);
 }
 
 static void
@@ -274,6 +283,7 @@ decide(struct network *network, struct pending *pending, const struct msg_card_r
         .absent = pending->absent,
         .set_up = pending->set_up,
         .passed = challenge_was_passed(network, pending),
+        .blocks_highest = network->settings.block_highest_risk == 1,
         .three_d_secure = pending->three_d_secure,
     };
     const struct issuer_answer issuer = issuer_decide(&question);

@@ -129,6 +129,7 @@ authorize(struct book *book, const struct msg_network_request *request,
     SET(record, line1_check, text_of(issuer->line1_check));
     SET(record, code, text_of(issuer->code));
     remember_challenged(book, record);
+    record->risk = issuer->risk;
     record->authentication = issuer->authentication;
     if (issuer->authentication) SET(record, authentication_id, text_of(names->authentication_id));
     record->state = issuer->approves     ? NETWORK_STATE_APPROVED

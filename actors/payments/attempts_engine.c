@@ -15,6 +15,7 @@
 #include "worker.h"
 
 #include "attempt.h"
+#include "failpoint.h"
 #include "log.h"
 #include <assert.h>
 #include <stdio.h>
@@ -100,6 +101,7 @@ ask(struct job *job, enum asked asked, const struct msg_network_request *request
         .deadline_ms = worker->wall_ms + ms_max,
     };
     if (!link_send(worker->network, envelope, MSG_network_request, request)) return false;
+    FAILPOINT_AFTER(worker->network, payments_after_ask);
     job->asked = asked;
     job_wait(job, STEP_NETWORK, correlation, worker->mono_ms + ms_max);
     return true;
@@ -317,6 +319,7 @@ decide_to_reverse(struct job *job)
 {
     struct row_attempt *const attempt = reload(job);
     if (!attempt) return;
+    FAILPOINT(payments_before_reverse);
     if (attempt_state_named(attempt->state) == ATTEMPT_UNKNOWN)
         commit_step(job, attempt, ATTEMPT_ON_NOT_FOUND, AIM_REVERSE);
     else
@@ -350,6 +353,7 @@ static void
 answered(struct job *job)
 {
     const enum asked asked = job->asked;
+    FAILPOINT(payments_after_network);
     enum next next = attempt_next(asked, job->answer.outcome);
     if (next == NEXT_FINISH && !amounts_agree(job))
         next = asked == ASKED_OPERATION ? NEXT_RECOVER : NEXT_AGAIN;
@@ -496,6 +500,10 @@ attempts_recover(struct worker *worker, const uint8_t slots[static SLOT_BYTES])
     struct arena *arena = arena_new(RECOVERY_ARENA_BYTES);
     struct row_attempt *attempts;
     size_t count;
+    if (FAILPOINT_SKIPS(payments_forget_recovery)) {
+        arena_destroy(&arena);
+        return true;
+    }
     const bool read =
         store_open_attempts(worker->store, slots, arena, &attempts, &count) == STORE_FOUND;
     for (size_t i = 0; read && i < count; i++)

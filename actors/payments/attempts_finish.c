@@ -28,6 +28,7 @@
 #include "finish.h"
 #include "json_reader.h"
 #include "payment.h"
+#include "risk.h"
 
 #include <assert.h>
 
@@ -175,16 +176,18 @@ book_refund_failure(struct finish *f, const struct row_refund *refund,
 struct text
 approved_outcome(struct finish *f)
 {
+    const struct risk *risk = risk_numbered(f->answer->risk);
     struct json_writer w = call_writer(f->call, 512);
     json_open(&w);
     json_null(&w, "advice_code");
     json_null(&w, "network_advice_code");
     json_null(&w, "network_decline_code");
     json_string(&w, "network_status", "approved_by_network");
-    json_null(&w, "reason");
-    json_string(&w, "risk_level", "normal");
-    json_string(&w, "seller_message", "Payment complete.");
-    json_string(&w, "type", "authorized");
+    json_string(&w, "reason", risk->reason);
+    json_string(&w, "risk_level", risk->level);
+    json_integer(&w, "risk_score", risk->score);
+    json_string(&w, "seller_message", risk->seller_message);
+    json_string(&w, "type", risk->type);
     json_close(&w);
     return json_writer_text(&w);
 }
@@ -194,25 +197,30 @@ declined_outcome(struct finish *f, const struct decline *decline)
 {
     struct json_writer w = call_writer(f->call, 1024);
     const uint64_t outcome = f->answer->outcome;
-    const bool by_issuer = outcome == OUTCOME_DECLINED;
+    const struct risk *risk = risk_numbered(f->answer->risk);
+    const bool blocked = risk->number == RISK_BLOCKED;
+    const bool by_issuer = outcome == OUTCOME_DECLINED && !blocked;
     struct text message = TEXT("The bank did not return any further details with this decline.");
-    if (!by_issuer)
+    if (blocked)
+        message = text_of(risk->seller_message);
+    else if (!by_issuer)
         message = TEXT("The card network gave no definite answer, so the payment was undone.");
     else if (decline != &declines[DECLINE_GENERIC])
         message = arena_format(f->call->arena, "The bank returned the decline code `%s`.",
                                decline->decline_code ? decline->decline_code : decline->code);
     json_open(&w);
-    json_string(&w, "advice_code", by_issuer ? decline->advice_code : NULL);
+    json_string(&w, "advice_code", by_issuer || blocked ? decline->advice_code : NULL);
     json_null(&w, "network_advice_code");
     json_string(&w, "network_decline_code", by_issuer ? decline->network_decline_code : NULL);
     json_string(&w, "network_status",
                 by_issuer                     ? "declined_by_network"
                 : outcome == OUTCOME_REVERSED ? "reversed_after_approval"
                                               : "not_sent_to_network");
-    json_string(&w, "reason", decline->decline_code);
-    json_string(&w, "risk_level", "normal");
+    json_string(&w, "reason", blocked ? risk->reason : decline->decline_code);
+    json_string(&w, "risk_level", risk->level);
+    json_integer(&w, "risk_score", risk->score);
     json_text(&w, "seller_message", message);
-    json_string(&w, "type", by_issuer ? "issuer_declined" : "invalid");
+    json_string(&w, "type", blocked ? risk->type : by_issuer ? "issuer_declined" : "invalid");
     json_close(&w);
     return json_writer_text(&w);
 }

@@ -159,3 +159,5 @@ void attempt_finished(struct call *call, struct row_attempt *attempt,
 /* checkout_sessions.c: the handler of a job of the engine's own, for a checkout session whose time
  * has come; `call->object` is its id. */
 void checkout_expire_due(struct call *call);
+/* challenges.c: likewise, for a challenge. */
+void challenge_expire_due(struct call *call);

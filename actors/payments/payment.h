@@ -85,6 +85,8 @@ struct text payment_future_use(struct call *call, const struct row_payment_inten
 MUST_USE bool payment_take_fields(struct call *call, struct row_payment_intent *pi);
 /* What a confirmation token says beside the payment method; it is used for this payment. */
 void payment_take_choice(struct row_payment_intent *pi, struct method_use *use);
+/* It can be named together with confirm=true alone. False: the call has been answered. */
+MUST_USE bool choice_is_confirmed(struct call *call);
 /* A publishable key has to show the payment's client_secret; a secret key may. */
 MUST_USE bool payment_secret_fits(struct call *call, const struct row_payment_intent *pi);
 /* Compared to its end, so that the time tells nothing of where they differ. */
@@ -182,6 +184,8 @@ void setup_answered(struct call *call, struct row_setup_intent *si,
 
 /* One step. False, with nothing changed, when it is refused there. */
 MUST_USE bool setup_step(struct row_setup_intent *si, enum si_event event);
+/* As payment_take_choice. */
+void setup_take_choice(struct row_setup_intent *si, struct method_use *use);
 /* Asks the network whether the card is good, or refuses: the end of create with confirm=true and of
  * confirm. */
 void setup_confirm(struct call *call, struct row_setup_intent *si, bool stored,

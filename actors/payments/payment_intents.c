@@ -208,7 +208,8 @@ static bool
 combination_is_possible(struct call *call)
 {
     const bool confirm = params_flag(call->params, "confirm", false);
-    const struct text off_session = field_given(call, "off_session");
+    const bool off_session = params_have(call->params, "off_session") &&
+                             params_flag(call->params, "off_session", true);
     if (params_flag(call->params, "automatic_payment_methods[enabled]", false) &&
         params_have_any(call->params, "payment_method_types")) {
         call_refuse_400(call, "parameters_exclusive", "payment_method_types",
@@ -216,16 +217,12 @@ combination_is_possible(struct call *call)
                         "payment_method_types.");
         return false;
     }
-    if (off_session.at && !text_is(off_session, "false") && !confirm) {
+    if (off_session && !confirm) {
         call_refuse_400(call, "parameter_missing", "off_session",
                         "You can only set off_session when you set confirm to true.");
         return false;
     }
-    if (params_have(call->params, "confirmation_token") && !confirm) {
-        call_refuse_400(call, NULL, "confirmation_token",
-                        "You can only give a confirmation_token when you set confirm to true.");
-        return false;
-    }
+    if (!choice_is_confirmed(call)) return false;
     if (params_have(call->params, "return_url") && !confirm) {
         call_refuse_400(call, NULL, "return_url",
                         "A return_url is of use only when you set confirm to true.");

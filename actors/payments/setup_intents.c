@@ -103,6 +103,7 @@ combination_is_possible(struct call *call)
                         "payment_method_types.");
         return false;
     }
+    if (!choice_is_confirmed(call)) return false;
     if (params_have(call->params, "return_url") && !params_flag(call->params, "confirm", false)) {
         call_refuse_400(call, NULL, "return_url",
                         "A return_url is of use only when you set confirm to true.");
@@ -135,6 +136,7 @@ setup_intent_create(struct call *call)
     take_automatic_methods(call, si);
     if (!take_fields(call, si)) return;
     if (!method_of_request(call, "payment_method_data", &use)) return;
+    setup_take_choice(si, &use);
     if (use.row && !method_may_pay(call, use.row, si->customer)) return;
     if (use.row) {
         const bool attached = setup_step(si, SI_ON_ATTACH);
@@ -285,6 +287,7 @@ setup_intent_confirm(struct call *call)
     }
     if (!take_fields(call, si)) return;
     if (!method_of_request(call, "payment_method_data", &use)) return;
+    setup_take_choice(si, &use);
     if (use.row) {
         const bool attached = setup_step(si, SI_ON_ATTACH);
         assert(attached);

@@ -96,7 +96,10 @@ setup_confirm(struct call *call, struct row_setup_intent *si, bool stored, struc
     if (si->customer.at && !get_customer(call, si->customer, "customer", customer)) return;
     if (!method_may_pay(call, use->row, si->customer)) return;
     if (!action_notes(call, si->payment_method_options, &notes)) return;
-    if (!way_back_is_known(call, si->automatic_payment_methods, "SetupIntent")) return;
+    const bool chosen_way = use->chosen && use->chosen->return_url.at;
+    if (!chosen_way && !way_back_is_known(call, si->automatic_payment_methods, "SetupIntent"))
+        return;
+    if (chosen_way && !notes.return_url.at) notes.return_url = use->chosen->return_url;
     if (si->customer.at && !use->row->customer.at && !customer_has_room(call, si->customer)) return;
     if (!setup_abandon(call, si)) return;
 
@@ -106,7 +109,7 @@ setup_confirm(struct call *call, struct row_setup_intent *si, bool stored, struc
     si->latest_attempt = try->id;
     si->challenge = NO_TEXT;
     const struct network_extras extras = take_extras(call, use->row);
-    if (use->fresh || extras.cvc.at) method_stage(call, use);
+    if (use->fresh || use->chosen || extras.cvc.at) method_stage(call, use);
     call_insert(call, ROW_setup_attempt, try);
     if (stored) {
         call_update(call, ROW_setup_intent, si);

@@ -1,5 +1,6 @@
 #include "slots.h"
 
+#include "failpoint.h"
 #include "log.h"
 #include "random.h"
 #include "worker.h"
@@ -150,6 +151,7 @@ slots_taken(struct worker *worker, struct link *from, const struct packet *packe
             slots->epoch[slot] = taken.epoch;
     if (!slots->take || packet->correlation != slots->take) return; /* a repetition's answer */
 
+    FAILPOINT(payments_after_slots_taken);
     slots->take = 0;
     memcpy(slots->taken, granted, SLOT_BYTES);
     keep_only(slots->taken, slots->asked);

@@ -274,8 +274,9 @@ store_merchant_of(struct store *store, enum row_table number, struct text id, st
 }
 
 enum store_verdict
-store_due_sessions(struct store *store, const uint8_t slots[static SLOT_BYTES], int64_t now_s,
-                   struct arena *arena, struct due_session **sessions, size_t *count)
+store_due(struct store *store, enum row_table number, const char *state,
+          const uint8_t slots[static SLOT_BYTES], int64_t now_s, struct arena *arena,
+          struct due **rows, size_t *count)
 {
     *count = 0;
     if (!store->database) return STORE_FOUND;
@@ -283,20 +284,20 @@ store_due_sessions(struct store *store, const uint8_t slots[static SLOT_BYTES], 
     char now[24];
     snprintf(now, sizeof now, "%lld", (long long)now_s);
     say(q,
-        "SELECT s.merchant, s.id, coalesce(m.api_version, '') FROM checkout_session s"
-        " JOIN merchant m ON m.merchant = s.merchant AND m.id = s.merchant"
-        " WHERE s.status = 'open' AND s.expires_at <= $%d::bigint",
-        with(q, text_of(now)));
-    say(q, " AND s.slot = ANY ($%d::bigint[]) ORDER BY s.expires_at LIMIT %d",
-        with(q, set_of_slots(arena, slots)), DUE_SESSIONS_MAX);
+        "SELECT d.merchant, d.id, coalesce(m.api_version, '') FROM \"%s\" d"
+        " JOIN merchant m ON m.merchant = d.merchant AND m.id = d.merchant"
+        " WHERE d.%s = 'open' AND d.expires_at <= $%d::bigint",
+        table_find(number)->name, state, with(q, text_of(now)));
+    say(q, " AND d.slot = ANY ($%d::bigint[]) ORDER BY d.expires_at LIMIT %d",
+        with(q, set_of_slots(arena, slots)), DUE_MAX);
     PGresult *const result = ask(store->database, q);
     if (!result) return STORE_UNAVAILABLE;
     *count = (size_t)PQntuples(result);
-    *sessions = arena_take(arena, sizeof **sessions * (*count + 1));
+    *rows = arena_take(arena, sizeof **rows * (*count + 1));
     for (size_t i = 0; i < *count; i++)
-        (*sessions)[i] = (struct due_session){text_in(result, (int)i, 0, arena),
-                                              text_in(result, (int)i, 1, arena),
-                                              text_in(result, (int)i, 2, arena)};
+        (*rows)[i] = (struct due){text_in(result, (int)i, 0, arena),
+                                  text_in(result, (int)i, 1, arena),
+                                  text_in(result, (int)i, 2, arena)};
     PQclear(result);
     return STORE_FOUND;
 }

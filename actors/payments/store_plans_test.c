@@ -94,7 +94,7 @@ single_rows(void)
     struct row_attempt *attempts;
     struct row_charge *charges;
     struct row_refund *refunds;
-    struct due_session *sessions;
+    struct due *due;
     struct text merchant;
     struct store_balance *balances;
     uint8_t slots[SLOT_BYTES], hash[32] = {1};
@@ -114,7 +114,11 @@ single_rows(void)
     found(store_merchant_of(store, ROW_checkout_session, TEXT("cs_test_000000000000000000000001"),
                             arena, &merchant),
           "merchant of a session");
-    found(store_due_sessions(store, slots, 1000, arena, &sessions, &count), "due sessions");
+    found(store_due(store, ROW_checkout_session, "status", slots, 1000, arena, &due, &count),
+          "due sessions");
+    cr_expect(eq(sz, count, 10));
+    found(store_due(store, ROW_challenge, "state", slots, 1000, arena, &due, &count),
+          "due challenges");
     cr_expect(eq(sz, count, 10));
     found(store_refunds_to_follow(store, slots, 1000, arena, &refunds, &count),
           "refunds to follow");

@@ -193,8 +193,9 @@ MUST_USE bool attempts_recover(struct worker *worker, const uint8_t slots[static
 /* holds_engine.c: jobs for the holds in our slots that have run out. */
 void holds_expire(struct worker *worker);
 
-/* checkout_due.c. A job for each session of these slots whose time has come. */
-void checkouts_expire(struct worker *worker, const uint8_t slots[static SLOT_BYTES]);
+/* due.c. A job for whatever in these slots ends by itself and whose time has come. */
+void due_end(struct worker *worker, const uint8_t slots[static SLOT_BYTES]);
+
 /* follow_ups.c: refunds that the network wants to be asked about again. */
 /* Jobs for those of these slots that are due. False when Postgres could not be asked. */
 MUST_USE bool follow_ups_begin(struct worker *worker, const uint8_t slots[static SLOT_BYTES]);

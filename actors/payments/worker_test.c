@@ -293,6 +293,12 @@ checkout_expire_due(struct call *call)
 }
 
 void
+challenge_expire_due(struct call *call)
+{
+    call_answer(call, 200, TEXT("{}"));
+}
+
+void
 hold_expired(struct call *call)
 {
     call_answer(call, 200, TEXT("{}"));

@@ -1,12 +1,16 @@
 /* schema: the databases `florin` and `florin_vault`, made at the first start from the files in
- * etc/, and refused when they are of another version than this program (F102). */
+ * etc/, brought up to date at a later one, and refused when a newer Florin has made them (F102).
+ *
+ * Every file of etc/ may be run again on what an older Florin left: it adds what is missing. So
+ * they are run whenever they are not the ones that were run last, which a hash tells. */
 #pragma once
 
 #include "must_use.h"
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Raised with every change of etc/ that a database which is there does not have. */
+/* Raised when an older program could not work with the database, or would harm it. A column of
+ * rows.def that is new need not raise it: an older program is refused for that column itself. */
 #define SCHEMA_VERSION 2
 
 /* True when the server takes connections. */

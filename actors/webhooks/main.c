@@ -12,6 +12,7 @@
 
 #include "clock.h"
 #include "endpoints.h"
+#include "failpoint.h"
 #include "log.h"
 #include "loop.h"
 #include "message.h"
@@ -104,6 +105,7 @@ on_post_ended(void *state, void *post, const struct post_result *result)
     struct webhooks *webhooks = state;
     struct slot *slot = post;
     struct mark *mark = &slot->mark;
+    FAILPOINT(webhooks_after_post);
     const bool delivered = result->status >= 200 && result->status < 300;
     const int64_t tries = mark->number;
     const int64_t wait_ms = schedule_next_ms(&webhooks->schedule, tries, random_below(UINT64_MAX),
@@ -137,6 +139,7 @@ mark_ended(struct webhooks *webhooks)
         if (webhooks->slots[i].state == SLOT_ENDED)
             webhooks->marks[count++] = webhooks->slots[i].mark;
     if (count && !outbox_mark(webhooks->outbox, webhooks->marks, count, &lost)) return false;
+    if (count) FAILPOINT(webhooks_after_mark);
     if (lost)
         log_event(LOG_WARNING, "webhook.lease_lost", "count=%zu of=%zu reason=%s", lost, count,
                   "delivered again by others");
@@ -191,6 +194,7 @@ on_leased(void *state, const struct leased *leased)
                                .endpoint = slot->endpoint,
                                .number = leased->tries + 1};
     webhooks->bodies_size += body.size;
+    FAILPOINT(webhooks_after_lease);
     if (poster_start(webhooks->poster, leased->url, leased->secret, body, slot))
         endpoints_started(webhooks->endpoints, slot->endpoint, now_of_turn());
     else

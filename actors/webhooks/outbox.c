@@ -1,6 +1,7 @@
 #include "outbox.h"
 
 #include "clock.h"
+#include "failpoint.h"
 #include "log.h"
 #include "matching.h"
 #include "pg.h"
@@ -171,6 +172,20 @@ command(struct outbox *outbox, const char *sql)
     return done;
 }
 
+/* No commit of ours has to wait for the disk. What a crash of Postgres may take away (deliveries
+ * with the cursor that stands for them, a lease, a mark) is done again, and that is what everybody
+ * may expect of a webhook: at least once. A turn has several commits, and nothing is posted
+ * meanwhile. */
+static bool
+commits_without_waiting(struct outbox *outbox)
+{
+    PGresult *result = PQexec(outbox->connection, "SET synchronous_commit = off");
+    const bool done = PQresultStatus(result) == PGRES_COMMAND_OK;
+    PQclear(result);
+    if (!done) give_up(outbox, "SET");
+    return done;
+}
+
 static bool
 prepare(struct outbox *outbox)
 {
@@ -244,7 +259,7 @@ outbox_ready(struct outbox *outbox, struct moment now)
         outbox->connect_at = clock_mono_ms() + RECONNECT_MS;
         return false;
     }
-    if (!prepare(outbox)) return false;
+    if (!commits_without_waiting(outbox) || !prepare(outbox)) return false;
     if (outbox->reclaim && !reclaim(outbox, now)) return false;
     outbox->reclaim = false;
     outbox->trouble[0] = '\0';
@@ -477,12 +492,14 @@ outbox_dispatch(struct outbox *outbox, struct moment now, outbox_endpoint_fn *on
     const bool ours = PQntuples(cursor) == 1;
     const bool done = !ours || dispatch_events(outbox, &dispatch, PQgetvalue(cursor, 0, 0), &read);
     PQclear(cursor);
+    if (done && dispatch.count) FAILPOINT(webhooks_mid_dispatch);
     if (!done || !command(outbox, "COMMIT")) {
         /* Out of memory leaves a connection in the middle of a transaction. */
         if (outbox->connection) give_up(outbox, "dispatch");
         outbox->cursor = cursor_before;
         return DISPATCH_FAILED;
     }
+    if (dispatch.count) FAILPOINT(webhooks_after_dispatch);
     if (dispatch.count)
         log_event(LOG_DEBUG, "events.dispatched", "events=%d deliveries=%d cursor=%" PRId64, read,
                   dispatch.count, outbox->cursor);

@@ -214,7 +214,9 @@ static bool
 check_enum(const struct param_rule *rule, struct param p, struct param_error *error)
 {
     char values[512];
+    bool flag;
     if (is_among(p.value, rule->values)) return true;
+    if (is_among(TEXT("true"), rule->values) && params_read_flag(p.value, &flag)) return true;
     one_of(rule->values, values, sizeof values);
     return refuse(error, NULL, p.name, "Invalid %.*s: must be one of %s", SHOWN(p.name), values);
 }
@@ -251,6 +253,7 @@ check_metadata(struct text key, struct param p, struct param_error *error)
 static bool
 check_scalar(const struct param_rule *rule, struct param p, struct param_error *error)
 {
+    bool flag;
     switch (rule->kind) {
     case PARAM_STRING:
     case PARAM_STRINGS:
@@ -262,7 +265,7 @@ check_scalar(const struct param_rule *rule, struct param p, struct param_error *
     case PARAM_ENUMS: return check_enum(rule, p, error);
     case PARAM_CURRENCY: return check_currency(p, error);
     case PARAM_BOOLEAN:
-        if (is_among(p.value, "true false")) return true;
+        if (params_read_flag(p.value, &flag)) return true;
         return refuse(error, NULL, p.name, "Invalid boolean: %.*s", SHOWN(p.value));
     case PARAM_METADATA:
     case PARAM_ADDRESS:

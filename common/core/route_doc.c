@@ -110,7 +110,10 @@ print_permissions(void)
         "`key_rate`, `key_burst`, `account_concurrency`; 0 is no limit). Beyond, the answer is 429 "
         "with the code `rate_limit`, `Retry-After`, and `Stripe-Rate-Limited-Reason`: "
         "`global-rate` or `global-concurrency`. Nothing has been done then, and nothing is kept "
-        "under an idempotency key.\n");
+        "under an idempotency key.\n\nThe pages of payers (checkout, 3-D Secure) need no key. "
+        "Each has a limit of its own (`page_rate`, `page_burst`), all together have one "
+        "(`pages_rate`, `pages_burst`), and neither takes from an account's: the reason is "
+        "`endpoint-rate`.\n");
 }
 
 int

@@ -214,6 +214,7 @@ main(void)
     printf(
         "## Challenges\n\nA challenge is open until the payer answers on its page, once: passed "
         "or failed. It counts only while its payment or set-up still waits for it, and not after "
-        "its time (`challenge_expiry_s`): then it is failed by whoever comes late.\n");
+        "its time (`challenge_expiry_s`): then it has failed, whether somebody comes late or nobody "
+        "does.\n");
     return 0;
 }

@@ -55,7 +55,8 @@ SELECT pg_temp.seed('setup_intent', 10000, 'id', 'pg_temp.id(''seti_'', i)', 'me
 SELECT pg_temp.seed('setup_attempt', 10000, 'id', 'pg_temp.id(''setatt_'', i)', 'merchant', 'pg_temp.owner(i)', 'created', 'i',
     'status', '''succeeded''', 'setup_intent', 'pg_temp.id(''seti_'', i)');
 SELECT pg_temp.seed('challenge', 10000, 'id', 'pg_temp.id(''tds_'', i)', 'merchant', 'pg_temp.owner(i)', 'created', 'i',
-    'state', '''passed''', 'payment_intent', 'pg_temp.id(''pi_'', i)');
+    'state', 'CASE WHEN i % 100 = 0 THEN ''open'' ELSE ''passed'' END', 'expires_at', 'i', 'slot', 'i % 1024',
+    'payment_intent', 'pg_temp.id(''pi_'', i)');
 SELECT pg_temp.seed('checkout_session', 20000, 'id', 'pg_temp.id(''cs_test_'', i)', 'merchant', 'pg_temp.owner(i)', 'created', 'i',
     'status', 'CASE WHEN i % 100 = 0 THEN ''open'' ELSE ''complete'' END', 'expires_at', 'i', 'slot', 'i % 1024',
     'amount_total', '1000', 'customer', 'pg_temp.id(''cus_'', i)', 'payment_intent', 'pg_temp.id(''pi_'', i)');
