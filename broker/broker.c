@@ -1,6 +1,7 @@
 #include "broker.h"
 
 #include "clock.h"
+#include "failpoint.h"
 #include "log.h"
 #include "owners.h"
 #include "random.h"
@@ -119,7 +120,11 @@ pass_on(struct broker *b, uint8_t worker, const struct packet *packet)
     ticket->deadline_ms = packet->deadline_ms ? packet->deadline_ms : clock_wall_ms() + DEADLINE_MS;
     const struct envelope envelope = {&b->workers[worker].peer, packet->slot, ticket->number,
                                       ticket->deadline_ms};
-    if (link_forward(b->back, envelope, packet->number, packet->body, packet->size)) return;
+    FAILPOINT(broker_before_forward);
+    if (link_forward(b->back, envelope, packet->number, packet->body, packet->size)) {
+        FAILPOINT_AFTER(b->back, broker_after_forward);
+        return;
+    }
     close_ticket(b, ticket);
     refuse(b, &packet->peer, packet->slot, packet->correlation, "busy",
            "The worker takes no more at the moment.");
@@ -205,7 +210,9 @@ on_answer(struct broker *b, uint8_t worker, const struct packet *packet)
     struct ticket *ticket = ticket_find(b->tickets, packet->correlation);
     if (!ticket || ticket->worker != worker) return; /* too late: it was refused meanwhile */
     const struct envelope envelope = {&ticket->asker, packet->slot, ticket->correlation, 0};
+    FAILPOINT(broker_before_answer);
     (void)link_forward(b->front, envelope, packet->number, packet->body, packet->size);
+    FAILPOINT_AFTER(b->front, broker_after_answer);
     close_ticket(b, ticket);
 }
 
@@ -398,6 +405,7 @@ tell_worker(struct broker *b, uint8_t w, int64_t now_ms)
             .slots = {(const char *)owned, sizeof owned},
         };
         if (link_send(b->back, envelope, MSG_slots_assign, &assign)) {
+            FAILPOINT_AFTER(b->back, broker_after_assign);
             memcpy(worker->told, owned, sizeof owned);
             worker->told_ms = now_ms;
         }

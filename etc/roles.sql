@@ -28,12 +28,15 @@ END $$;
 
 ALTER FUNCTION expect(bigint, bigint, text) OWNER TO florin_owner;
 ALTER FUNCTION entry_must_balance() OWNER TO florin_owner;
+ALTER FUNCTION search_term(text, text, text) OWNER TO florin_owner;
+ALTER FUNCTION search_terms(text, text) OWNER TO florin_owner;
 
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO florin_owner, ledger, payments, webhooks, auditor;
 REVOKE ALL ON ALL TABLES IN SCHEMA public FROM ledger, payments, webhooks, auditor;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION expect(bigint, bigint, text) TO ledger;
+GRANT EXECUTE ON FUNCTION search_term(text, text, text), search_terms(text, text) TO ledger, payments, auditor;
 
 -- ledger: the rows of rows.def, the books, the outbox, the keys, the slots; not the deliveries.
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO ledger;
@@ -47,7 +50,7 @@ GRANT SELECT ON ALL TABLES IN SCHEMA public TO payments;
 REVOKE SELECT ON ledger_leader FROM payments;
 
 -- webhooks: reads the outbox, keeps its deliveries.
-GRANT SELECT ON event, webhook_endpoint TO webhooks;
+GRANT SELECT ON event, webhook_endpoint, resend TO webhooks;
 GRANT SELECT, INSERT, UPDATE ON delivery TO webhooks;
 GRANT SELECT, INSERT ON delivery_try TO webhooks;
 GRANT SELECT, UPDATE ON dispatch TO webhooks;
@@ -57,6 +60,14 @@ GRANT SELECT ON ALL TABLES IN SCHEMA public TO auditor;
 ALTER ROLE auditor SET default_transaction_read_only = on;
 
 -- A statement that hangs ends; a transaction that its client forgot ends.
+-- Never a whole table: what has no index of its own is looked for among the merchant's rows.
+ALTER ROLE payments SET enable_seqscan = off;
+ALTER ROLE webhooks SET enable_seqscan = off;
+-- Even a table of one row is dear then, and a compiler that is asked for dear questions alone would
+-- be asked for many: it takes longer than a client may wait.
+ALTER ROLE payments SET jit = off;
+ALTER ROLE webhooks SET jit = off;
+
 ALTER ROLE ledger SET statement_timeout = '5s';
 ALTER ROLE payments SET statement_timeout = '5s';
 ALTER ROLE webhooks SET statement_timeout = '10s';

@@ -1,5 +1,56 @@
 -- Made by tabledoc from common/proto/rows.def: do not edit. Run before schema.sql.
 
+DO $$
+DECLARE
+    old record;
+BEGIN
+    FOR old IN SELECT conname, relname FROM pg_constraint JOIN pg_class ON pg_class.oid = conrelid
+        WHERE contype = 'c' AND relnamespace = 'public'::regnamespace AND relname IN
+        ('merchant', 'api_key', 'customer', 'payment_method', 'payment_intent', 'charge',
+         'refund', 'balance_transaction', 'webhook_endpoint', 'attempt', 'setup_intent', 'challenge',
+         'setup_attempt', 'checkout_session', 'token', 'confirmation_token', 'resend') LOOP
+        EXECUTE format('ALTER TABLE public.%I DROP CONSTRAINT %I', old.relname, old.conname);
+    END LOOP;
+END $$;
+DO $$
+DECLARE
+    old record;
+BEGIN
+    FOR old IN SELECT relname FROM pg_class JOIN (VALUES
+        ('api_key_hash', 'CREATE UNIQUE INDEX api_key_hash ON api_key (hash)'),
+        ('customer_email', 'CREATE INDEX customer_email ON customer (merchant, email, id) WHERE email IS NOT NULL'),
+        ('payment_method_customer', 'CREATE INDEX payment_method_customer ON payment_method (merchant, customer, id) WHERE customer IS NOT NULL'),
+        ('payment_intent_customer', 'CREATE INDEX payment_intent_customer ON payment_intent (merchant, customer, id) WHERE customer IS NOT NULL'),
+        ('charge_payment_intent', 'CREATE INDEX charge_payment_intent ON charge (payment_intent, merchant, id)'),
+        ('charge_transfer_group', 'CREATE INDEX charge_transfer_group ON charge (merchant, transfer_group, id) WHERE transfer_group IS NOT NULL'),
+        ('charge_held', 'CREATE INDEX charge_held ON charge (hold_until) WHERE hold_until IS NOT NULL'),
+        ('charge_customer', 'CREATE INDEX charge_customer ON charge (merchant, customer, id) WHERE customer IS NOT NULL'),
+        ('refund_to_follow', 'CREATE INDEX refund_to_follow ON refund (slot) WHERE follow_at IS NOT NULL'),
+        ('refund_charge', 'CREATE INDEX refund_charge ON refund (charge, merchant, id)'),
+        ('refund_payment_intent', 'CREATE INDEX refund_payment_intent ON refund (payment_intent, merchant, id)'),
+        ('balance_transaction_source', 'CREATE INDEX balance_transaction_source ON balance_transaction (source, merchant)'),
+        ('balance_transaction_type', 'CREATE INDEX balance_transaction_type ON balance_transaction (merchant, type, id) WHERE type <> ''charge'''),
+        ('balance_transaction_due', 'CREATE INDEX balance_transaction_due ON balance_transaction (available_on) WHERE status = ''pending'''),
+        ('attempt_open', 'CREATE INDEX attempt_open ON attempt (slot) WHERE state IN (''sending'', ''unknown'', ''reversing'')'),
+        ('attempt_one_open', 'CREATE UNIQUE INDEX attempt_one_open ON attempt (payment_intent, merchant) WHERE state IN (''sending'', ''unknown'', ''reversing'') AND operation NOT IN (''refund'', ''recall'')'),
+        ('attempt_one_approved', 'CREATE UNIQUE INDEX attempt_one_approved ON attempt (payment_intent, merchant) WHERE operation = ''authorize'' AND state = ''approved'''),
+        ('attempt_one_setup_open', 'CREATE UNIQUE INDEX attempt_one_setup_open ON attempt (setup_intent, merchant) WHERE state IN (''sending'', ''unknown'', ''reversing'') AND setup_intent IS NOT NULL'),
+        ('attempt_one_open_of_charge', 'CREATE UNIQUE INDEX attempt_one_open_of_charge ON attempt (charge, merchant) WHERE payment_intent IS NULL AND state IN (''sending'', ''unknown'', ''reversing'') AND operation NOT IN (''refund'', ''recall'')'),
+        ('attempt_one_approved_of_charge', 'CREATE UNIQUE INDEX attempt_one_approved_of_charge ON attempt (charge, merchant) WHERE operation = ''authorize'' AND state = ''approved'''),
+        ('setup_intent_customer', 'CREATE INDEX setup_intent_customer ON setup_intent (merchant, customer, id) WHERE customer IS NOT NULL'),
+        ('setup_intent_payment_method', 'CREATE INDEX setup_intent_payment_method ON setup_intent (merchant, payment_method, id) WHERE payment_method IS NOT NULL'),
+        ('challenge_due', 'CREATE INDEX challenge_due ON challenge (expires_at) WHERE state = ''open'''),
+        ('setup_attempt_setup_intent', 'CREATE INDEX setup_attempt_setup_intent ON setup_attempt (setup_intent, merchant, id)'),
+        ('checkout_session_id', 'CREATE INDEX checkout_session_id ON checkout_session USING hash (id)'),
+        ('checkout_session_due', 'CREATE INDEX checkout_session_due ON checkout_session (expires_at) WHERE status = ''open'''),
+        ('checkout_session_payment_intent', 'CREATE INDEX checkout_session_payment_intent ON checkout_session (payment_intent, merchant) WHERE payment_intent IS NOT NULL'),
+        ('checkout_session_customer', 'CREATE INDEX checkout_session_customer ON checkout_session (merchant, customer, id) WHERE customer IS NOT NULL'),
+        ('resend_created', 'CREATE INDEX resend_created ON resend (created)')) AS today(name, definition) ON name = relname AND relkind = 'i' AND relnamespace = 'public'::regnamespace
+        WHERE obj_description(pg_class.oid, 'pg_class') IS DISTINCT FROM definition LOOP
+        EXECUTE format('DROP INDEX public.%I', old.relname);
+    END LOOP;
+END $$;
+
 -- An account that takes payments.
 CREATE TABLE IF NOT EXISTS merchant (
     "id" text COLLATE "C" NOT NULL,
@@ -13,6 +64,12 @@ CREATE TABLE IF NOT EXISTS merchant (
     "told_version" text COLLATE "C",
     PRIMARY KEY (merchant, id)
 ) WITH (fillfactor = 80);
+ALTER TABLE merchant
+    ADD COLUMN IF NOT EXISTS "name" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "country" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "currency" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "api_version" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "told_version" text COLLATE "C";
 COMMENT ON TABLE merchant IS 'An account that takes payments.';
 COMMENT ON COLUMN merchant."id" IS 'acct_…';
 COMMENT ON COLUMN merchant."merchant" IS 'itself';
@@ -38,7 +95,17 @@ CREATE TABLE IF NOT EXISTS api_key (
     "permissions" text COLLATE "C",
     PRIMARY KEY (merchant, id)
 ) WITH (fillfactor = 80);
+ALTER TABLE api_key
+    ADD COLUMN IF NOT EXISTS "hash" bytea,
+    ADD COLUMN IF NOT EXISTS "publishable" boolean NOT NULL DEFAULT false,
+    ADD COLUMN IF NOT EXISTS "livemode" boolean NOT NULL DEFAULT false,
+    ADD COLUMN IF NOT EXISTS "last4" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "revoked_at" bigint,
+    ADD COLUMN IF NOT EXISTS "permissions" text COLLATE "C";
+ALTER TABLE api_key ALTER COLUMN "publishable" DROP DEFAULT;
+ALTER TABLE api_key ALTER COLUMN "livemode" DROP DEFAULT;
 CREATE UNIQUE INDEX IF NOT EXISTS api_key_hash ON api_key (hash);
+COMMENT ON INDEX api_key_hash IS 'CREATE UNIQUE INDEX api_key_hash ON api_key (hash)';
 COMMENT ON TABLE api_key IS 'A key of the API, kept as a keyed hash.';
 COMMENT ON COLUMN api_key."id" IS 'key_…';
 COMMENT ON COLUMN api_key."merchant" IS 'whose';
@@ -73,7 +140,27 @@ CREATE TABLE IF NOT EXISTS customer (
     "default_source" text COLLATE "C",
     PRIMARY KEY (merchant, id)
 ) WITH (fillfactor = 80);
+ALTER TABLE customer
+    ADD COLUMN IF NOT EXISTS "name" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "email" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "phone" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "description" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "address" text COMPRESSION lz4 COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "shipping" text COMPRESSION lz4 COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "metadata" text COMPRESSION lz4 COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "balance" bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS "invoice_prefix" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "next_invoice_sequence" bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS "preferred_locales" text COMPRESSION lz4 COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "tax_exempt" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "default_payment_method" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "deleted" boolean NOT NULL DEFAULT false,
+    ADD COLUMN IF NOT EXISTS "default_source" text COLLATE "C";
+ALTER TABLE customer ALTER COLUMN "balance" DROP DEFAULT;
+ALTER TABLE customer ALTER COLUMN "next_invoice_sequence" DROP DEFAULT;
+ALTER TABLE customer ALTER COLUMN "deleted" DROP DEFAULT;
 CREATE INDEX IF NOT EXISTS customer_email ON customer (merchant, email, id) WHERE email IS NOT NULL;
+COMMENT ON INDEX customer_email IS 'CREATE INDEX customer_email ON customer (merchant, email, id) WHERE email IS NOT NULL';
 COMMENT ON TABLE customer IS 'Somebody who pays a merchant.';
 COMMENT ON COLUMN customer."id" IS 'cus_…';
 COMMENT ON COLUMN customer."merchant" IS 'whose';
@@ -117,7 +204,33 @@ CREATE TABLE IF NOT EXISTS payment_method (
     "set_up" boolean NOT NULL,
     PRIMARY KEY (merchant, id)
 ) WITH (fillfactor = 80);
+ALTER TABLE payment_method
+    ADD COLUMN IF NOT EXISTS "customer" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "token" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "fingerprint" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "brand" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "last4" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "exp_month" bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS "exp_year" bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS "funding" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "country" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "cvc" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "cvc_check" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "postal_check" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "line1_check" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "attach_code" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "unsupported" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "billing_details" text COMPRESSION lz4 COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "metadata" text COMPRESSION lz4 COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "allow_redisplay" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "consumed" boolean NOT NULL DEFAULT false,
+    ADD COLUMN IF NOT EXISTS "set_up" boolean NOT NULL DEFAULT false;
+ALTER TABLE payment_method ALTER COLUMN "exp_month" DROP DEFAULT;
+ALTER TABLE payment_method ALTER COLUMN "exp_year" DROP DEFAULT;
+ALTER TABLE payment_method ALTER COLUMN "consumed" DROP DEFAULT;
+ALTER TABLE payment_method ALTER COLUMN "set_up" DROP DEFAULT;
 CREATE INDEX IF NOT EXISTS payment_method_customer ON payment_method (merchant, customer, id) WHERE customer IS NOT NULL;
+COMMENT ON INDEX payment_method_customer IS 'CREATE INDEX payment_method_customer ON payment_method (merchant, customer, id) WHERE customer IS NOT NULL';
 COMMENT ON TABLE payment_method IS 'A card that can be charged, by its token.';
 COMMENT ON COLUMN payment_method."id" IS 'pm_…, or card_… for a card that came as a token: see table_takes_id';
 COMMENT ON COLUMN payment_method."merchant" IS 'whose';
@@ -173,12 +286,57 @@ CREATE TABLE IF NOT EXISTS payment_intent (
     "challenge" text COLLATE "C",
     "next_action" text COMPRESSION lz4 COLLATE "C",
     "checkout_session" text COLLATE "C",
-    PRIMARY KEY (merchant, id),
-    CHECK (amount > 0),
-    CHECK (amount_capturable >= 0 AND amount_received >= 0),
-    CHECK (amount_received + amount_capturable <= amount)
-) WITH (fillfactor = 80);
+    "allowed_payment_method_types" text COMPRESSION lz4 COLLATE "C",
+    "excluded_payment_method_types" text COMPRESSION lz4 COLLATE "C",
+    "increments" bigint NOT NULL,
+    "confirms" bigint NOT NULL,
+    PRIMARY KEY (merchant, id)
+) WITH (fillfactor = 48);
+ALTER TABLE payment_intent
+    ADD COLUMN IF NOT EXISTS "status" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "amount" bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS "amount_capturable" bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS "amount_received" bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS "currency" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "capture_method" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "confirmation_method" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "client_secret" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "customer" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "payment_method" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "latest_charge" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "attempt" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "description" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "receipt_email" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "setup_future_usage" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "statement_descriptor" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "statement_descriptor_suffix" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "transfer_group" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "cancellation_reason" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "canceled_at" bigint,
+    ADD COLUMN IF NOT EXISTS "last_payment_error" text COMPRESSION lz4 COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "last_error_method" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "automatic_payment_methods" text COMPRESSION lz4 COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "payment_method_types" text COMPRESSION lz4 COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "payment_method_options" text COMPRESSION lz4 COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "shipping" text COMPRESSION lz4 COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "metadata" text COMPRESSION lz4 COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "challenge" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "next_action" text COMPRESSION lz4 COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "checkout_session" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "allowed_payment_method_types" text COMPRESSION lz4 COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "excluded_payment_method_types" text COMPRESSION lz4 COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "increments" bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS "confirms" bigint NOT NULL DEFAULT 0;
+ALTER TABLE payment_intent ALTER COLUMN "amount" DROP DEFAULT;
+ALTER TABLE payment_intent ALTER COLUMN "amount_capturable" DROP DEFAULT;
+ALTER TABLE payment_intent ALTER COLUMN "amount_received" DROP DEFAULT;
+ALTER TABLE payment_intent ALTER COLUMN "increments" DROP DEFAULT;
+ALTER TABLE payment_intent ALTER COLUMN "confirms" DROP DEFAULT;
+ALTER TABLE payment_intent ADD CHECK (amount > 0);
+ALTER TABLE payment_intent ADD CHECK (amount_capturable >= 0 AND amount_received >= 0);
+ALTER TABLE payment_intent ADD CHECK (amount_received + amount_capturable <= amount);
 CREATE INDEX IF NOT EXISTS payment_intent_customer ON payment_intent (merchant, customer, id) WHERE customer IS NOT NULL;
+COMMENT ON INDEX payment_intent_customer IS 'CREATE INDEX payment_intent_customer ON payment_intent (merchant, customer, id) WHERE customer IS NOT NULL';
 COMMENT ON TABLE payment_intent IS 'The life of one payment.';
 COMMENT ON COLUMN payment_intent."id" IS 'pi_…';
 COMMENT ON COLUMN payment_intent."merchant" IS 'whose';
@@ -204,6 +362,10 @@ COMMENT ON COLUMN payment_intent."metadata" IS 'object of strings';
 COMMENT ON COLUMN payment_intent."challenge" IS 'the newest that its payer was asked to answer, as long as it counts';
 COMMENT ON COLUMN payment_intent."next_action" IS 'object; shown while it requires action';
 COMMENT ON COLUMN payment_intent."checkout_session" IS 'the checkout session that it is the payment of, if any';
+COMMENT ON COLUMN payment_intent."allowed_payment_method_types" IS 'array, as the client gave it';
+COMMENT ON COLUMN payment_intent."excluded_payment_method_types" IS 'array, as the client gave it';
+COMMENT ON COLUMN payment_intent."increments" IS 'how often more was held';
+COMMENT ON COLUMN payment_intent."confirms" IS 'how often it was confirmed: after too many it is canceled';
 
 -- One try to take the money of a payment.
 CREATE TABLE IF NOT EXISTS charge (
@@ -241,13 +403,60 @@ CREATE TABLE IF NOT EXISTS charge (
     "bypass_pending" boolean NOT NULL,
     "attempt" text COLLATE "C",
     "source" text COMPRESSION lz4 COLLATE "C",
-    PRIMARY KEY (merchant, id),
-    CHECK (amount > 0 AND amount_captured BETWEEN 0 AND amount),
-    CHECK (amount_refunded >= 0 AND amount_refunding >= 0),
-    CHECK (amount_refunded + amount_refunding <= amount)
+    "hold_until" bigint,
+    PRIMARY KEY (merchant, id)
 ) WITH (fillfactor = 80);
-CREATE INDEX IF NOT EXISTS charge_payment_intent ON charge (merchant, payment_intent, id);
+ALTER TABLE charge
+    ADD COLUMN IF NOT EXISTS "status" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "amount" bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS "amount_captured" bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS "amount_refunded" bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS "amount_refunding" bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS "currency" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "captured" boolean NOT NULL DEFAULT false,
+    ADD COLUMN IF NOT EXISTS "paid" boolean NOT NULL DEFAULT false,
+    ADD COLUMN IF NOT EXISTS "refunded" boolean NOT NULL DEFAULT false,
+    ADD COLUMN IF NOT EXISTS "payment_intent" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "payment_method" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "customer" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "balance_transaction" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "authorization" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "description" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "failure_code" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "failure_message" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "receipt_email" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "statement_descriptor" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "statement_descriptor_suffix" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "transfer_group" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "outcome" text COMPRESSION lz4 COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "payment_method_details" text COMPRESSION lz4 COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "billing_details" text COMPRESSION lz4 COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "fraud_details" text COMPRESSION lz4 COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "shipping" text COMPRESSION lz4 COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "metadata" text COMPRESSION lz4 COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "bypass_pending" boolean NOT NULL DEFAULT false,
+    ADD COLUMN IF NOT EXISTS "attempt" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "source" text COMPRESSION lz4 COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "hold_until" bigint;
+ALTER TABLE charge ALTER COLUMN "amount" DROP DEFAULT;
+ALTER TABLE charge ALTER COLUMN "amount_captured" DROP DEFAULT;
+ALTER TABLE charge ALTER COLUMN "amount_refunded" DROP DEFAULT;
+ALTER TABLE charge ALTER COLUMN "amount_refunding" DROP DEFAULT;
+ALTER TABLE charge ALTER COLUMN "captured" DROP DEFAULT;
+ALTER TABLE charge ALTER COLUMN "paid" DROP DEFAULT;
+ALTER TABLE charge ALTER COLUMN "refunded" DROP DEFAULT;
+ALTER TABLE charge ALTER COLUMN "bypass_pending" DROP DEFAULT;
+ALTER TABLE charge ADD CHECK (amount > 0 AND amount_captured BETWEEN 0 AND amount);
+ALTER TABLE charge ADD CHECK (amount_refunded >= 0 AND amount_refunding >= 0);
+ALTER TABLE charge ADD CHECK (amount_refunded + amount_refunding <= amount);
+CREATE INDEX IF NOT EXISTS charge_payment_intent ON charge (payment_intent, merchant, id);
+COMMENT ON INDEX charge_payment_intent IS 'CREATE INDEX charge_payment_intent ON charge (payment_intent, merchant, id)';
+CREATE INDEX IF NOT EXISTS charge_transfer_group ON charge (merchant, transfer_group, id) WHERE transfer_group IS NOT NULL;
+COMMENT ON INDEX charge_transfer_group IS 'CREATE INDEX charge_transfer_group ON charge (merchant, transfer_group, id) WHERE transfer_group IS NOT NULL';
+CREATE INDEX IF NOT EXISTS charge_held ON charge (hold_until) WHERE hold_until IS NOT NULL;
+COMMENT ON INDEX charge_held IS 'CREATE INDEX charge_held ON charge (hold_until) WHERE hold_until IS NOT NULL';
 CREATE INDEX IF NOT EXISTS charge_customer ON charge (merchant, customer, id) WHERE customer IS NOT NULL;
+COMMENT ON INDEX charge_customer IS 'CREATE INDEX charge_customer ON charge (merchant, customer, id) WHERE customer IS NOT NULL';
 COMMENT ON TABLE charge IS 'One try to take the money of a payment.';
 COMMENT ON COLUMN charge."id" IS 'ch_…';
 COMMENT ON COLUMN charge."merchant" IS 'whose';
@@ -270,6 +479,7 @@ COMMENT ON COLUMN charge."metadata" IS 'object of strings';
 COMMENT ON COLUMN charge."bypass_pending" IS 'its funds are available at once';
 COMMENT ON COLUMN charge."attempt" IS 'of a charge without a payment: the one that is open, if any';
 COMMENT ON COLUMN charge."source" IS 'likewise: the card as it was charged, as the API shows it';
+COMMENT ON COLUMN charge."hold_until" IS 'Unix seconds: how long the issuer keeps what is not captured; absent: nothing is held';
 
 -- Money given back.
 CREATE TABLE IF NOT EXISTS refund (
@@ -293,12 +503,34 @@ CREATE TABLE IF NOT EXISTS refund (
     "slot" bigint NOT NULL,
     "attempt" text COLLATE "C",
     "follow_at" bigint,
-    PRIMARY KEY (merchant, id),
-    CHECK (amount > 0)
+    PRIMARY KEY (merchant, id)
 ) WITH (fillfactor = 80);
+ALTER TABLE refund
+    ADD COLUMN IF NOT EXISTS "status" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "amount" bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS "currency" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "charge" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "payment_intent" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "balance_transaction" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "failure_balance_transaction" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "failure_reason" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "reason" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "payment_method" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "customer" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "description" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "metadata" text COMPRESSION lz4 COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "slot" bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS "attempt" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "follow_at" bigint;
+ALTER TABLE refund ALTER COLUMN "amount" DROP DEFAULT;
+ALTER TABLE refund ALTER COLUMN "slot" DROP DEFAULT;
+ALTER TABLE refund ADD CHECK (amount > 0);
 CREATE INDEX IF NOT EXISTS refund_to_follow ON refund (slot) WHERE follow_at IS NOT NULL;
-CREATE INDEX IF NOT EXISTS refund_charge ON refund (merchant, charge, id);
-CREATE INDEX IF NOT EXISTS refund_payment_intent ON refund (merchant, payment_intent, id);
+COMMENT ON INDEX refund_to_follow IS 'CREATE INDEX refund_to_follow ON refund (slot) WHERE follow_at IS NOT NULL';
+CREATE INDEX IF NOT EXISTS refund_charge ON refund (charge, merchant, id);
+COMMENT ON INDEX refund_charge IS 'CREATE INDEX refund_charge ON refund (charge, merchant, id)';
+CREATE INDEX IF NOT EXISTS refund_payment_intent ON refund (payment_intent, merchant, id);
+COMMENT ON INDEX refund_payment_intent IS 'CREATE INDEX refund_payment_intent ON refund (payment_intent, merchant, id)';
 COMMENT ON TABLE refund IS 'Money given back.';
 COMMENT ON COLUMN refund."id" IS 're_…';
 COMMENT ON COLUMN refund."merchant" IS 'whose';
@@ -327,11 +559,30 @@ CREATE TABLE IF NOT EXISTS balance_transaction (
     "description" text COLLATE "C",
     "status" text COLLATE "C",
     "available_on" bigint NOT NULL,
-    PRIMARY KEY (merchant, id),
-    CHECK (net = amount - fee)
+    PRIMARY KEY (merchant, id)
 ) WITH (fillfactor = 80);
-CREATE INDEX IF NOT EXISTS balance_transaction_source ON balance_transaction (merchant, source);
+ALTER TABLE balance_transaction
+    ADD COLUMN IF NOT EXISTS "type" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "amount" bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS "fee" bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS "net" bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS "currency" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "source" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "reporting_category" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "description" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "status" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "available_on" bigint NOT NULL DEFAULT 0;
+ALTER TABLE balance_transaction ALTER COLUMN "amount" DROP DEFAULT;
+ALTER TABLE balance_transaction ALTER COLUMN "fee" DROP DEFAULT;
+ALTER TABLE balance_transaction ALTER COLUMN "net" DROP DEFAULT;
+ALTER TABLE balance_transaction ALTER COLUMN "available_on" DROP DEFAULT;
+ALTER TABLE balance_transaction ADD CHECK (net = amount - fee);
+CREATE INDEX IF NOT EXISTS balance_transaction_source ON balance_transaction (source, merchant);
+COMMENT ON INDEX balance_transaction_source IS 'CREATE INDEX balance_transaction_source ON balance_transaction (source, merchant)';
+CREATE INDEX IF NOT EXISTS balance_transaction_type ON balance_transaction (merchant, type, id) WHERE type <> 'charge';
+COMMENT ON INDEX balance_transaction_type IS 'CREATE INDEX balance_transaction_type ON balance_transaction (merchant, type, id) WHERE type <> ''charge''';
 CREATE INDEX IF NOT EXISTS balance_transaction_due ON balance_transaction (available_on) WHERE status = 'pending';
+COMMENT ON INDEX balance_transaction_due IS 'CREATE INDEX balance_transaction_due ON balance_transaction (available_on) WHERE status = ''pending''';
 COMMENT ON TABLE balance_transaction IS 'One movement of a merchant''s balance.';
 COMMENT ON COLUMN balance_transaction."id" IS 'txn_…';
 COMMENT ON COLUMN balance_transaction."merchant" IS 'whose';
@@ -360,6 +611,16 @@ CREATE TABLE IF NOT EXISTS webhook_endpoint (
     "deleted" boolean NOT NULL,
     PRIMARY KEY (merchant, id)
 ) WITH (fillfactor = 80);
+ALTER TABLE webhook_endpoint
+    ADD COLUMN IF NOT EXISTS "url" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "secret" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "enabled_events" text COMPRESSION lz4 COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "description" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "status" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "api_version" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "metadata" text COMPRESSION lz4 COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "deleted" boolean NOT NULL DEFAULT false;
+ALTER TABLE webhook_endpoint ALTER COLUMN "deleted" DROP DEFAULT;
 COMMENT ON TABLE webhook_endpoint IS 'A URL that hears of events.';
 COMMENT ON COLUMN webhook_endpoint."id" IS 'we_…';
 COMMENT ON COLUMN webhook_endpoint."merchant" IS 'whose';
@@ -396,21 +657,53 @@ CREATE TABLE IF NOT EXISTS attempt (
     "params" text COMPRESSION lz4 COLLATE "C",
     "setup_intent" text COLLATE "C",
     "setup_attempt" text COLLATE "C",
-    PRIMARY KEY (merchant, id),
-    CHECK (CASE operation WHEN 'verify' THEN amount = 0 ELSE amount > 0 END)
+    PRIMARY KEY (id, merchant)
 ) WITH (fillfactor = 80);
+ALTER TABLE attempt
+    ADD COLUMN IF NOT EXISTS "state" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "operation" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "slot" bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS "epoch" bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS "amount" bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS "currency" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "payment_intent" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "charge" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "refund" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "payment_method" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "original" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "capture" boolean NOT NULL DEFAULT false,
+    ADD COLUMN IF NOT EXISTS "network_id" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "code" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "key" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "request" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "api_version" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "expand" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "params" text COMPRESSION lz4 COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "setup_intent" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "setup_attempt" text COLLATE "C";
+ALTER TABLE attempt ALTER COLUMN "slot" DROP DEFAULT;
+ALTER TABLE attempt ALTER COLUMN "epoch" DROP DEFAULT;
+ALTER TABLE attempt ALTER COLUMN "amount" DROP DEFAULT;
+ALTER TABLE attempt ALTER COLUMN "capture" DROP DEFAULT;
+ALTER TABLE attempt ADD CHECK (CASE operation WHEN 'verify' THEN amount = 0 ELSE amount > 0 END);
 CREATE INDEX IF NOT EXISTS attempt_open ON attempt (slot) WHERE state IN ('sending', 'unknown', 'reversing');
-CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_open ON attempt (merchant, payment_intent) WHERE state IN ('sending', 'unknown', 'reversing') AND operation NOT IN ('refund', 'recall');
-CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_approved ON attempt (merchant, payment_intent) WHERE operation = 'authorize' AND state = 'approved';
-CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_setup_open ON attempt (merchant, setup_intent) WHERE state IN ('sending', 'unknown', 'reversing') AND setup_intent IS NOT NULL;
-CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_open_of_charge ON attempt (merchant, charge) WHERE payment_intent IS NULL AND state IN ('sending', 'unknown', 'reversing') AND operation NOT IN ('refund', 'recall');
-CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_approved_of_charge ON attempt (merchant, charge) WHERE operation = 'authorize' AND state = 'approved';
+COMMENT ON INDEX attempt_open IS 'CREATE INDEX attempt_open ON attempt (slot) WHERE state IN (''sending'', ''unknown'', ''reversing'')';
+CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_open ON attempt (payment_intent, merchant) WHERE state IN ('sending', 'unknown', 'reversing') AND operation NOT IN ('refund', 'recall');
+COMMENT ON INDEX attempt_one_open IS 'CREATE UNIQUE INDEX attempt_one_open ON attempt (payment_intent, merchant) WHERE state IN (''sending'', ''unknown'', ''reversing'') AND operation NOT IN (''refund'', ''recall'')';
+CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_approved ON attempt (payment_intent, merchant) WHERE operation = 'authorize' AND state = 'approved';
+COMMENT ON INDEX attempt_one_approved IS 'CREATE UNIQUE INDEX attempt_one_approved ON attempt (payment_intent, merchant) WHERE operation = ''authorize'' AND state = ''approved''';
+CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_setup_open ON attempt (setup_intent, merchant) WHERE state IN ('sending', 'unknown', 'reversing') AND setup_intent IS NOT NULL;
+COMMENT ON INDEX attempt_one_setup_open IS 'CREATE UNIQUE INDEX attempt_one_setup_open ON attempt (setup_intent, merchant) WHERE state IN (''sending'', ''unknown'', ''reversing'') AND setup_intent IS NOT NULL';
+CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_open_of_charge ON attempt (charge, merchant) WHERE payment_intent IS NULL AND state IN ('sending', 'unknown', 'reversing') AND operation NOT IN ('refund', 'recall');
+COMMENT ON INDEX attempt_one_open_of_charge IS 'CREATE UNIQUE INDEX attempt_one_open_of_charge ON attempt (charge, merchant) WHERE payment_intent IS NULL AND state IN (''sending'', ''unknown'', ''reversing'') AND operation NOT IN (''refund'', ''recall'')';
+CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_approved_of_charge ON attempt (charge, merchant) WHERE operation = 'authorize' AND state = 'approved';
+COMMENT ON INDEX attempt_one_approved_of_charge IS 'CREATE UNIQUE INDEX attempt_one_approved_of_charge ON attempt (charge, merchant) WHERE operation = ''authorize'' AND state = ''approved''';
 COMMENT ON TABLE attempt IS 'One operation that leaves the house; its id is the network''s key.';
 COMMENT ON COLUMN attempt."id" IS 'att_…: the reference at the network';
 COMMENT ON COLUMN attempt."merchant" IS 'whose';
 COMMENT ON COLUMN attempt."created" IS 'Unix seconds';
 COMMENT ON COLUMN attempt."state" IS 'name of the state in attempt.h';
-COMMENT ON COLUMN attempt."operation" IS 'authorize, capture, void, refund, recall or verify';
+COMMENT ON COLUMN attempt."operation" IS 'authorize, increment, capture, void, refund, recall or verify';
 COMMENT ON COLUMN attempt."slot" IS 'of the merchant';
 COMMENT ON COLUMN attempt."epoch" IS 'of the slot, when it was last written';
 COMMENT ON COLUMN attempt."amount" IS 'minor units';
@@ -453,8 +746,29 @@ CREATE TABLE IF NOT EXISTS setup_intent (
     "checkout_session" text COLLATE "C",
     PRIMARY KEY (merchant, id)
 ) WITH (fillfactor = 80);
+ALTER TABLE setup_intent
+    ADD COLUMN IF NOT EXISTS "status" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "usage" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "client_secret" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "customer" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "payment_method" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "description" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "cancellation_reason" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "attempt" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "latest_attempt" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "challenge" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "next_action" text COMPRESSION lz4 COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "last_setup_error" text COMPRESSION lz4 COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "last_error_method" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "automatic_payment_methods" text COMPRESSION lz4 COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "payment_method_types" text COMPRESSION lz4 COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "payment_method_options" text COMPRESSION lz4 COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "metadata" text COMPRESSION lz4 COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "checkout_session" text COLLATE "C";
 CREATE INDEX IF NOT EXISTS setup_intent_customer ON setup_intent (merchant, customer, id) WHERE customer IS NOT NULL;
+COMMENT ON INDEX setup_intent_customer IS 'CREATE INDEX setup_intent_customer ON setup_intent (merchant, customer, id) WHERE customer IS NOT NULL';
 CREATE INDEX IF NOT EXISTS setup_intent_payment_method ON setup_intent (merchant, payment_method, id) WHERE payment_method IS NOT NULL;
+COMMENT ON INDEX setup_intent_payment_method IS 'CREATE INDEX setup_intent_payment_method ON setup_intent (merchant, payment_method, id) WHERE payment_method IS NOT NULL';
 COMMENT ON TABLE setup_intent IS 'A card on its way to being kept for later payments.';
 COMMENT ON COLUMN setup_intent."id" IS 'seti_…';
 COMMENT ON COLUMN setup_intent."merchant" IS 'whose';
@@ -492,8 +806,29 @@ CREATE TABLE IF NOT EXISTS challenge (
     "return_url" text COLLATE "C",
     "livemode" boolean NOT NULL,
     "ended_at" bigint,
+    "slot" bigint NOT NULL,
     PRIMARY KEY (merchant, id)
 ) WITH (fillfactor = 80);
+ALTER TABLE challenge
+    ADD COLUMN IF NOT EXISTS "state" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "secret" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "expires_at" bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS "payment_intent" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "setup_intent" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "attempt" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "payment_method" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "amount" bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS "currency" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "return_url" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "livemode" boolean NOT NULL DEFAULT false,
+    ADD COLUMN IF NOT EXISTS "ended_at" bigint,
+    ADD COLUMN IF NOT EXISTS "slot" bigint NOT NULL DEFAULT 0;
+ALTER TABLE challenge ALTER COLUMN "expires_at" DROP DEFAULT;
+ALTER TABLE challenge ALTER COLUMN "amount" DROP DEFAULT;
+ALTER TABLE challenge ALTER COLUMN "livemode" DROP DEFAULT;
+ALTER TABLE challenge ALTER COLUMN "slot" DROP DEFAULT;
+CREATE INDEX IF NOT EXISTS challenge_due ON challenge (expires_at) WHERE state = 'open';
+COMMENT ON INDEX challenge_due IS 'CREATE INDEX challenge_due ON challenge (expires_at) WHERE state = ''open''';
 COMMENT ON TABLE challenge IS 'A payer who is asked to prove who they are, on a page of ours, once.';
 COMMENT ON COLUMN challenge."id" IS 'tds_…';
 COMMENT ON COLUMN challenge."merchant" IS 'whose';
@@ -508,6 +843,7 @@ COMMENT ON COLUMN challenge."payment_method" IS 'the card';
 COMMENT ON COLUMN challenge."amount" IS 'minor units; 0 for a set-up';
 COMMENT ON COLUMN challenge."return_url" IS 'where the payer goes afterwards';
 COMMENT ON COLUMN challenge."ended_at" IS 'Unix seconds';
+COMMENT ON COLUMN challenge."slot" IS 'of the merchant: its owner ends it when its time is over';
 
 -- One try to confirm a set-up.
 CREATE TABLE IF NOT EXISTS setup_attempt (
@@ -524,7 +860,16 @@ CREATE TABLE IF NOT EXISTS setup_attempt (
     "setup_error" text COMPRESSION lz4 COLLATE "C",
     PRIMARY KEY (merchant, id)
 ) WITH (fillfactor = 80);
-CREATE INDEX IF NOT EXISTS setup_attempt_setup_intent ON setup_attempt (merchant, setup_intent, id);
+ALTER TABLE setup_attempt
+    ADD COLUMN IF NOT EXISTS "setup_intent" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "status" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "usage" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "customer" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "payment_method" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "payment_method_details" text COMPRESSION lz4 COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "setup_error" text COMPRESSION lz4 COLLATE "C";
+CREATE INDEX IF NOT EXISTS setup_attempt_setup_intent ON setup_attempt (setup_intent, merchant, id);
+COMMENT ON INDEX setup_attempt_setup_intent IS 'CREATE INDEX setup_attempt_setup_intent ON setup_attempt (setup_intent, merchant, id)';
 COMMENT ON TABLE setup_attempt IS 'One try to confirm a set-up.';
 COMMENT ON COLUMN setup_attempt."id" IS 'setatt_…';
 COMMENT ON COLUMN setup_attempt."merchant" IS 'whose';
@@ -566,13 +911,47 @@ CREATE TABLE IF NOT EXISTS checkout_session (
     "billing_address_collection" text COLLATE "C",
     "phone" boolean NOT NULL,
     "metadata" text COMPRESSION lz4 COLLATE "C",
-    PRIMARY KEY (merchant, id),
-    CHECK (amount_total IS NULL OR amount_total > 0)
+    PRIMARY KEY (merchant, id)
 ) WITH (fillfactor = 80);
-CREATE UNIQUE INDEX IF NOT EXISTS checkout_session_id ON checkout_session (id);
+ALTER TABLE checkout_session
+    ADD COLUMN IF NOT EXISTS "slot" bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS "status" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "mode" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "payment_status" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "currency" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "amount_total" bigint,
+    ADD COLUMN IF NOT EXISTS "success_url" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "cancel_url" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "client_reference_id" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "customer" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "customer_email" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "customer_creation" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "email" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "customer_details" text COMPRESSION lz4 COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "payment_intent" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "setup_intent" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "expires_at" bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS "line_items" text COMPRESSION lz4 COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "intent_data" text COMPRESSION lz4 COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "payment_method_types" text COMPRESSION lz4 COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "three_d_secure" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "submit_type" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "locale" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "billing_address_collection" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "phone" boolean NOT NULL DEFAULT false,
+    ADD COLUMN IF NOT EXISTS "metadata" text COMPRESSION lz4 COLLATE "C";
+ALTER TABLE checkout_session ALTER COLUMN "slot" DROP DEFAULT;
+ALTER TABLE checkout_session ALTER COLUMN "expires_at" DROP DEFAULT;
+ALTER TABLE checkout_session ALTER COLUMN "phone" DROP DEFAULT;
+ALTER TABLE checkout_session ADD CHECK (amount_total IS NULL OR amount_total > 0);
+CREATE INDEX IF NOT EXISTS checkout_session_id ON checkout_session USING hash (id);
+COMMENT ON INDEX checkout_session_id IS 'CREATE INDEX checkout_session_id ON checkout_session USING hash (id)';
 CREATE INDEX IF NOT EXISTS checkout_session_due ON checkout_session (expires_at) WHERE status = 'open';
-CREATE INDEX IF NOT EXISTS checkout_session_payment_intent ON checkout_session (merchant, payment_intent) WHERE payment_intent IS NOT NULL;
+COMMENT ON INDEX checkout_session_due IS 'CREATE INDEX checkout_session_due ON checkout_session (expires_at) WHERE status = ''open''';
+CREATE INDEX IF NOT EXISTS checkout_session_payment_intent ON checkout_session (payment_intent, merchant) WHERE payment_intent IS NOT NULL;
+COMMENT ON INDEX checkout_session_payment_intent IS 'CREATE INDEX checkout_session_payment_intent ON checkout_session (payment_intent, merchant) WHERE payment_intent IS NOT NULL';
 CREATE INDEX IF NOT EXISTS checkout_session_customer ON checkout_session (merchant, customer, id) WHERE customer IS NOT NULL;
+COMMENT ON INDEX checkout_session_customer IS 'CREATE INDEX checkout_session_customer ON checkout_session (merchant, customer, id) WHERE customer IS NOT NULL';
 COMMENT ON TABLE checkout_session IS 'A page where somebody pays, or leaves a card for later.';
 COMMENT ON COLUMN checkout_session."id" IS 'cs_test_…; whoever knows it may see the page and pay';
 COMMENT ON COLUMN checkout_session."merchant" IS 'whose';
@@ -608,6 +987,10 @@ CREATE TABLE IF NOT EXISTS token (
     "used" boolean NOT NULL,
     PRIMARY KEY (merchant, id)
 ) WITH (fillfactor = 80);
+ALTER TABLE token
+    ADD COLUMN IF NOT EXISTS "card" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "used" boolean NOT NULL DEFAULT false;
+ALTER TABLE token ALTER COLUMN "used" DROP DEFAULT;
 COMMENT ON TABLE token IS 'A card as it may be used, once and within a day.';
 COMMENT ON COLUMN token."id" IS 'tok_…';
 COMMENT ON COLUMN token."merchant" IS 'whose';
@@ -630,6 +1013,15 @@ CREATE TABLE IF NOT EXISTS confirmation_token (
     "setup_intent" text COLLATE "C",
     PRIMARY KEY (merchant, id)
 ) WITH (fillfactor = 80);
+ALTER TABLE confirmation_token
+    ADD COLUMN IF NOT EXISTS "expires_at" bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS "payment_method" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "return_url" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "setup_future_usage" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "shipping" text COMPRESSION lz4 COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "payment_intent" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "setup_intent" text COLLATE "C";
+ALTER TABLE confirmation_token ALTER COLUMN "expires_at" DROP DEFAULT;
 COMMENT ON TABLE confirmation_token IS 'What a payer chose, to confirm a payment with, once.';
 COMMENT ON COLUMN confirmation_token."id" IS 'ctoken_…';
 COMMENT ON COLUMN confirmation_token."merchant" IS 'whose';
@@ -641,3 +1033,25 @@ COMMENT ON COLUMN confirmation_token."setup_future_usage" IS 'on_session or off_
 COMMENT ON COLUMN confirmation_token."shipping" IS 'object';
 COMMENT ON COLUMN confirmation_token."payment_intent" IS 'the payment that it was used for';
 COMMENT ON COLUMN confirmation_token."setup_intent" IS 'the set-up that it was used for';
+
+-- A wish that an endpoint should hear of an event once more.
+CREATE TABLE IF NOT EXISTS resend (
+    "id" text COLLATE "C" NOT NULL,
+    "merchant" text COLLATE "C" NOT NULL,
+    "version" bigint NOT NULL,
+    "created" bigint NOT NULL,
+    "event" text COLLATE "C",
+    "endpoint" text COLLATE "C",
+    PRIMARY KEY (merchant, id)
+) WITH (fillfactor = 80);
+ALTER TABLE resend
+    ADD COLUMN IF NOT EXISTS "event" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "endpoint" text COLLATE "C";
+CREATE INDEX IF NOT EXISTS resend_created ON resend (created);
+COMMENT ON INDEX resend_created IS 'CREATE INDEX resend_created ON resend (created)';
+COMMENT ON TABLE resend IS 'A wish that an endpoint should hear of an event once more.';
+COMMENT ON COLUMN resend."id" IS 'rsd_…';
+COMMENT ON COLUMN resend."merchant" IS 'whose';
+COMMENT ON COLUMN resend."created" IS 'Unix seconds';
+COMMENT ON COLUMN resend."event" IS 'evt_…';
+COMMENT ON COLUMN resend."endpoint" IS 'we_…';

@@ -1,6 +1,7 @@
 #include "mux.h"
 
 #include "clock.h"
+#include "failpoint.h"
 #include "log.h"
 #include "redis.h"
 #include <assert.h>
@@ -14,7 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { KEEPS_MAX = 4096, TURN_MS_MAX = 500, INDEX_BITS = 14 };
+enum { KEEPS_MAX = 4096, TURN_MS_MAX = 500, INDEX_BITS = 14, BEAT_MS = 250, LINKS = 2 };
 
 /* An answer on its way to Redis. */
 struct keep {
@@ -27,7 +28,9 @@ struct keep {
 
 struct mux {
     struct loop *loop;
-    struct link *links[2]; /* by enum mux_to */
+    struct link *links[LINKS]; /* by enum mux_to */
+    uint64_t pids[LINKS];      /* who was last known to be at their other ends; 0: nobody yet */
+    int64_t beat_ms;           /* when to ask them next */
     struct redis *redis;
     int64_t redis_timeout_ms;
     int bell; /* eventfd: something is queued */
@@ -105,9 +108,13 @@ send_call(struct mux *mux, struct mux_call *call)
                                       .correlation = call->correlation,
                                       .deadline_ms = clock_wall_ms() + left_ms};
     call->asks_redis = false;
+    FAILPOINT(gateway_before_send);
     if (left_ms <= 0 ||
-        !link_forward(mux->links[call->to], envelope, call->number, call->body, call->size))
+        !link_forward(mux->links[call->to], envelope, call->number, call->body, call->size)) {
         end_call(mux, call, left_ms <= 0 ? MUX_LATE : MUX_UNROUTABLE);
+        return;
+    }
+    FAILPOINT_AFTER(mux->links[call->to], gateway_after_send);
 }
 
 /* Redis has nothing, or is not there: others are asked, unless it was Redis alone that was meant.
@@ -165,12 +172,47 @@ on_redis(void *state, uint64_t correlation, struct text value)
     }
 }
 
+/* Another process than before: whoever was there has taken with it what it was asked, and waiting
+ * for an answer would be in vain. What the new one was asked meanwhile goes too; it is asked again.
+ */
+static void
+on_pong(struct mux *mux, struct link *from, const struct packet *packet)
+{
+    struct msg_pong pong;
+    if (!packet_decode(from, packet, MSG_pong, &pong)) return;
+    for (int to = 0; to < LINKS; to++) {
+        if (mux->links[to] != from) continue;
+        const bool restarted = mux->pids[to] && mux->pids[to] != pong.pid;
+        mux->pids[to] = pong.pid;
+        if (!restarted) continue;
+        log_event(LOG_WARNING, "peer.restarted", "name=%.*s pid=%llu", (int)pong.name.size,
+                  pong.name.at, (unsigned long long)pong.pid);
+        for (size_t i = 0; i < mux->calls_max; i++) {
+            struct mux_call *call = mux->calls[i];
+            if (call && !call->asks_redis && (int)call->to == to) end_call(mux, call, MUX_LATE);
+        }
+    }
+}
+
+static void
+beat(struct mux *mux, int64_t mono_ms)
+{
+    const struct msg_ping ping = {0};
+    mux->beat_ms = mono_ms + BEAT_MS;
+    for (int to = 0; to < LINKS; to++)
+        (void)link_send(mux->links[to], (struct envelope){.slot = 0}, MSG_ping, &ping);
+}
+
 /* The sender of an answer cannot be another than whom we asked: each link has one process at its
  * other end. */
 static void
 on_packet(void *state, struct link *from, const struct packet *packet)
 {
     struct mux *mux = state;
+    if (packet->number == MSG_pong) {
+        on_pong(mux, from, packet);
+        return;
+    }
     struct mux_call *call = call_of(mux, packet->correlation);
     if (!call || call->asks_redis || mux->links[call->to] != from) return; /* too late */
     call->number = packet->number;
@@ -185,6 +227,7 @@ on_packet(void *state, struct link *from, const struct packet *packet)
         end_call(mux, call, strcmp(call->refusal, "expired") == 0 ? MUX_LATE : MUX_UNROUTABLE);
         return;
     }
+    FAILPOINT(gateway_before_reply);
     take_answer(call, packet->body, packet->size);
     end_call(mux, call, MUX_ANSWERED);
 }
@@ -216,6 +259,7 @@ on_bell(void *state, int fd, short events)
     }
     while (keep) {
         struct keep *next = keep->next;
+        FAILPOINT(gateway_before_keep);
         redis_set(mux->redis, keep->key, (struct text){keep->value, keep->size}, keep->seconds);
         free(keep);
         keep = next;
@@ -312,7 +356,10 @@ mux_turn(struct mux *mux, int64_t mono_ms)
 {
     if (mono_ms >= mux->next_deadline_ms) end_what_is_late(mux, mono_ms);
     redis_turn(mux->redis, mono_ms);
-    const int64_t left_ms = mux->next_deadline_ms - mono_ms;
+    if (mono_ms >= mux->beat_ms) beat(mux, mono_ms);
+    const int64_t next_ms =
+        mux->next_deadline_ms < mux->beat_ms ? mux->next_deadline_ms : mux->beat_ms;
+    const int64_t left_ms = next_ms - mono_ms;
     return left_ms < 0 ? 0 : left_ms < TURN_MS_MAX ? left_ms : TURN_MS_MAX;
 }
 

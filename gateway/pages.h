@@ -1,5 +1,6 @@
-/* pages: what browsers are given that is not the API's: the checkout page with its style and script,
- * and florin.js for merchants' own pages. All of it is part of the program, served from memory. */
+/* pages: what browsers are given that is not the API's: the checkout page with its style and
+ * script, and florin.js for merchants' own pages. All of it is part of the program, served from
+ * memory. */
 #pragma once
 
 #include "http.h"

@@ -15,10 +15,11 @@ struct redis {
     redis_answer_fn *on_answer;
     void *state;
     redisAsyncContext *context; /* NULL: not connected */
-    bool connected, asked;
+    bool connected;             /* and has answered since */
+    bool asked;
     short events;
     int failures;     /* in a row */
-    int64_t again_ms; /* not before */
+    int64_t again_ms; /* not before; of a connection: until then it is to answer */
     bool complained;
 };
 
@@ -85,14 +86,24 @@ clean_up(void *state)
 }
 
 static void
-on_connect(const redisAsyncContext *context, int status)
+on_pong(redisAsyncContext *context, void *reply, void *private_data)
 {
     struct redis *redis = context->data;
-    redis->connected = status == REDIS_OK;
-    if (!redis->connected) return;
+    (void)private_data;
+    if (!reply) return;
+    redis->connected = true;
     redis->failures = 0;
     redis->complained = false;
     log_event(LOG_INFO, "redis.connected", "path=%s", redis->path);
+}
+
+/* One that hangs takes connections all the same, because the kernel does; so nobody's question goes
+ * to it before it has answered one of ours. */
+static void
+on_connect(const redisAsyncContext *context, int status)
+{
+    if (status == REDIS_OK)
+        redisAsyncCommand((redisAsyncContext *)(uintptr_t)context, on_pong, NULL, "PING");
 }
 
 static void
@@ -196,7 +207,10 @@ static const char draw_script[] =
     "local rate, burst, want = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]) "
     "local bucket = redis.call('HMGET', KEYS[1], 'tokens', 'at') "
     "local tokens, at = tonumber(bucket[1]) or burst, tonumber(bucket[2]) or now "
-    "tokens = math.min(burst, tokens + math.max(0, now - at) * rate / 1000) "
+    /* what was never written by this script is no bucket: neither debts, nor riches, nor `nan` */
+    "if not (tokens >= 0 and tokens <= burst) then tokens = burst end "
+    "if not (at >= 0 and at <= now) then at = now end "
+    "tokens = math.min(burst, tokens + (now - at) * rate / 1000) "
     "local given = math.min(want, math.floor(tokens)) "
     "tokens = tokens - given "
     "redis.call('HSET', KEYS[1], 'tokens', tostring(tokens), 'at', now) "
@@ -234,7 +248,11 @@ redis_was_late(struct redis *redis, int64_t mono_ms)
 void
 redis_turn(struct redis *redis, int64_t mono_ms)
 {
-    if (redis->context || mono_ms < redis->again_ms) return;
+    if (redis->connected || mono_ms < redis->again_ms) return;
+    if (redis->context) {
+        complain(redis, "it takes connections and does not answer");
+        redisAsyncFree(redis->context);
+    }
     redis->again_ms = mono_ms + APART_MS;
     redis->failures = 0;
     try_to_connect(redis);

@@ -13,7 +13,8 @@ enum {
     NAME_BYTES = 16,
     DRAWS_PER_S = 50, /* a full bucket is drawn from about that often */
     DRAW_MAX = 20,
-    SHUT_MS_MAX = 100, /* after a refusal Redis is not asked again for that long */
+    SHUT_MS_MAX = 100,     /* after a refusal Redis is not asked again for that long */
+    STARVED_MS_MAX = 2000, /* one that refuses for so long without a break is not believed */
     CONCURRENCY_AGAIN_MS = 1000
 };
 #define MILLI 1000 /* our own buckets count thousandths of a token */
@@ -29,12 +30,13 @@ struct place {
     unsigned inside;           /* requests under way */
     int64_t drawn;             /* tokens from Redis that are not spent yet */
     int64_t shut_ms;           /* Redis said: none before */
+    int64_t starved_ms;        /* since when Redis has refused; 0: it gave some */
     int64_t own_milli, own_ms; /* our own bucket, for when Redis is away: filled when */
 };
 
 struct limits {
     struct mux *mux;
-    struct rate account, key;
+    struct rate account, key, page, pages;
     unsigned inside_max;
     uint8_t secret[crypto_generichash_KEYBYTES]; /* so that nobody outside can aim at a place */
     pthread_mutex_t lock;
@@ -49,6 +51,8 @@ limits_new(const struct settings *settings, struct mux *mux)
     limits->mux = mux;
     limits->account = (struct rate){settings->account_rate, settings->account_burst};
     limits->key = (struct rate){settings->key_rate, settings->key_burst};
+    limits->page = (struct rate){settings->page_rate, settings->page_burst};
+    limits->pages = (struct rate){settings->pages_rate, settings->pages_burst};
     limits->inside_max = (unsigned)settings->account_concurrency;
     randombytes_buf(limits->secret, sizeof limits->secret);
     pthread_mutex_init(&limits->lock, NULL);
@@ -113,16 +117,18 @@ take_of_our_own(struct place *place, struct rate rate, int64_t now_ms)
     return 0;
 }
 
-/* What Redis answered: how many tokens, or below zero in how many milliseconds. False: nonsense. */
+/* What Redis answered: how many tokens, or below zero in how many milliseconds, which is never
+ * longer than one token takes. False: nonsense. */
 static bool
-read_draw(const struct mux_call *ask, int64_t want, int64_t *given)
+read_draw(const struct mux_call *ask, const struct redis_draw *draw, int64_t *given)
 {
     char words[24], *end;
     if (ask->answer_size == 0 || ask->answer_size >= sizeof words) return false;
     memcpy(words, ask->answer, ask->answer_size);
     words[ask->answer_size] = '\0';
     *given = strtoll(words, &end, 10);
-    return *end == '\0' && *given != 0 && *given <= want;
+    return *end == '\0' && *given != 0 && *given <= draw->want &&
+           *given >= -(1000 / draw->rate + 1);
 }
 
 /* 0: go on. Else in how many milliseconds to come again. */
@@ -152,12 +158,17 @@ take(struct limits *limits, const char *kind, struct text id, struct rate rate)
     sodium_bin2hex(draw.key + size, sizeof draw.key - (size_t)size, shared, sizeof shared);
     struct mux_call ask = {.draw = &draw, .deadline_ms = INT64_MAX};
     mux_ask(limits->mux, &ask);
-    const bool told = ask.outcome == MUX_REMEMBERED && read_draw(&ask, draw.want, &given);
+    bool told = ask.outcome == MUX_REMEMBERED && read_draw(&ask, &draw, &given);
     free(ask.answer);
 
     now_ms = clock_mono_ms();
     pthread_mutex_lock(&limits->lock);
     if ((place = place_of(limits, name, now_ms))) {
+        if (told && given > 0) place->starved_ms = 0;
+        if (told && given < 0 && !place->starved_ms) place->starved_ms = now_ms;
+        /* A bucket is filled all the time: somebody else may draw it empty now and then, but one
+         * that never has any is no bucket. Ours counts then. */
+        if (place->starved_ms && now_ms - place->starved_ms > STARVED_MS_MAX) told = false;
         if (!told)
             again_ms = take_of_our_own(place, rate, now_ms);
         else if (given > 0)
@@ -211,4 +222,12 @@ limits_enter(struct limits *limits, struct text account, struct text key, int64_
     if (!*again_ms) return LIMIT_NONE;
     limits_leave(limits, account);
     return limit;
+}
+
+enum limit
+limits_enter_page(struct limits *limits, struct text page, int64_t *again_ms)
+{
+    if ((*again_ms = take(limits, "page", page, limits->page))) return LIMIT_PAGE_RATE;
+    if ((*again_ms = take(limits, "pages", TEXT("all"), limits->pages))) return LIMIT_PAGES_RATE;
+    return LIMIT_NONE;
 }

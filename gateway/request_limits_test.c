@@ -99,6 +99,42 @@ Test(limits, an_account_has_so_many_under_way_at_once)
         cr_expect(eq(int, ask(""), 200));
 }
 
+static int
+look_at_page(const char *path)
+{
+    stage_call("GET", path, "Authorization:\r\n", NULL, &reply);
+    return reply.status;
+}
+
+#define CHALLENGE(n) "/3ds/tds_" n "?merchant=acct_000000000000000000000001&secret=x"
+#define SESSION "/v1/payment_pages/cs_test_000000000000000000000009"
+
+Test(limits, a_payers_page_has_its_own_and_takes_nothing_from_the_account)
+{
+    stage_open("page_rate = 1\npage_burst = 3\naccount_rate = 1\naccount_burst = 1\n");
+    for (int i = 0; i < 3; i++)
+        cr_expect(ne(int, look_at_page(CHALLENGE("1")), 429), "%s", reply.text);
+    cr_expect(eq(int, look_at_page(CHALLENGE("1")), 429), "%s", reply.text);
+    cr_expect(strstr(reply.body, "http-equiv=\"refresh\"") != NULL, "it tries again by itself");
+    cr_expect(ne(int, look_at_page(CHALLENGE("2")), 429), "another page");
+    for (int i = 0; i < 3; i++)
+        cr_expect(ne(int, look_at_page(SESSION), 429), "%s", reply.text);
+    look_at_page(SESSION);
+    expect_limited("this page");
+    cr_expect(eq(str, (char *)reply_header(&reply, "Stripe-Rate-Limited-Reason"), "endpoint-rate"));
+    cr_expect(eq(int, ask(""), 200), "the account has its one request still");
+}
+
+Test(limits, all_pages_together_have_one_too_so_that_names_cannot_be_tried)
+{
+    static const char *const pages[] = {CHALLENGE("1"), CHALLENGE("2"), CHALLENGE("3"), SESSION};
+    stage_open("pages_rate = 1\npages_burst = 4\n");
+    for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++)
+        cr_expect(ne(int, look_at_page(pages[i]), 429), "%s", reply.text);
+    cr_expect(eq(int, look_at_page(CHALLENGE("4")), 429), "%s", reply.text);
+    cr_expect(eq(int, ask(""), 200));
+}
+
 /* --- with Redis ------------------------------------------------------------------------------ */
 
 static char sock[PATH_MAX + 16];

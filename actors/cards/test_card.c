@@ -11,10 +11,11 @@ const struct test_card test_cards[] = {
 const size_t test_card_count = sizeof test_cards / sizeof *test_cards;
 
 enum { REFUSED, KEPT };
-#define TEST_EFFECT(name, attaches, decline, code, postal, line1, at_once, unsupported, doc)       \
-    [TEST_CARD_##name] = {                                                                         \
-        #name,   attaches,    decline, CARD_CHECK_##code, CARD_CHECK_##postal, CARD_CHECK_##line1, \
-        at_once, unsupported, doc},
+// clang-format off
+#define TEST_EFFECT(name, attaches, decline, risk, code, postal, line1, at_once, unsupported, doc) \
+    [TEST_CARD_##name] = {#name, attaches, decline, RISK_##risk, CARD_CHECK_##code, CARD_CHECK_##postal, \
+                          CARD_CHECK_##line1, at_once, unsupported, doc},
+// clang-format on
 static const struct test_effect_row effects[TEST_EFFECT_COUNT] = {
 #include "test_effects.def"
 };

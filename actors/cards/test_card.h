@@ -4,13 +4,14 @@
 #pragma once
 
 #include "card.h"
+#include "risk.h"
 #include "text.h"
 #include <stdbool.h>
 
 /* What the issuer says of a thing that was given to be checked. */
 enum card_check { CARD_CHECK_PASS, CARD_CHECK_FAIL, CARD_CHECK_UNAVAILABLE, CARD_CHECK_COUNT };
 
-#define TEST_EFFECT(name, attaches, decline, code, postal, line1, at_once, unsupported, doc) \
+#define TEST_EFFECT(name, attaches, decline, risk, code, postal, line1, at_once, unsupported, doc) \
     TEST_CARD_##name,
 enum test_effect {
 #include "test_effects.def"
@@ -30,6 +31,7 @@ struct test_effect_row {
     const char *name;
     bool attaches;
     const char *decline; /* row of declines.def, "" when it pays */
+    enum risk_number risk;
     enum card_check code, postal, line1;
     bool at_once;
     const char *unsupported; /* the feature that is not here yet, "" when none is needed */

@@ -35,6 +35,7 @@ struct told {
     size_t event_count;
     int64_t taken_epoch;
     size_t due_count;
+    char balances[64]; /* behind the last row that is due */
 };
 
 struct bench {
@@ -78,7 +79,13 @@ on_taken(void *state, const struct take *take)
 static void
 on_due(void *state, const PGresult *rows)
 {
-    ((struct told *)state)->due_count = (size_t)PQntuples(rows);
+    struct told *told = state;
+    const int last = PQntuples(rows) - 1, column = PQnfields(rows) - 2;
+    told->due_count = (size_t)PQntuples(rows);
+    for (int i = 0; i <= last; i++) {
+        cr_expect_eq(PQgetisnull(rows, i, column), i < last, "only the last row tells");
+        snprintf(told->balances, sizeof told->balances, "%s", PQgetvalue(rows, i, column));
+    }
 }
 
 static int64_t
@@ -707,16 +714,22 @@ Test(batch, funds_become_available_once)
                                       {ROW_balance_transaction, 0, nothing},
                                       {ROW_balance_transaction, 0, later}}),
                    COMMIT_DONE);
+    /* What their postings would have left. */
+    (void)postgres_value("INSERT INTO balance VALUES ('" TEST_MERCHANT "', 2, 'usd', -800)");
     batch_find_due(b.batch, 1500);
     cr_assert_eq(drive(&b), BATCH_IDLE);
     cr_expect_eq(b.told.due_count, 3);
+    cr_expect_str_eq(b.told.balances, "usd 350 450");
 
     struct command *commands[3];
     const struct row_balance_transaction *const rows[] = {charge, refund, nothing};
     for (int i = 0; i < 3; i++) {
         uint8_t id[COMMAND_ID_BYTES];
         memset(id, '0' + i, sizeof id);
-        commands[i] = settle_command(rows[i], id, wish_reason, sizeof wish_reason);
+        const struct settle_news none = {.now_s = 1500},
+                                 news = {text_of(b.told.balances), TEXT("v"), TEXT("evt_1"), 1500};
+        commands[i] =
+            settle_command(rows[i], i == 2 ? &news : &none, id, wish_reason, sizeof wish_reason);
         cr_assert(commands[i], "%s", wish_reason);
     }
     batch_write(b.batch, commands, 3, 1500);
@@ -724,7 +737,12 @@ Test(batch, funds_become_available_once)
     for (int i = 0; i < 3; i++)
         EXPECT_VERDICT(b.told.verdicts['0' + i], COMMIT_DONE);
     EXPECT_VALUE("SELECT amount FROM balance WHERE account = 3", "-350");
-    EXPECT_VALUE("SELECT amount FROM balance WHERE account = 2", "350");
+    EXPECT_VALUE("SELECT type || ' ' || data FROM event",
+                 "balance.available {\"object\":\"balance\",\"available\":[{\"amount\":350,"
+                 "\"currency\":\"usd\",\"source_types\":{\"card\":350}}],\"livemode\":false,"
+                 "\"pending\":[{\"amount\":450,\"currency\":\"usd\","
+                 "\"source_types\":{\"card\":450}}]}");
+    EXPECT_VALUE("SELECT amount FROM balance WHERE account = 2", "-450");
     EXPECT_VALUE("SELECT string_agg(id, ' ') FROM balance_transaction WHERE status = 'pending'",
                  "txn_4");
     batch_find_due(b.batch, 1500);

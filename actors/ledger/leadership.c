@@ -1,6 +1,7 @@
 #include "leadership.h"
 
 #include "clock.h"
+#include "failpoint.h"
 #include "files.h"
 #include "log.h"
 #include "pg.h"
@@ -179,11 +180,13 @@ take_lead(struct leadership *l)
     char cluster[64];
     loop_unwatch(l->loop, PQsocket(l->conn));
     PQclear(PQexec(l->conn, "SET statement_timeout = '5s'"));
+    FAILPOINT(ledger_before_lead);
     switch (batch_lead(l->batch, &l->conn, l->name, cluster, sizeof cluster)) {
     case LEAD_LOST: die("Another ledger has taken the lead.");
     case LEAD_FAILED: drop(l); return;
     case LEAD_OK: break;
     }
+    FAILPOINT(ledger_after_lead);
     check_cluster(l, cluster);
     l->state = LEADERSHIP_LEADING;
     log_event(LOG_INFO, "leader.taken", "epoch=%lld last_batch=%lld event_head=%lld",

@@ -1,9 +1,12 @@
 #include "settle.h"
 
+#include "json_writer.h"
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #define ROW_BYTES_MAX 4096
+#define NEWS_BYTES_MAX 32768 /* 130 currencies, both ways */
 
 #define ACCOUNT(NAME, number, name, owner, kind, doc) ACCOUNT_##NAME = (number),
 enum account {
@@ -43,11 +46,74 @@ add_row(struct msg_commit *m, const struct row_balance_transaction *row, uint8_t
     return message_list_add(&m->rows, MSG_row_write, &write, bytes, cap);
 }
 
-struct command *
-settle_command(const struct row_balance_transaction *row, const uint8_t id[static COMMAND_ID_BYTES],
-               char *reason, size_t reason_size)
+/* The amounts of one kind, of every currency. False when the text is not what it should be. */
+static bool
+put_amounts(struct json_writer *w, const char *key, const char *balances, bool pending)
 {
-    static uint8_t bytes[5][ROW_BYTES_MAX]; /* of this one call */
+    json_key(w, key);
+    json_array(w);
+    while (*balances) {
+        char *end;
+        const struct text currency = {balances, 3};
+        if (strlen(balances) < 7 || balances[3] != ' ') return false;
+        const long long available = strtoll(balances + 4, &end, 10);
+        if (*end != ' ') return false;
+        const long long still_pending = strtoll(end + 1, &end, 10);
+        const int64_t amount = pending ? still_pending : available;
+        json_open(w);
+        json_integer(w, "amount", amount);
+        json_text(w, "currency", currency);
+        json_key(w, "source_types");
+        json_open(w);
+        json_integer(w, "card", amount);
+        json_close(w);
+        json_close(w);
+        if (*end && *end != ' ') return false;
+        balances = *end ? end + 1 : end;
+    }
+    json_array_end(w);
+    return true;
+}
+
+static bool
+add_news(struct msg_commit *m, const struct settle_news *news)
+{
+    static char json[NEWS_BYTES_MAX];
+    static uint8_t bytes[NEWS_BYTES_MAX + ROW_BYTES_MAX];
+    char balances[NEWS_BYTES_MAX / 4];
+    struct json_writer w;
+    if (!news->balances.at || !news->api_version.at) return true;
+    if (news->balances.size >= sizeof balances) return false;
+    memcpy(balances, news->balances.at, news->balances.size);
+    balances[news->balances.size] = '\0';
+    json_writer_init(&w, json, sizeof json);
+    json_open(&w);
+    json_string(&w, "object", "balance");
+    if (!put_amounts(&w, "available", balances, false)) return false;
+    json_flag(&w, "livemode", false);
+    if (!put_amounts(&w, "pending", balances, true)) return false;
+    json_close(&w);
+    if (w.full) return false;
+    const struct msg_event_write event = {
+        .has = HAS_event_write_id | HAS_event_write_type | HAS_event_write_object |
+               HAS_event_write_data | HAS_event_write_created | HAS_event_write_api_version,
+        .id = news->event,
+        .type = TEXT("balance.available"),
+        .object = TEXT("balance"),
+        .data = json_writer_text(&w),
+        .created = (uint64_t)news->now_s,
+        .api_version = news->api_version,
+    };
+    m->has |= HAS_commit_events;
+    return message_list_add(&m->events, MSG_event_write, &event, bytes, sizeof bytes);
+}
+
+struct command *
+settle_command(const struct row_balance_transaction *row, const struct settle_news *news,
+               const uint8_t id[static COMMAND_ID_BYTES], char *reason, size_t reason_size)
+{
+    static uint8_t bytes[4][ROW_BYTES_MAX]; /* of this one call */
+    static uint8_t whole[2 * NEWS_BYTES_MAX];
     struct msg_commit m = {
         .has = HAS_commit_id | HAS_commit_merchant | HAS_commit_epoch | HAS_commit_urgency |
                HAS_commit_repeated | HAS_commit_claim | HAS_commit_rows | HAS_commit_postings,
@@ -58,12 +124,12 @@ settle_command(const struct row_balance_transaction *row, const uint8_t id[stati
     const struct command_origin origin = {"ledger", slot_of(row->merchant), {0}};
     size_t size;
     if (!add_row(&m, row, bytes[0], bytes[1], ROW_BYTES_MAX) ||
-        !add_posting(&m, row, bytes[2], bytes[3], ROW_BYTES_MAX) ||
-        message_encode(MSG_commit, &m, bytes[4], ROW_BYTES_MAX, &size) != MESSAGE_OK) {
+        !add_posting(&m, row, bytes[2], bytes[3], ROW_BYTES_MAX) || !add_news(&m, news) ||
+        message_encode(MSG_commit, &m, whole, sizeof whole, &size) != MESSAGE_OK) {
         snprintf(reason, reason_size, "it does not fit into a commit");
         return NULL;
     }
-    struct command *c = command_read(bytes[4], size, &origin, reason, reason_size);
+    struct command *c = command_read(whole, size, &origin, reason, reason_size);
     if (c) c->internal = true;
     return c;
 }

@@ -1,5 +1,7 @@
 #include "writing.h"
 
+#include "failpoint.h"
+#include "mutant.h"
 #include "statements.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -253,7 +255,7 @@ write_balances(const struct writing *w, size_t count, struct pipeline *p)
         const struct sum *s = &sums[i];
         int64_t amount = 0;
         for (; i < count && compare_sums(s, &sums[i]) == 0; i++)
-            amount += sums[i].amount; /* writing_fits */
+            amount = sums[i].amount + (FLORIN_MUTANT(last_line_only) ? 0 : amount); /* it fits */
         arrays_text(a, 0, s->merchant);
         arrays_number(a, 1, s->account);
         arrays_text(a, 2, s->currency);
@@ -289,6 +291,10 @@ writing_commands(const struct writing *w, struct pipeline *p)
         for (int insert = 1; insert >= 0; insert--)
             write_rows(w, p, table_statements(i), insert);
     write_claims(w, p);
+#ifdef FLORIN_FAILPOINTS
+    (void)PQflush(p->conn); /* so that Postgres has this half */
+#endif
+    FAILPOINT(ledger_mid_write);
     write_answers(w, p);
     write_events(w, p);
     write_transactions(w, p);

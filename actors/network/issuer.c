@@ -53,12 +53,28 @@ authenticate(const struct issuer_question *question, const struct three_d_secure
     }
 }
 
+/* Only what moves money is weighed. True when it goes no further: the issuer is not asked. */
+static bool
+is_blocked(const struct issuer_question *question, const struct test_effect_row *effect)
+{
+    if (question->verifies) return false;
+    return effect->risk == RISK_BLOCKED ||
+           (effect->risk == RISK_HIGHEST && question->blocks_highest);
+}
+
 struct issuer_answer
 issuer_decide(const struct issuer_question *question)
 {
     const struct test_effect_row *effect = test_effect_of(question->number);
     const struct three_d_secure *card = three_d_secure_of(question->number);
+    if (is_blocked(question, effect))
+        return (struct issuer_answer){.code = "fraudulent",
+                                      .cvc_check = "unchecked",
+                                      .postal_check = "unchecked",
+                                      .line1_check = "unchecked",
+                                      .risk = RISK_BLOCKED};
     struct issuer_answer answer = {
+        .risk = question->verifies ? RISK_NOT_WEIGHED : effect->risk,
         .code = effect->decline,
         .cvc_check = check(question->code_given, effect->code),
         .postal_check = check(question->postal_given, effect->postal),

@@ -6,6 +6,7 @@
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
+#include <string.h>
 
 static struct issuer_answer
 ask(const char *number, bool given)
@@ -29,6 +30,8 @@ Test(issuer, every_test_card_is_answered_as_its_row_says)
         const struct issuer_answer answer = ask(test_cards[i].number, true);
         /* Whose issuers want to hear from the payer first is told by another table. */
         const enum asks asks = three_d_secure_of(text_of(test_cards[i].number))->asks;
+        cr_expect(eq(int, answer.risk, effect->risk));
+        if (effect->risk == RISK_BLOCKED) continue; /* nobody was asked */
         if (asks == ASKS_NEVER) {
             cr_expect(eq(int, answer.approves, !*effect->decline), "%s", test_cards[i].number);
             EXPECT_WORD(answer.code, effect->decline);
@@ -70,6 +73,38 @@ Test(issuer, a_card_that_has_expired_meanwhile_is_refused)
     EXPECT_WORD(issuer_decide(&question).code, "expired_card");
     question.month = 11;
     cr_expect(issuer_decide(&question).approves);
+}
+
+/* --- weighed for fraud ----------------------------------------------------------------------- */
+
+Test(issuer, what_is_blocked_is_refused_before_anybody_is_asked)
+{
+    for (size_t i = 0; i < test_card_count; i++)
+        for (int blocks = 0; blocks <= 1; blocks++)
+            for (int verifies = 0; verifies <= 1; verifies++) {
+                const struct issuer_question question = {.number = text_of(test_cards[i].number),
+                                                         .month = 12,
+                                                         .year = 2030,
+                                                         .now = {2026, 11},
+                                                         .code_given = true,
+                                                         .postal_given = true,
+                                                         .line1_given = true,
+                                                         .verifies = verifies,
+                                                         .blocks_highest = blocks};
+                const enum risk_number risk = test_effect(test_cards[i].effect)->risk;
+                const bool blocked =
+                    !verifies && (risk == RISK_BLOCKED || (risk == RISK_HIGHEST && blocks));
+                const struct issuer_answer answer = issuer_decide(&question);
+                cr_expect(eq(int, answer.risk == RISK_BLOCKED, blocked), "%s",
+                          test_cards[i].number);
+                cr_expect(eq(int, strcmp(answer.code, "fraudulent") == 0, blocked));
+                if (verifies) cr_expect(eq(int, answer.risk, RISK_NOT_WEIGHED));
+                if (!blocked) continue;
+                cr_expect(zero(int, answer.approves || answer.challenges));
+                EXPECT_WORD(answer.cvc_check, "unchecked");
+                EXPECT_WORD(answer.postal_check, "unchecked");
+                EXPECT_WORD(answer.line1_check, "unchecked");
+            }
 }
 
 /* --- asking the payer ------------------------------------------------------------------------ */

@@ -2,11 +2,13 @@
 
 #include "book.h"
 #include "clock.h"
+#include "failpoint.h"
 #include "faults.h"
 #include "issuer.h"
 #include "later.h"
 #include "log.h"
 #include "message.h"
+#include "mutant.h"
 #include "operations.h"
 #include "pending.h"
 #include "random.h"
@@ -18,8 +20,12 @@
 
 #define VAULT_PATIENCE_MS 2000
 #define VAULT_AGAIN_MS 25
+#ifndef HELD_MAX /* the simulator makes it small */
 #define HELD_MAX 4096
+#endif
+#ifndef LATER_MAX /* the simulator makes it small */
 #define LATER_MAX 65536
+#endif
 #define REQUEST_BYTES_MAX 1024 /* every field at its widest; more is nonsense */
 
 /* An answer that waits for the turn's commit. */
@@ -96,6 +102,10 @@ send_answer(struct network *network, const struct held *held)
         answer.has |= HAS_network_answer_ask_again_s;
         answer.ask_again_s = (uint64_t)refund.ask_again_s;
     }
+    if (record->risk) {
+        answer.has |= HAS_network_answer_risk;
+        answer.risk = (uint64_t)record->risk;
+    }
     if (record->state != NETWORK_STATE_NONE)
         answer.has |= HAS_network_answer_amount | HAS_network_answer_bypass_pending |
                       HAS_network_answer_authentication;
@@ -128,7 +138,10 @@ static void
 settle(struct network *network, int64_t mono_ms)
 {
     const struct faults *faults = &network->faults;
-    book_commit(network->book);
+    const bool any = network->held_count > 0;
+    if (any) FAILPOINT(network_before_commit);
+    if (!FLORIN_MUTANT(network_answers_first)) book_commit(network->book);
+    if (any) FAILPOINT(network_after_commit);
     for (size_t i = 0; i < network->held_count; i++) {
         const struct held *held = &network->held[i];
         if (faults->fault_silent || is_lost(network)) continue;
@@ -139,6 +152,11 @@ settle(struct network *network, int64_t mono_ms)
                 send_answer(network, held);
     }
     network->held_count = 0;
+    if (FLORIN_MUTANT(network_answers_first)) {
+        link_flush(network->requests);
+        book_commit(network->book);
+    }
+    if (any) FAILPOINT_AFTER(network->requests, network_after_answer);
 }
 
 static void
@@ -274,6 +292,7 @@ decide(struct network *network, struct pending *pending, const struct msg_card_r
         .absent = pending->absent,
         .set_up = pending->set_up,
         .passed = challenge_was_passed(network, pending),
+        .blocks_highest = network->settings.block_highest_risk == 1,
         .three_d_secure = pending->three_d_secure,
     };
     const struct issuer_answer issuer = issuer_decide(&question);
@@ -380,7 +399,9 @@ take_request(struct network *network, const struct msg_network_request *request,
     }
     struct network_record record;
     struct pending *pending = pendings_find(network->pendings, request->reference);
-    const bool is_known = book_find(network->book, request->reference, &record);
+    const bool is_known =
+        book_find(network->book, request->reference, &record) &&
+        !(FLORIN_MUTANT(reference_counts_again) && request->operation == NETWORK_REFUND);
     if ((is_known && !operation_is_same(&record, request)) ||
         (pending && !text_is(request->merchant, pending->merchant))) {
         refuse(network, from, "malformed", "the reference was used for something else");

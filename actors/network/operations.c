@@ -1,4 +1,5 @@
 #include "operations.h"
+#include "mutant.h"
 
 #include <assert.h>
 #include <string.h>
@@ -21,9 +22,9 @@ operation_misses(const struct msg_network_request *request)
     const uint64_t operation = request->operation;
     const bool authorizes = operation == NETWORK_AUTHORIZE;
     const bool names_card = authorizes || operation == NETWORK_VERIFY;
-    const bool follows = operation == NETWORK_CAPTURE || operation == NETWORK_VOID ||
-                         operation == NETWORK_REFUND || operation == NETWORK_RECALL;
-    const bool moves_part = operation == NETWORK_CAPTURE || operation == NETWORK_REFUND;
+    const bool moves_part = operation == NETWORK_CAPTURE || operation == NETWORK_REFUND ||
+                            operation == NETWORK_INCREMENT;
+    const bool follows = moves_part || operation == NETWORK_VOID || operation == NETWORK_RECALL;
     if (follows && !(request->has & HAS_network_request_original)) return "original is missing";
     if ((authorizes || moves_part) && !(request->has & HAS_network_request_amount))
         return "amount is missing";
@@ -60,12 +61,19 @@ operation_outcome(const struct network_record *record)
     return OUTCOME_NOT_FOUND;
 }
 
+/* All that was ever held under an authorization. */
+static int64_t
+total(const struct network_record *authorization)
+{
+    return authorization->amount + authorization->incremented;
+}
+
 static void
 check_sums(const struct network_record *authorization)
 {
-    assert(authorization->held >= 0 && authorization->held <= authorization->amount);
-    assert(authorization->captured >= 0 && authorization->captured <= authorization->amount);
-    assert(authorization->held == 0 || authorization->captured == 0);
+    assert(authorization->incremented >= 0);
+    assert(authorization->held >= 0 && authorization->captured >= 0);
+    assert(authorization->held + authorization->captured <= total(authorization));
     assert(authorization->refunded >= 0 && authorization->refunded <= authorization->captured);
 }
 
@@ -90,6 +98,7 @@ begin(struct network_record *record, const struct msg_network_request *request,
     if (request->has & HAS_network_request_original) SET(record, original, request->original);
     if (request->has & HAS_network_request_currency) SET(record, currency, request->currency);
     if (request->has & HAS_network_request_amount) record->amount = request->amount;
+    if (request->has & HAS_network_request_keep) record->keep = request->keep == 1;
 }
 
 /* --- authorize
@@ -121,6 +130,7 @@ authorize(struct book *book, const struct msg_network_request *request,
     SET(record, line1_check, text_of(issuer->line1_check));
     SET(record, code, text_of(issuer->code));
     remember_challenged(book, record);
+    record->risk = issuer->risk;
     record->authentication = issuer->authentication;
     if (issuer->authentication) SET(record, authentication_id, text_of(names->authentication_id));
     record->state = issuer->approves     ? NETWORK_STATE_APPROVED
@@ -154,15 +164,21 @@ static bool
 follow(struct network_record *authorization, const struct network_record *record)
 {
     const int64_t left = authorization->captured - authorization->refunded;
-    const bool is_held = authorization->held > 0 && authorization->captured == 0;
+    const bool is_held = authorization->held > 0;
     if (!is_approved_authorization(authorization)) return false;
     if (strcmp(authorization->merchant, record->merchant) != 0) return false;
     if (strcmp(authorization->currency, record->currency) != 0) return false;
     switch (record->operation) {
+    case NETWORK_INCREMENT:
+        if (!is_held || authorization->captured > 0) return false;
+        if (record->amount <= 0 || record->amount > MONEY_MAX - total(authorization)) return false;
+        authorization->incremented += record->amount;
+        authorization->held += record->amount;
+        return true;
     case NETWORK_CAPTURE:
         if (!is_held || record->amount > authorization->held) return false;
-        authorization->captured = record->amount;
-        authorization->held = 0; /* the rest is released */
+        authorization->captured += record->amount;
+        authorization->held = record->keep ? authorization->held - record->amount : 0;
         return true;
     case NETWORK_VOID:
         if (!is_held) return false;
@@ -297,12 +313,17 @@ undo_follow_up(struct book *book, const struct network_record *record, int64_t n
     assert(found); /* it was there when this was approved, and nothing leaves the book */
     if (!is_approved_authorization(&authorization)) return true;
     switch (record->operation) {
-    case NETWORK_CAPTURE:
-        if (authorization.refunded > 0) return false;
-        authorization.captured = 0;
-        authorization.held = authorization.amount;
+    case NETWORK_INCREMENT:
+        if (authorization.held < record->amount) return false;
+        authorization.incremented -= record->amount;
+        authorization.held -= record->amount;
         break;
-    case NETWORK_VOID: authorization.held = authorization.amount; break;
+    case NETWORK_CAPTURE:
+        if (authorization.captured - record->amount < authorization.refunded) return false;
+        authorization.captured -= record->amount;
+        authorization.held = total(&authorization) - authorization.captured;
+        break;
+    case NETWORK_VOID: authorization.held = total(&authorization) - authorization.captured; break;
     case NETWORK_REFUND:
         if (!record->returned) authorization.refunded -= record->amount;
         break;
@@ -339,7 +360,7 @@ reverse(struct book *book, const struct msg_network_request *request,
         SET(record, reference, request->reference);
         SET(record, merchant, request->merchant);
         record->state = NETWORK_STATE_REVERSED;
-        put(book, record, names->now_ms);
+        if (!FLORIN_MUTANT(no_tombstone)) put(book, record, names->now_ms);
         return;
     }
     if (record->state == NETWORK_STATE_REVERSED) return;
@@ -369,7 +390,8 @@ operation_do(struct book *book, const struct msg_network_request *request,
         reverse(book, request, names, record);
         return operation_outcome(record);
     }
-    if (book_find(book, request->reference, record)) {
+    if (book_find(book, request->reference, record) &&
+        !(FLORIN_MUTANT(reference_counts_again) && request->operation == NETWORK_REFUND)) {
         assert(operation_is_same(record, request));
         settle(book, record, names->now_ms);
         return operation_outcome(record);

@@ -3,7 +3,9 @@
  *
  *   authorize  a hold, or with `capture` the money at once
  *   verify     an authorization of nothing: is the card good?
- *   capture    of an authorization that is held: once, at most what is held; the rest is released
+ *   increment  of an authorization that is held and not captured yet: more is held
+ *   capture    of an authorization that is held: at most what is held; the rest is released, or
+ *              with `keep` stays held for further captures
  *   void       of an authorization that is held
  *   refund     of what was captured, in parts, until nothing is left
  *   recall     of a refund that is pending: it never happened

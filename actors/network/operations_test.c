@@ -57,7 +57,7 @@ struct ask {
     const char *reference, *original;
     int64_t amount;
     const char *currency, *merchant;
-    bool capture;
+    bool capture, keep;
     const struct issuer_answer *issuer;
 };
 
@@ -82,6 +82,8 @@ request_of(struct ask ask)
     if (ask.original) request.has |= HAS_network_request_original;
     if (ask.amount) request.has |= HAS_network_request_amount;
     if (ask.currency) request.has |= HAS_network_request_currency;
+    if (ask.keep) request.has |= HAS_network_request_keep;
+    request.keep = ask.keep;
     if (ask.operation == NETWORK_AUTHORIZE || ask.operation == NETWORK_VERIFY)
         request.has |= HAS_network_request_token | HAS_network_request_capture;
     return request;
@@ -116,6 +118,14 @@ follow(enum network_operation operation, const char *reference, const char *orig
                              .original = original,
                              .amount = amount,
                              .currency = amount ? "usd" : NULL});
+}
+
+/* A capture that keeps the rest held. */
+static int
+capture_part(const char *reference, const char *original, int64_t amount)
+{
+    return make(ASK(CAPTURE, reference, .original = original, .amount = amount, .currency = "usd",
+                    .keep = true));
 }
 
 static int
@@ -287,6 +297,47 @@ Test(operations, a_capture_takes_at_most_what_is_held_and_once)
     EXPECT(follow(NETWORK_CAPTURE, "att_3", "att_a", 100), DECLINED);
     EXPECT(follow(NETWORK_VOID, "att_4", "att_a", 0), DECLINED);
     stands("att_a", 0, 400, 0);
+}
+
+Test(operations, an_increment_holds_more_until_something_is_captured)
+{
+    EXPECT(authorize("att_a", 1000, false), APPROVED);
+    EXPECT(follow(NETWORK_INCREMENT, "att_i", "att_a", 500), APPROVED);
+    EXPECT(follow(NETWORK_INCREMENT, "att_i", "att_a", 500), APPROVED);
+    stands("att_a", 1500, 0, 0);
+    EXPECT(follow(NETWORK_INCREMENT, "att_j", "att_a", MONEY_MAX), DECLINED);
+    EXPECT(follow(NETWORK_CAPTURE, "att_c", "att_a", 1400), APPROVED);
+    stands("att_a", 0, 1400, 0);
+    EXPECT(follow(NETWORK_INCREMENT, "att_k", "att_a", 1), DECLINED);
+    EXPECT(reverse("att_c"), REVERSED);
+    stands("att_a", 1500, 0, 0);
+    EXPECT(reverse("att_i"), REVERSED);
+    stands("att_a", 1000, 0, 0);
+    EXPECT(authorize("att_b", 1000, true), APPROVED);
+    EXPECT(follow(NETWORK_INCREMENT, "att_l", "att_b", 1), DECLINED);
+}
+
+Test(operations, parts_are_captured_while_the_rest_stays_held)
+{
+    EXPECT(authorize("att_a", 1000, false), APPROVED);
+    EXPECT(capture_part("att_1", "att_a", 300), APPROVED);
+    EXPECT(capture_part("att_2", "att_a", 300), APPROVED);
+    stands("att_a", 400, 600, 0);
+    EXPECT(capture_part("att_3", "att_a", 401), DECLINED);
+    EXPECT(follow(NETWORK_INCREMENT, "att_i", "att_a", 1), DECLINED);
+    EXPECT(reverse("att_2"), REVERSED);
+    stands("att_a", 700, 300, 0);
+    EXPECT(follow(NETWORK_CAPTURE, "att_4", "att_a", 100), APPROVED);
+    stands("att_a", 0, 400, 0);
+    EXPECT(follow(NETWORK_REFUND, "att_r", "att_a", 400), APPROVED);
+    EXPECT(reverse("att_4"), APPROVED);
+    stands("att_a", 0, 400, 400);
+    EXPECT(authorize("att_b", 1000, false), APPROVED);
+    EXPECT(capture_part("att_5", "att_b", 300), APPROVED);
+    EXPECT(follow(NETWORK_VOID, "att_v", "att_b", 0), APPROVED);
+    stands("att_b", 0, 300, 0);
+    EXPECT(reverse("att_v"), REVERSED);
+    stands("att_b", 700, 300, 0);
 }
 
 Test(operations, a_void_releases_what_is_held_and_once)

@@ -3,8 +3,12 @@
  *
  *     operation  approved                     declined, reversed, never sent
  *     authorize  charge, hold or sale booked  failed charge, the payment waits for another method
- *     capture    hold released, sale booked   nothing has changed: to be tried again
- *     void       hold released, canceled      nothing has changed: to be tried again
+ *     increment  more is held                 nothing has changed: to be tried again
+ *     capture    hold released, sale booked;  nothing has changed: to be tried again
+ *                of a part, both by that part
+ *     void       hold released, canceled;     nothing has changed: to be tried again
+ *                succeeded with what parts
+ *                were captured
  *     refund     booked                       failed refund, its promise taken back
  *     verify     setup_steps.c
  *
@@ -23,12 +27,13 @@
 #include "fields.h"
 #include "finish.h"
 #include "json_reader.h"
+#include "mutant.h"
 #include "payment.h"
+#include "risk.h"
 
 #include <assert.h>
 
-/* How long an issuer keeps a hold. */
-#define HOLD_DAYS 7
+#define EXPIRY_AGAIN_S 3600
 
 enum account {
 #define ACCOUNT(NAME, number, word, owner, kind, doc) ACCOUNT_##NAME = (number),
@@ -56,11 +61,23 @@ post(struct call *call, const char *kind, struct text source, struct text curren
 }
 
 void
-post_hold(struct finish *f, const char *kind, int64_t amount)
+post_hold(struct finish *f, const char *kind, struct text source, int64_t amount)
 {
     const struct posting_line lines[] = {{ACCOUNT_AUTHORIZATIONS_HELD, amount},
                                          {ACCOUNT_AUTHORIZATIONS_OWED, -amount}};
-    post(f->call, kind, f->charge->id, f->charge->currency, lines, 2);
+    post(f->call, kind, source, f->charge->currency, lines, 2);
+}
+
+static bool noted(const struct finish *f, const char *flag);
+
+/* The books take each kind once per source. A payment's one hold, its one charge and its one
+ * release are the charge's; what comes several times (increments, captures in part) is its
+ * attempt's. */
+static struct text
+source_of(const struct finish *f)
+{
+    return noted(f, "keep") || text_is(f->attempt->operation, "increment") ? f->attempt->id
+                                                                           : f->charge->id;
 }
 
 static struct row_balance_transaction *
@@ -91,7 +108,7 @@ book_charge(struct finish *f, int64_t amount)
     const struct posting_line lines[] = {{ACCOUNT_NETWORK_RECEIVABLE, amount},
                                          {where, -(amount - fee)},
                                          {ACCOUNT_FEES_EARNED, -fee}};
-    post(f->call, "charge", charge->id, charge->currency, lines, 3);
+    post(f->call, "charge", source_of(f), charge->currency, lines, 3);
 
     struct row_balance_transaction *txn = movement(f, "charge", charge->id, amount, fee);
     /* Where the fee eats it all, there is nothing to be settled later. */
@@ -100,10 +117,10 @@ book_charge(struct finish *f, int64_t amount)
     txn->status = at_once ? TEXT("available") : TEXT("pending");
     txn->available_on = f->call->now_s;
     if (!at_once) txn->available_on += worker_settlement_delay_s(f->call->worker);
-    charge->captured = true;
-    charge->amount_captured = amount;
-    charge->amount_refunded = charge->amount - amount; /* the rest of a capture in part */
-    charge->balance_transaction = txn->id;
+    charge->amount_captured += amount;
+    /* What the last capture leaves is given back; before it nothing is. */
+    if (charge->captured) charge->amount_refunded = charge->amount - charge->amount_captured;
+    charge->balance_transaction = txn->id; /* the latest: a list by source has them all */
     call_insert(f->call, ROW_balance_transaction, txn);
     return txn;
 }
@@ -159,16 +176,18 @@ book_refund_failure(struct finish *f, const struct row_refund *refund,
 struct text
 approved_outcome(struct finish *f)
 {
+    const struct risk *risk = risk_numbered(f->answer->risk);
     struct json_writer w = call_writer(f->call, 512);
     json_open(&w);
     json_null(&w, "advice_code");
     json_null(&w, "network_advice_code");
     json_null(&w, "network_decline_code");
     json_string(&w, "network_status", "approved_by_network");
-    json_null(&w, "reason");
-    json_string(&w, "risk_level", "normal");
-    json_string(&w, "seller_message", "Payment complete.");
-    json_string(&w, "type", "authorized");
+    json_string(&w, "reason", risk->reason);
+    json_string(&w, "risk_level", risk->level);
+    json_integer(&w, "risk_score", risk->score);
+    json_string(&w, "seller_message", risk->seller_message);
+    json_string(&w, "type", risk->type);
     json_close(&w);
     return json_writer_text(&w);
 }
@@ -178,25 +197,30 @@ declined_outcome(struct finish *f, const struct decline *decline)
 {
     struct json_writer w = call_writer(f->call, 1024);
     const uint64_t outcome = f->answer->outcome;
-    const bool by_issuer = outcome == OUTCOME_DECLINED;
+    const struct risk *risk = risk_numbered(f->answer->risk);
+    const bool blocked = risk->number == RISK_BLOCKED;
+    const bool by_issuer = outcome == OUTCOME_DECLINED && !blocked;
     struct text message = TEXT("The bank did not return any further details with this decline.");
-    if (!by_issuer)
+    if (blocked)
+        message = text_of(risk->seller_message);
+    else if (!by_issuer)
         message = TEXT("The card network gave no definite answer, so the payment was undone.");
     else if (decline != &declines[DECLINE_GENERIC])
         message = arena_format(f->call->arena, "The bank returned the decline code `%s`.",
                                decline->decline_code ? decline->decline_code : decline->code);
     json_open(&w);
-    json_string(&w, "advice_code", by_issuer ? decline->advice_code : NULL);
+    json_string(&w, "advice_code", by_issuer || blocked ? decline->advice_code : NULL);
     json_null(&w, "network_advice_code");
     json_string(&w, "network_decline_code", by_issuer ? decline->network_decline_code : NULL);
     json_string(&w, "network_status",
                 by_issuer                     ? "declined_by_network"
                 : outcome == OUTCOME_REVERSED ? "reversed_after_approval"
                                               : "not_sent_to_network");
-    json_string(&w, "reason", decline->decline_code);
-    json_string(&w, "risk_level", "normal");
+    json_string(&w, "reason", blocked ? risk->reason : decline->decline_code);
+    json_string(&w, "risk_level", risk->level);
+    json_integer(&w, "risk_score", risk->score);
     json_text(&w, "seller_message", message);
-    json_string(&w, "type", by_issuer ? "issuer_declined" : "invalid");
+    json_string(&w, "type", blocked ? risk->type : by_issuer ? "issuer_declined" : "invalid");
     json_close(&w);
     return json_writer_text(&w);
 }
@@ -216,6 +240,25 @@ indicator_of(const struct finish *f)
     return authentication ? authentication_eci(authentication, f->method->brand) : NULL;
 }
 
+int64_t
+held_until(const struct finish *f)
+{
+    return f->attempt->created + worker_hold_s(f->call->worker);
+}
+
+int64_t
+held_again_until(const struct finish *f)
+{
+    return f->call->now_s + EXPIRY_AGAIN_S;
+}
+
+static struct text
+availability(const struct finish *f, const char *request)
+{
+    return f->pi && payment_has_feature(f->pi, request) ? TEXT("{\"status\":\"available\"}")
+                                                        : TEXT("{\"status\":\"unavailable\"}");
+}
+
 struct text
 method_details(struct finish *f)
 {
@@ -229,8 +272,7 @@ method_details(struct finish *f)
     json_integer(&w, "amount_authorized", f->attempt->amount);
     json_text(&w, "authorization_code", answer->authorization_code);
     json_text(&w, "brand", method->brand);
-    if (!f->attempt->capture)
-        json_integer(&w, "capture_before", f->attempt->created + HOLD_DAYS * 86400);
+    if (!f->attempt->capture) json_integer(&w, "capture_before", held_until(f));
     json_key(&w, "checks");
     json_open(&w);
     json_text(&w, "address_line1_check", check_made(answer->line1_check));
@@ -244,11 +286,11 @@ method_details(struct finish *f)
     json_raw(&w, "extended_authorization", TEXT("{\"status\":\"disabled\"}"));
     json_text(&w, "fingerprint", method->fingerprint);
     json_text(&w, "funding", method->funding);
-    json_raw(&w, "incremental_authorization", TEXT("{\"status\":\"unavailable\"}"));
+    json_raw(&w, "incremental_authorization", availability(f, "request_incremental_authorization"));
     json_null(&w, "installments");
     json_text(&w, "last4", method->last4);
     json_null(&w, "mandate");
-    json_raw(&w, "multicapture", TEXT("{\"status\":\"unavailable\"}"));
+    json_raw(&w, "multicapture", availability(f, "request_multicapture"));
     json_text(&w, "network", method->brand);
     json_raw(&w, "network_token", TEXT("{\"used\":false}"));
     json_text(&w, "network_transaction_id", answer->network_id);
@@ -268,6 +310,35 @@ method_details(struct finish *f)
     return json_writer_text(&w);
 }
 
+/* The same object with another amount that is authorized, wherever it says so. */
+static void
+put_with_amount(struct json_writer *w, struct text object, int64_t amount)
+{
+    struct json_member member;
+    bool malformed;
+    json_open(w);
+    for (size_t at = 0; json_next_member(object, &at, &member, &malformed);) {
+        json_key_text(w, member.key);
+        if (text_is(member.key, "card") || text_is(member.key, "overcapture"))
+            put_with_amount(w, member.value, amount);
+        else if (text_is(member.key, "amount_authorized") ||
+                 text_is(member.key, "maximum_amount_capturable"))
+            json_value_integer(w, amount);
+        else
+            json_value_raw(w, member.value);
+    }
+    json_close(w);
+}
+
+static struct text
+more_authorized(struct finish *f, int64_t amount)
+{
+    const struct text details = f->charge->payment_method_details;
+    struct json_writer w = call_writer(f->call, details.size + 128);
+    put_with_amount(&w, details, amount);
+    return json_writer_text(&w);
+}
+
 /* The charge that the attempt promised: it bears the time of the asking, as its id does. */
 static struct row_charge *
 charge_of_attempt(struct finish *f)
@@ -275,6 +346,7 @@ charge_of_attempt(struct finish *f)
     struct row_charge *charge = call_new_row(f->call, ROW_charge);
     const struct row_payment_intent *pi = f->pi;
     charge->id = f->attempt->charge;
+    charge->status = text_of(charge_shown(CHARGE_PENDING).status);
     charge->merchant = f->call->merchant;
     charge->created = f->attempt->created;
     charge->amount = f->attempt->amount;
@@ -360,6 +432,38 @@ note_on_method(struct finish *f, bool approved)
            !text_equal(method->postal_check, before.postal_check);
 }
 
+/* With automatic_async a payment has succeeded before its money is booked: the charge is told
+ * without its balance transaction first, and then with it. */
+static bool
+is_booked_behind(const struct finish *f, const struct row_balance_transaction *txn)
+{
+    return txn && text_is(f->pi->capture_method, "automatic_async");
+}
+
+static struct row_charge
+before_booking(const struct finish *f)
+{
+    struct row_charge before = *f->charge;
+    before.balance_transaction = NO_TEXT;
+    return before;
+}
+
+static void
+tell_charge_succeeded(struct finish *f, const struct row_balance_transaction *txn)
+{
+    const struct row_charge before = before_booking(f);
+    tell(f->call, "charge.succeeded", ROW_charge, is_booked_behind(f, txn) ? &before : f->charge,
+         NULL);
+}
+
+static void
+tell_captured_behind(struct finish *f, const struct row_balance_transaction *txn)
+{
+    const struct row_charge before = before_booking(f);
+    if (is_booked_behind(f, txn))
+        tell_updated(f->call, "charge.updated", ROW_charge, &before, f->charge);
+}
+
 static void
 authorized(struct finish *f)
 {
@@ -373,10 +477,12 @@ authorized(struct finish *f)
     if (f->session) checkout_paid(f->call, f->session, pi, f->attempt->capture);
 
     f->charge = charge_of_attempt(f);
-    f->charge->status = TEXT("succeeded");
-    f->charge->paid = true;
+    charge_advance(f->charge, f->attempt->capture ? CHARGE_ON_PAID : CHARGE_ON_HELD);
     f->charge->outcome = approved_outcome(f);
-    if (effects & POST_HOLD) post_hold(f, "hold", f->charge->amount);
+    if (effects & POST_HOLD) {
+        post_hold(f, "hold", source_of(f), f->charge->amount);
+        f->charge->hold_until = held_until(f);
+    }
     if (effects & POST_CHARGE) txn = book_charge(f, f->charge->amount);
     call_insert(f->call, ROW_charge, f->charge);
     call_update(f->call, ROW_payment_intent, pi);
@@ -384,11 +490,12 @@ authorized(struct finish *f)
 
     if (!attached && f->method->customer.at)
         tell(f->call, "payment_method.attached", ROW_payment_method, f->method, NULL);
-    tell(f->call, "charge.succeeded", ROW_charge, f->charge, NULL);
+    tell_charge_succeeded(f, txn);
     tell(f->call,
          f->attempt->capture ? "payment_intent.succeeded"
                              : "payment_intent.amount_capturable_updated",
          ROW_payment_intent, pi, NULL);
+    tell_captured_behind(f, txn);
     if (f->session)
         tell(f->call, "checkout.session.completed", ROW_checkout_session, f->session, NULL);
     show(f, ROW_payment_intent, pi,
@@ -435,10 +542,18 @@ not_authorized(struct finish *f)
     pi->last_error_method = f->method->id;
     pi->last_payment_error = json_find(refusal_json(f->call, &refusal), "error");
 
+    /* A payment of a checkout session ends with its session. */
+    const bool given_up = pi->confirms >= CONFIRMS_MAX && !pi->checkout_session.at;
+    if (given_up) {
+        step(pi, ON_CANCEL, 0, &effects);
+        pi->canceled_at = f->call->now_s;
+        pi->cancellation_reason = TEXT("automatic");
+    }
+
     if (charged) {
         pi->latest_charge = f->attempt->charge;
         f->charge = charge_of_attempt(f);
-        f->charge->status = TEXT("failed");
+        charge_advance(f->charge, CHARGE_ON_DECLINED);
         f->charge->outcome = declined_outcome(f, decline);
         f->charge->failure_code = text_of(decline->code);
         f->charge->failure_message = text_of(decline->message);
@@ -450,6 +565,7 @@ not_authorized(struct finish *f)
     const struct known *known = KNOWN({ROW_payment_method, f->method});
     if (charged) tell(f->call, "charge.failed", ROW_charge, f->charge, NULL);
     tell(f->call, "payment_intent.payment_failed", ROW_payment_intent, pi, known);
+    if (given_up) tell(f->call, "payment_intent.canceled", ROW_payment_intent, pi, known);
     refusal.payment_intent = plain(f->call, ROW_payment_intent, pi, known);
     refusal.payment_method = plain(f->call, ROW_payment_method, f->method, NULL);
     end(f, 402, refusal_json(f->call, &refusal));
@@ -483,7 +599,9 @@ captured(struct finish *f)
     struct row_payment_intent *pi = f->pi;
     struct row_balance_transaction *txn = NULL;
     uint32_t effects;
-    step(pi, ON_CAPTURE, f->attempt->amount, &effects);
+    const bool keep = noted(f, "keep");
+    const int64_t held = pi->amount_capturable;
+    step(pi, keep ? ON_CAPTURE_PART : ON_CAPTURE, f->attempt->amount, &effects);
     const bool charge_named =
         text_is(field_in(f->call, f->attempt->params, "answer", NULL), "charge");
     if (!charge_named) { /* what the capture said of the statement */
@@ -491,13 +609,19 @@ captured(struct finish *f)
         f->charge->statement_descriptor_suffix = pi->statement_descriptor_suffix;
     }
     if (f->answer->bypass_pending == 1) f->charge->bypass_pending = true;
-    if (effects & RELEASE_HOLD) post_hold(f, "release", -f->charge->amount);
+    charge_advance(f->charge, keep ? CHARGE_ON_CAPTURED_PART : CHARGE_ON_CAPTURED);
+    if (effects & RELEASE_HOLD)
+        post_hold(f, "release", source_of(f), keep ? -f->attempt->amount : -held);
     if (effects & POST_CHARGE) txn = book_charge(f, f->attempt->amount);
+    if (!keep) f->charge->hold_until = NO_NUMBER;
     if (f->session) checkout_captured(f->call, f->session);
     call_update(f->call, ROW_charge, f->charge);
     call_update(f->call, ROW_payment_intent, pi);
     tell(f->call, "charge.captured", ROW_charge, f->charge, NULL);
-    tell(f->call, "payment_intent.succeeded", ROW_payment_intent, pi, NULL);
+    if (!FLORIN_MUTANT(event_left_out))
+        tell(f->call,
+             keep ? "payment_intent.amount_capturable_updated" : "payment_intent.succeeded",
+             ROW_payment_intent, pi, NULL);
 
     const struct known *known = KNOWN({ROW_payment_intent, pi}, {ROW_charge, f->charge},
                                       {txn ? ROW_balance_transaction : ROW_NONE, txn});
@@ -512,16 +636,55 @@ voided(struct finish *f)
 {
     struct row_payment_intent *pi = f->pi;
     uint32_t effects;
-    step(pi, ON_CANCEL, 0, &effects);
-    pi->canceled_at = f->call->now_s;
-    pi->cancellation_reason = field_in(f->call, f->attempt->params, "cancellation_reason", NULL);
-    if (effects & RELEASE_HOLD) post_hold(f, "release", -f->charge->amount);
-    f->charge->amount_refunded = f->charge->amount;
-    f->charge->refunded = true;
+    const bool expired = noted(f, "expired"), in_part = noted(f, "release");
+    const int64_t held = pi->amount_capturable;
+    step(pi, in_part ? ON_RELEASED : expired ? ON_EXPIRED : ON_CANCEL, 0, &effects);
+    if (effects & RELEASE_HOLD) post_hold(f, "release", f->charge->id, -held);
+    f->charge->amount_refunded = f->charge->amount - f->charge->amount_captured;
+    f->charge->hold_until = NO_NUMBER;
+    charge_advance(f->charge, in_part ? CHARGE_ON_RELEASED_REST : CHARGE_ON_RELEASED);
+    if (!in_part) {
+        pi->canceled_at = f->call->now_s;
+        pi->cancellation_reason =
+            field_in(f->call, f->attempt->params, "cancellation_reason", NULL);
+    }
     call_update(f->call, ROW_charge, f->charge);
     call_update(f->call, ROW_payment_intent, pi);
-    tell(f->call, "charge.refunded", ROW_charge, f->charge, NULL);
-    tell(f->call, "payment_intent.canceled", ROW_payment_intent, pi, NULL);
+    tell(f->call,
+         expired   ? "charge.expired"
+         : in_part ? "charge.captured"
+                   : "charge.refunded",
+         ROW_charge, f->charge, NULL);
+    tell(f->call, in_part ? "payment_intent.succeeded" : "payment_intent.canceled",
+         ROW_payment_intent, pi, NULL);
+    show(f, ROW_payment_intent, pi, KNOWN({ROW_payment_intent, pi}, {ROW_charge, f->charge}));
+}
+
+/* The issuer holds more. What the client said of the payment with it comes true with it. */
+static void
+incremented(struct finish *f)
+{
+    struct row_payment_intent *pi = f->pi;
+    const struct text params = f->attempt->params;
+    const struct row_charge before = *f->charge;
+    const struct text description = field_in(f->call, params, "description", NULL);
+    const struct text descriptor = field_in(f->call, params, "statement_descriptor", NULL);
+    const struct text metadata = json_find(params, "metadata");
+    uint32_t effects;
+    step(pi, ON_INCREMENTED, f->attempt->amount, &effects);
+    pi->amount += f->attempt->amount;
+    pi->increments++;
+    if (description.at) pi->description = f->charge->description = description;
+    if (descriptor.at) pi->statement_descriptor = f->charge->statement_descriptor = descriptor;
+    if (metadata.at) pi->metadata = metadata;
+    if (effects & POST_HOLD) post_hold(f, "hold", source_of(f), f->attempt->amount);
+    charge_advance(f->charge, CHARGE_ON_INCREMENTED);
+    f->charge->amount += f->attempt->amount;
+    f->charge->payment_method_details = more_authorized(f, f->charge->amount);
+    call_update(f->call, ROW_charge, f->charge);
+    call_update(f->call, ROW_payment_intent, pi);
+    tell_updated(f->call, "charge.updated", ROW_charge, &before, f->charge);
+    tell(f->call, "payment_intent.amount_capturable_updated", ROW_payment_intent, pi, NULL);
     show(f, ROW_payment_intent, pi, KNOWN({ROW_payment_intent, pi}, {ROW_charge, f->charge}));
 }
 
@@ -534,6 +697,10 @@ not_changed(struct finish *f)
         declined ? decline_named(f->answer->code) : &declines[DECLINE_PROCESSING_ERROR];
     f->pi->attempt = NO_TEXT;
     call_update(f->call, ROW_payment_intent, f->pi);
+    if (noted(f, "expired")) {
+        f->charge->hold_until = held_again_until(f);
+        call_update(f->call, ROW_charge, f->charge);
+    }
     const struct api_refusal refusal = {
         .status = 402,
         .type = "card_error",
@@ -559,13 +726,15 @@ refunded(struct finish *f, struct row_refund *refund,
     const struct msg_network_answer *answer = f->answer;
     /* One that has failed meanwhile is booked all the same, and followed at once to its failure. */
     const bool failed = text_is(answer->refund_state, "failed");
-    refund->status = text_is(answer->refund_state, "pending") ? TEXT("pending") : TEXT("succeeded");
+    const bool pending = text_is(answer->refund_state, "pending");
+    refund_answered(refund, pending ? REFUND_ON_TAKEN : REFUND_ON_DONE);
     if (failed || answer->has & HAS_network_answer_ask_again_s)
         refund->follow_at = f->call->now_s + (failed ? 0 : (int64_t)answer->ask_again_s);
     refund->balance_transaction = txn->id;
     charge->amount_refunding -= refund->amount;
     charge->amount_refunded += refund->amount;
-    charge->refunded = charge->amount_refunded == charge->amount;
+    charge_advance(charge, charge->amount_refunded == charge->amount ? CHARGE_ON_REFUNDED_ALL
+                                                                     : CHARGE_ON_REFUNDED_PART);
     assert(charge->amount_refunding >= 0 && charge->amount_refunded <= charge->amount);
     call_update(f->call, ROW_refund, refund);
     call_update(f->call, ROW_charge, charge);
@@ -579,7 +748,7 @@ static void
 not_refunded(struct finish *f, struct row_refund *refund)
 {
     struct row_charge *charge = f->charge;
-    refund->status = TEXT("failed");
+    refund_answered(refund, REFUND_ON_REFUSED);
     refund->failure_reason =
         f->answer->outcome == OUTCOME_DECLINED ? TEXT("declined") : TEXT("unknown");
     charge->amount_refunding -= refund->amount;
@@ -664,6 +833,8 @@ charge_attempt_finished(struct finish *f)
         charge_not_authorized(f);
     else if (attempt->refund.at)
         charge_released(f, refund);
+    else if (text_is(attempt->operation, "void"))
+        charge_expired(f);
     else if (approved)
         charge_captured(f);
     else
@@ -736,6 +907,8 @@ attempt_finished(struct call *call, struct row_attempt *attempt,
         not_changed(&f);
     else if (text_is(attempt->operation, "capture"))
         captured(&f);
+    else if (text_is(attempt->operation, "increment"))
+        incremented(&f);
     else
         voided(&f);
 }

@@ -46,7 +46,7 @@ struct json_writer
 call_writer(struct call *call, size_t cap)
 {
     struct json_writer writer;
-    json_writer_init(&writer, arena_take(call->arena, cap), cap);
+    json_writer_init(&writer, arena_take_unset(call->arena, cap), cap);
     return writer;
 }
 
@@ -293,6 +293,10 @@ make_request(struct call *call, const struct row_attempt *attempt,
     if (attempt->original.at) {
         request->original = attempt->original;
         request->has |= HAS_network_request_original;
+    }
+    if (text_is(json_find(attempt->params, "keep"), "true")) {
+        request->keep = 1;
+        request->has |= HAS_network_request_keep;
     }
     if (request->operation != NETWORK_AUTHORIZE && request->operation != NETWORK_VERIFY)
         return true;

@@ -135,6 +135,9 @@ const char *worker_public_url(const struct worker *worker);
 /* How long a payer may take to prove who they are. */
 int64_t worker_challenge_expiry_s(const struct worker *worker);
 int64_t worker_checkout_expires_s_min(const struct worker *worker);
+/* Seconds that an issuer keeps a hold, and how many payment methods a customer may have. */
+int64_t worker_hold_s(const struct worker *worker);
+int64_t worker_customer_methods_max(const struct worker *worker);
 
 /* --- written by the resources, called by the engine ----------------------------------------------
  */
@@ -142,6 +145,10 @@ int64_t worker_checkout_expires_s_min(const struct worker *worker);
 /* handlers.c: the table from routes to handlers; NULL when a route is not here yet. */
 typedef void handler_fn(struct call *call);
 handler_fn *handler_of(enum route_number route);
+/* Run by nobody's request when the hold of the payment, or of the charge without
+ * one, `call->object` has run out: lets it go, or
+ * refuses when there is nothing (any more) to let go. */
+handler_fn hold_expired;
 
 /* attempts: the network's answer (outcome APPROVED, DECLINED, NEVER_SENT or REVERSED) is known:
  * stages the attempt's last state and all that follows from it, then call_answer. `call->route` may
@@ -152,3 +159,5 @@ void attempt_finished(struct call *call, struct row_attempt *attempt,
 /* checkout_sessions.c: the handler of a job of the engine's own, for a checkout session whose time
  * has come; `call->object` is its id. */
 void checkout_expire_due(struct call *call);
+/* challenges.c: likewise, for a challenge. */
+void challenge_expire_due(struct call *call);

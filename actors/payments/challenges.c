@@ -10,15 +10,18 @@
  *                            as any authorization ends
  *
  * A challenge is bound to one merchant, one payment or set-up, one card and one amount, and
- * answered once: what is asked again is told what came of it. It counts only while its payment
- * still waits for it; a payment that was changed, canceled or confirmed again does not. Whoever has
- * not the secret of its URL learns nothing, not even that there is such a challenge. */
+ * answered once: what is asked again is told what came of it. When nobody answers in time the
+ * engine ends it (due.c). It counts only while its payment still waits for it; a payment that was
+ * changed, canceled or confirmed again does not. Whoever has not the secret of its URL learns
+ * nothing, not even that there is such a challenge. */
 #include "amount_words.h"
 #include "answer.h"
 #include "authentication.h"
 #include "fields.h"
 #include "handlers.h"
+#include "id.h"
 #include "json_reader.h"
+#include "mutant.h"
 #include "payment.h"
 #include "return_url.h"
 
@@ -29,10 +32,10 @@
 bool
 action_notes(struct call *call, struct text options, struct attempt_notes *notes)
 {
-    const struct text off_session = field_given(call, "off_session");
     const struct text wish =
         field_in(call, json_find(options, "card"), "request_three_d_secure", NULL);
-    notes->off_session = off_session.at && !text_is(off_session, "false");
+    notes->off_session =
+        params_have(call->params, "off_session") && params_flag(call->params, "off_session", true);
     notes->no_action = params_flag(call->params, "error_on_requires_action", false);
     notes->use_sdk = params_flag(call->params, "use_stripe_sdk", false);
     notes->return_url = field_given(call, "return_url");
@@ -109,6 +112,7 @@ challenge_begin(struct call *call, const struct row_attempt *attempt, struct tex
     challenge->currency = attempt->currency;
     challenge->return_url = field_in(call, attempt->params, "return_url", NULL);
     challenge->livemode = call->livemode;
+    challenge->slot = slot_of(call->merchant);
     call_insert(call, ROW_challenge, challenge);
     *next_action =
         action_of(call, challenge, text_is(json_find(attempt->params, "use_sdk"), "true"));
@@ -290,25 +294,12 @@ challenge_show(struct call *call)
     challenge_answer(call, challenge, pi, si);
 }
 
-void
-challenge_complete(struct call *call)
+/* The payer's answer, or that there was none in time; the challenge is locked with what it is for.
+ */
+static void
+end(struct call *call, struct row_challenge *challenge, struct row_payment_intent *pi,
+    struct row_setup_intent *si, bool passed, bool late)
 {
-    struct row_challenge *challenge = call_new_row(call, ROW_challenge);
-    struct row_payment_intent *pi;
-    struct row_setup_intent *si;
-    if (!get_challenge(call, challenge)) return;
-    if (!call_lock(call, challenge->payment_intent.at ? challenge->payment_intent
-                                                      : challenge->setup_intent))
-        return;
-    if (!get_subject(call, challenge, &pi, &si)) return;
-    const struct subject subject = subject_of(pi, si);
-    const char *standing = standing_of(call, challenge, &subject);
-    const bool late = strcmp(standing, "expired") == 0;
-    if (!late && strcmp(standing, "open") != 0) {
-        answer_with(call, challenge, &subject); /* a second answer is no answer */
-        return;
-    }
-    const bool passed = !late && text_is(field_given(call, "decision"), "approve");
     call->livemode = challenge->livemode;
     challenge->state = passed ? TEXT("passed") : TEXT("failed");
     challenge->ended_at = call->now_s;
@@ -317,4 +308,58 @@ challenge_complete(struct call *call)
         payment_answered(call, pi, challenge, passed);
     else
         setup_answered(call, si, challenge, passed, late);
+}
+
+static bool
+lock_subject(struct call *call, const struct row_challenge *challenge)
+{
+    return call_lock(call, challenge->payment_intent.at ? challenge->payment_intent
+                                                        : challenge->setup_intent);
+}
+
+void
+challenge_complete(struct call *call)
+{
+    struct row_challenge *challenge = call_new_row(call, ROW_challenge);
+    struct row_payment_intent *pi;
+    struct row_setup_intent *si;
+    if (!get_challenge(call, challenge)) return;
+    if (!lock_subject(call, challenge)) return;
+    if (!get_subject(call, challenge, &pi, &si)) return;
+    const struct subject subject = subject_of(pi, si);
+    const char *standing = standing_of(call, challenge, &subject);
+    const bool late = strcmp(standing, "expired") == 0;
+    if (!late && strcmp(standing, "open") != 0 && !FLORIN_MUTANT(challenge_counts_again)) {
+        answer_with(call, challenge, &subject); /* a second answer is no answer */
+        return;
+    }
+    end(call, challenge, pi, si, !late && text_is(field_given(call, "decision"), "approve"), late);
+}
+
+/* --- nobody answers -------------------------------------------------------------------------- */
+
+void
+challenge_expire_due(struct call *call)
+{
+    struct row_challenge *challenge = call_new_row(call, ROW_challenge);
+    struct row_payment_intent *pi;
+    struct row_setup_intent *si;
+    if (!call_get(call, ROW_challenge, call->object, challenge)) return;
+    if (!lock_subject(call, challenge)) return;
+    if (!call_get(call, ROW_challenge, call->object, challenge)) return;
+    if (!get_subject(call, challenge, &pi, &si)) return;
+    const struct subject subject = subject_of(pi, si);
+    const char *standing = standing_of(call, challenge, &subject);
+    if (strcmp(standing, "busy") == 0) {
+        refuse_busy(call); /* the next sweep looks again */
+    } else if (strcmp(standing, "expired") == 0) {
+        end(call, challenge, pi, si, false, true);
+    } else {
+        if (strcmp(standing, "void") == 0) { /* what it was for went on without it */
+            challenge->state = TEXT("failed");
+            challenge->ended_at = call->now_s;
+            call_update(call, ROW_challenge, challenge);
+        }
+        call_answer(call, 200, TEXT("{}"));
+    }
 }

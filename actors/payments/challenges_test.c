@@ -106,7 +106,7 @@ Test(challenges, who_approves_has_paid)
     cr_expect(text_starts(back, "https://shop.example/done?order=7&payment_intent=pi_"));
     cr_expect(strstr(back.at, "_secret_") != NULL);
     cr_expect(strstr(back.at, "&redirect_status=succeeded") != NULL);
-    EXPECT_TOLD("charge.succeeded payment_intent.succeeded");
+    EXPECT_TOLD("charge.succeeded payment_intent.succeeded charge.updated");
     cr_expect(eq(i64, fake.accounts[NETWORK_RECEIVABLE], 2000));
 
     cr_assert(eq(int, look_at_payment(&challenge), 200));
@@ -176,6 +176,90 @@ Test(challenges, who_comes_too_late_has_failed)
     EXPECT_GOT("state", "failed");
     cr_assert(eq(int, look_at_payment(&challenge), 200));
     EXPECT_GOT("status", "requires_payment_method");
+}
+
+/* As the engine does it for a challenge that is due. */
+static void
+nobody_answers(const struct row_challenge *challenge)
+{
+    struct arena *arena = arena_new((size_t)64 << 20);
+    struct call call = fake_call(arena);
+    call.object = challenge->id;
+    fake.said = SAID_NOTHING;
+    change_clear(&fake.change);
+    challenge_expire_due(&call);
+    if (fake.said == SAID_ANSWER) fake_commit(&call);
+    change_clear(&fake.change);
+    arena_destroy(&arena);
+}
+
+static bool
+challenge_is(const struct row_challenge *challenge, const char *state)
+{
+    const struct kept *kept = fake_find(ROW_challenge, challenge->id);
+    return text_is(((const struct row_challenge *)(const void *)kept->row)->state, state);
+}
+
+Test(challenges, what_nobody_answers_ends_by_itself_once_its_time_is_over)
+{
+    const struct row_challenge challenge = asked(PAY RETURN);
+    (void)told();
+    nobody_answers(&challenge);
+    cr_expect(challenge_is(&challenge, "open"), "not before its time");
+    EXPECT_TOLD("");
+    fake.now_ms += 1000 * 1000;
+    nobody_answers(&challenge);
+    EXPECT_TOLD("payment_intent.payment_failed");
+    cr_expect(challenge_is(&challenge, "failed"));
+    nobody_answers(&challenge);
+    EXPECT_TOLD("");
+    cr_assert(eq(int, look_at_payment(&challenge), 200));
+    EXPECT_GOT("status", "requires_payment_method");
+    EXPECT_GOT("payment_method", "null");
+    EXPECT_GOT("next_action", "null");
+    EXPECT_GOT("last_payment_error.code", "payment_intent_authentication_failure");
+    cr_assert(eq(int, answer(&challenge, "approve"), 200));
+    EXPECT_GOT("state", "failed");
+    cr_expect(zero(i64, fake.accounts[NETWORK_RECEIVABLE]));
+}
+
+Test(challenges, a_set_up_whose_payer_never_answers_waits_for_another_card)
+{
+    cr_assert(eq(int,
+                 request("setup_intent_create", NO_TEXT,
+                         "confirm=true&payment_method_types[]=card&"
+                         "payment_method=pm_card_authenticationRequiredOnSetup" RETURN),
+                 200));
+    const struct row_challenge challenge = challenge_of(got("next_action.redirect_to_url.url"));
+    (void)told();
+    fake.now_ms += 1000 * 1000;
+    nobody_answers(&challenge);
+    EXPECT_TOLD("setup_intent.setup_failed");
+    cr_assert(
+        eq(int, request("setup_intent_retrieve", challenge.setup_intent, "expand[]=latest_attempt"),
+           200));
+    EXPECT_GOT("status", "requires_payment_method");
+    EXPECT_GOT("last_setup_error.code", "setup_intent_authentication_failure");
+    EXPECT_GOT("latest_attempt.status", "failed");
+    EXPECT_GOT("latest_attempt.payment_method_details.card.three_d_secure.result_reason",
+               "abandoned");
+}
+
+Test(challenges, what_went_on_without_its_challenge_is_not_failed_by_its_end)
+{
+    const struct row_challenge challenge = asked(PAY RETURN);
+    cr_assert(eq(
+        int,
+        request("payment_intent_confirm", challenge.payment_intent, "payment_method=pm_card_visa"),
+        200));
+    EXPECT_GOT("status", "succeeded");
+    (void)told();
+    fake.now_ms += 1000 * 1000;
+    nobody_answers(&challenge);
+    EXPECT_TOLD("");
+    cr_expect(challenge_is(&challenge, "failed"), "it is not due again");
+    cr_assert(eq(int, look_at_payment(&challenge), 200));
+    EXPECT_GOT("status", "succeeded");
 }
 
 Test(challenges, without_its_secret_a_challenge_is_not_there)
@@ -329,7 +413,7 @@ Test(challenges, a_card_that_was_set_up_by_a_payment_pays_later_without_its_owne
     const struct row_challenge challenge = asked(form);
     (void)told();
     cr_assert(eq(int, answer(&challenge, "approve"), 200));
-    EXPECT_TOLD("payment_method.attached charge.succeeded payment_intent.succeeded");
+    EXPECT_TOLD("payment_method.attached charge.succeeded payment_intent.succeeded charge.updated");
     form = arena_format(fake.durable,
                         "amount=500&currency=usd&confirm=true&off_session=true&"
                         "payment_method_types[]=card&customer=%.*s&payment_method=%.*s",

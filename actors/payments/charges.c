@@ -4,10 +4,27 @@
 #include "lists.h"
 #include "payment.h"
 
+#include <assert.h>
+
 struct text
 charge_lock(const struct row_charge *charge)
 {
     return charge->payment_intent.at ? charge->payment_intent : charge->id;
+}
+
+void
+charge_advance(struct row_charge *charge, enum charge_event event)
+{
+    const enum charge_state now =
+        charge_state_of(charge->status, charge->paid, charge->captured, charge->refunded);
+    assert(now != CHARGE_NOWHERE);
+    const enum charge_state next = charge_step(now, event);
+    assert(next != CHARGE_NOWHERE);
+    const struct charge_shown shown = charge_shown(next);
+    charge->status = text_of(shown.status);
+    charge->paid = shown.paid;
+    charge->captured = shown.captured;
+    charge->refunded = shown.refunded;
 }
 
 void
@@ -84,12 +101,14 @@ charge_capture(struct call *call)
         return;
     }
     field_text(call, "receipt_email", &charge->receipt_email);
-    field_text(call, "statement_descriptor", &charge->statement_descriptor);
-    field_text(call, "statement_descriptor_suffix", &charge->statement_descriptor_suffix);
+    if (!field_descriptor(call, "statement_descriptor", &charge->statement_descriptor) ||
+        !field_descriptor(call, "statement_descriptor_suffix",
+                          &charge->statement_descriptor_suffix))
+        return;
     field_text(call, "transfer_group", &charge->transfer_group);
     const int64_t amount = params_integer(call->params, "amount", 0);
     if (!charge->payment_intent.at)
         charge_capture_directly(call, charge, amount);
     else if (call_get(call, ROW_payment_intent, charge->payment_intent, pi))
-        payment_capture(call, pi, charge, amount, "amount");
+        payment_capture(call, pi, charge, amount, false, "amount");
 }

@@ -6,7 +6,7 @@
  *     checkout_sessions.c  the merchant's side: made, shown, listed, closed
  *     checkout_items.c     what is paid for
  *     checkout_pages.c     the payer's side: what the page shows, and paying on it
- *     checkout_due.c       sessions whose time has come; the engine's (worker.h) */
+ *     due.c                sessions whose time has come; the engine's (worker.h) */
 #pragma once
 
 #include "call.h"

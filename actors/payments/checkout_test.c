@@ -144,7 +144,7 @@ Test(checkout, paying_completes_the_session_in_the_same_commit)
     cr_assert(eq(int, pay(id, CARD("tok_visa")), 200));
     EXPECT_GOT("object", "payment_intent");
     EXPECT_GOT("status", "succeeded");
-    EXPECT_TOLD("payment_intent.created charge.succeeded payment_intent.succeeded "
+    EXPECT_TOLD("payment_intent.created charge.succeeded payment_intent.succeeded charge.updated "
                 "checkout.session.completed");
     cr_assert(eq(int, request("checkout_session_retrieve", id, "expand[]=payment_intent"), 200));
     EXPECT_GOT("status", "complete");
@@ -183,7 +183,8 @@ Test(checkout, a_declined_card_leaves_the_session_open_for_another)
     cr_expect(eq(str, (char *)got("payment_intent"), (char *)first.at));
     cr_assert(eq(int, pay(id, CARD("tok_visa")), 200));
     cr_expect(eq(str, (char *)got("id"), (char *)first.at), "one payment per session");
-    EXPECT_TOLD("charge.succeeded payment_intent.succeeded checkout.session.completed");
+    EXPECT_TOLD(
+        "charge.succeeded payment_intent.succeeded charge.updated checkout.session.completed");
 }
 
 Test(checkout, the_payer_becomes_a_customer_when_the_session_says_so)
@@ -191,7 +192,7 @@ Test(checkout, the_payer_becomes_a_customer_when_the_session_says_so)
     const struct text id = session(FORM "&customer_creation=always");
     cr_assert(eq(int, pay(id, CARD("tok_visa")), 200));
     EXPECT_TOLD("payment_intent.created customer.created charge.succeeded "
-                "payment_intent.succeeded checkout.session.completed");
+                "payment_intent.succeeded charge.updated checkout.session.completed");
     cr_assert(eq(
         int, request("checkout_session_retrieve", id, "expand[]=customer&expand[]=payment_intent"),
         200));
@@ -202,7 +203,7 @@ Test(checkout, the_payer_becomes_a_customer_when_the_session_says_so)
     const struct text kept = session(FORM "&payment_intent_data[setup_future_usage]=off_session");
     cr_assert(eq(int, pay(kept, CARD("tok_visa")), 200));
     EXPECT_TOLD("payment_intent.created customer.created payment_method.attached charge.succeeded "
-                "payment_intent.succeeded checkout.session.completed");
+                "payment_intent.succeeded charge.updated checkout.session.completed");
 }
 
 Test(checkout, money_that_is_held_is_paid_when_it_is_captured)

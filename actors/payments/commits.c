@@ -6,7 +6,9 @@
 #include "worker.h"
 
 #include "clock.h"
+#include "failpoint.h"
 #include "log.h"
+#include "mutant.h"
 #include "random.h"
 #include <assert.h>
 
@@ -105,7 +107,7 @@ send_commit(struct job *job)
     struct ledger *const ledger = ledger_leading(worker);
     job->due_ms = worker->mono_ms + COMMIT_AGAIN_MS;
     if (!ledger) return; /* choose_leader repeats it */
-    job->commit.repeated = job->sendings > 0;
+    job->commit.repeated = job->sendings > 0 && !FLORIN_MUTANT(repetition_not_said);
     const struct envelope envelope = {.slot = job->slot, .correlation = job->wait};
     if (link_send(ledger->link, envelope, MSG_commit, &job->commit))
         job->sendings++;
@@ -171,7 +173,14 @@ commit_send(struct job *job, enum aim aim, unsigned claim)
         return;
     }
     job_wait(job, STEP_COMMIT, link_next_correlation(), 0);
+    if (aim == AIM_BEGIN) FAILPOINT(payments_before_begin);
+    if (aim == AIM_FINISH) FAILPOINT(payments_before_finish);
+    if ((aim == AIM_FINISH || aim == AIM_ANSWER) && FAILPOINT_SKIPS(payments_answer_early))
+        job_tell(job, job->status, job->body, job->retry, claim != 0, NO_TEXT);
     send_commit(job);
+    struct ledger *const ledger = ledger_leading(worker);
+    if (aim == AIM_BEGIN && ledger) FAILPOINT_AFTER(ledger->link, payments_after_begin_sent);
+    if (aim == AIM_FINISH && ledger) FAILPOINT_AFTER(ledger->link, payments_after_finish_sent);
 }
 
 /* --- answers --------------------------------------------------------------------------------- */
@@ -185,12 +194,23 @@ go_on(struct job *job)
     switch (job->aim) {
     case AIM_ANSWER:
     case AIM_FINISH:
+        FAILPOINT(payments_before_reply);
         job_tell(job, job->status, job->body, job->retry, job->commit.claim != 0, NO_TEXT);
+        FAILPOINT_AFTER(worker->broker, payments_after_reply);
         job_end(job);
         return;
-    case AIM_BEGIN: attempt_ask(job); return;
+    case AIM_BEGIN:
+        FAILPOINT(payments_after_begin);
+        attempt_ask(job);
+        return;
     case AIM_TAKE:
-    case AIM_REVERSE: attempt_resume(job); return;
+        FAILPOINT(payments_after_take);
+        attempt_resume(job);
+        return;
+    case AIM_REVERSE:
+        FAILPOINT(payments_after_reversing);
+        attempt_resume(job);
+        return;
     case AIM_FOLLOW: job_end(job); return;
     case AIM_COUNT: break;
     }

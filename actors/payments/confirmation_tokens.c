@@ -48,6 +48,26 @@ payment_take_choice(struct row_payment_intent *pi, struct method_use *use)
 }
 
 void
+setup_take_choice(struct row_setup_intent *si, struct method_use *use)
+{
+    struct row_confirmation_token *chosen = use->chosen;
+    if (!chosen) return;
+    chosen->setup_intent = si->id;
+    if (chosen->setup_future_usage.at) si->usage = chosen->setup_future_usage;
+}
+
+bool
+choice_is_confirmed(struct call *call)
+{
+    if (!params_have(call->params, "confirmation_token") ||
+        params_flag(call->params, "confirm", false))
+        return true;
+    call_refuse_400(call, NULL, "confirmation_token",
+                    "You can only give a confirmation_token when you set confirm to true.");
+    return false;
+}
+
+void
 confirmation_token_create(struct call *call)
 {
     struct row_confirmation_token *chosen = call_new_row(call, ROW_confirmation_token);

@@ -128,6 +128,44 @@ Test(direct_charges, what_is_held_is_captured_in_part_and_the_rest_released)
     EXPECT_GOT("error.code", "charge_already_captured");
 }
 
+Test(direct_charges, what_is_held_runs_out)
+{
+    const struct text id = charge(NOW "tok_visa&capture=false");
+    (void)told();
+    cr_expect(eq(int, (int)run_out(id), (int)SAID_REFUSAL));
+    fake.now_ms += fake.worker.hold_s * 1000;
+    fake.outcome = OUTCOME_NEVER_SENT; /* it is still held, and is looked at later */
+    cr_expect(eq(int, (int)run_out(id), (int)SAID_BEGIN));
+    EXPECT_TOLD("");
+    fake.outcome = 0;
+    cr_expect(eq(int, (int)run_out(id), (int)SAID_REFUSAL));
+    cr_expect(eq(i64, fake.accounts[AUTHORIZATIONS_HELD], 2000));
+    fake.now_ms += INT64_C(3600) * 1000;
+    fake.recovered = true;
+    cr_expect(eq(int, (int)run_out(id), (int)SAID_BEGIN));
+    EXPECT_TOLD("charge.expired");
+    cr_assert(eq(int, request("charge_retrieve", id, ""), 200));
+    EXPECT_GOT("status", "succeeded");
+    EXPECT_GOT("captured", "false");
+    EXPECT_GOT("refunded", "true");
+    EXPECT_GOT("amount_refunded", "2000");
+    cr_expect(zero(i64, fake.accounts[AUTHORIZATIONS_HELD]));
+    cr_expect(eq(int, (int)run_out(id), (int)SAID_REFUSAL));
+    cr_assert(eq(int, request("charge_capture", id, ""), 400));
+    cr_assert(eq(int, request("refund_create", NO_TEXT, of("charge", id)), 400));
+}
+
+Test(direct_charges, what_was_taken_or_let_go_does_not_run_out)
+{
+    const struct text taken = charge(NOW "tok_visa&capture=false");
+    cr_assert(eq(int, request("charge_capture", taken, ""), 200));
+    const struct text released = charge(NOW "tok_visa&capture=false");
+    cr_assert(eq(int, request("refund_create", NO_TEXT, of("charge", released)), 200));
+    fake.now_ms += fake.worker.hold_s * 1000;
+    cr_expect(eq(int, (int)run_out(taken), (int)SAID_REFUSAL));
+    cr_expect(eq(int, (int)run_out(released), (int)SAID_REFUSAL));
+}
+
 Test(direct_charges, a_capture_that_was_not_leaves_the_hold)
 {
     const struct text id = charge(NOW "tok_visa&capture=false");

@@ -4,9 +4,12 @@
 #include "event_json.h"
 #include "fields.h"
 #include "handlers.h"
+#include "id.h"
 #include "lists.h"
 
 #define TYPES_MAX 20
+/* Older events are kept for the books, and not shown any more. */
+#define SHOWN_S (INT64_C(30) * 86400)
 
 static struct event
 event_of(const struct store_event *stored)
@@ -27,7 +30,10 @@ static bool
 get_event(struct call *call, struct text id, const char *param, struct store_event *event)
 {
     switch (store_event(call->store, call->merchant, id, call->arena, event)) {
-    case STORE_FOUND: return true;
+    case STORE_FOUND:
+        if (event->created >= call->now_s - SHOWN_S) return true;
+        refuse_missing(call, "event", id, param);
+        return false;
     case STORE_MISSING: refuse_missing(call, "event", id, param); return false;
     case STORE_UNAVAILABLE: break;
     }
@@ -84,6 +90,9 @@ event_list(struct call *call)
                                     .limit = asked.limit};
     if (params_have(call->params, "delivery_success"))
         page.delivery_success = params_flag(call->params, "delivery_success", false);
+    const struct text oldest =
+        id_floor(arena_take(call->arena, ID_SIZE_MAX + 1), "evt_", (call->now_s - SHOWN_S) * 1000);
+    if (!page.id_least.at || text_compare(page.id_least, oldest) < 0) page.id_least = oldest;
     if (!types_asked(call, &page)) return;
     if (page.after.at && !get_event(call, page.after, "starting_after", &cursor)) return;
     if (page.before.at && !get_event(call, page.before, "ending_before", &cursor)) return;
@@ -114,5 +123,37 @@ event_list(struct call *call)
     json_flag(&w, "has_more", more);
     json_text(&w, "url", list_url(call));
     json_close(&w);
+    call_answer(call, 200, json_writer_text(&w));
+}
+
+/* Deliveries belong to the webhooks: here only the wish is written, and they grant it. */
+void
+event_retry(struct call *call)
+{
+    struct row_webhook_endpoint *endpoint = call_new_row(call, ROW_webhook_endpoint);
+    struct row_resend *resend = call_new_row(call, ROW_resend);
+    const struct text id = field_given(call, "webhook_endpoint");
+    struct store_event event;
+    if (!get_event(call, call->object, NULL, &event)) return;
+    if (!call_get_param(call, ROW_webhook_endpoint, id, "webhook_endpoint", endpoint)) return;
+    if (endpoint->deleted) {
+        refuse_missing(call, "webhook_endpoint", id, "webhook_endpoint");
+        return;
+    }
+    if (!text_is(endpoint->status, "enabled")) {
+        call_refuse_400(call, NULL, "webhook_endpoint",
+                        "The webhook endpoint %.*s is disabled: it does not hear of anything.",
+                        (int)id.size, id.at);
+        return;
+    }
+    resend->id = call_new_id(call, "rsd_");
+    resend->merchant = call->merchant;
+    resend->created = call->now_s;
+    resend->event = event.id;
+    resend->endpoint = endpoint->id;
+    call_insert(call, ROW_resend, resend);
+    const struct event shown = event_of(&event);
+    struct json_writer w = call_writer(call, event_json_bound(&shown));
+    event_write(&w, &shown);
     call_answer(call, 200, json_writer_text(&w));
 }

@@ -24,7 +24,7 @@
 #define MERCHANT TEXT("acct_000000000000000000000001")
 
 struct worker {
-    int64_t settlement_delay_s, challenge_expiry_s;
+    int64_t settlement_delay_s, challenge_expiry_s, hold_s, customer_methods_max;
 };
 
 /* A row as it is durable. Texts live in memory that is never given back. */
@@ -74,6 +74,8 @@ fake_start(void)
 {
     fake.worker.settlement_delay_s = 172800;
     fake.worker.challenge_expiry_s = 900;
+    fake.worker.hold_s = 604800;
+    fake.worker.customer_methods_max = 500;
     fake.durable = arena_new((size_t)256 << 20);
     fake.now_ms = INT64_C(1790000000000);
     fake.api_version = "2026-10-28.endive";
@@ -220,6 +222,71 @@ store_list(struct store *store, enum row_table table, struct text merchant,
 }
 
 enum store_verdict
+store_count(struct store *store, enum row_table table, struct text merchant,
+            const struct store_page *page, size_t max, struct arena *arena, size_t *count)
+{
+    struct store_page all = *page;
+    void *rows;
+    bool more;
+    all.limit = 100;
+    const enum store_verdict verdict =
+        store_list(store, table, merchant, &all, arena, &rows, count, &more);
+    if (*count > max) *count = max;
+    return verdict;
+}
+
+/* What a clause asks of a column itself; of what lies within JSON, nothing. */
+static bool
+fake_clause_fits(const struct kept *kept, const struct search_clause *clause)
+{
+    const struct search_field *field = clause->field;
+    if (field->kind == SEARCH_METADATA || *field->path || !*field->column) return true;
+    const void *value = fake_column(kept, field->column);
+    bool fits;
+    if (field->kind == SEARCH_NUMBER || field->kind == SEARCH_MOMENT)
+        fits = clause->comparison == SEARCH_ABOVE ? *(const int64_t *)value > clause->number
+                                                  : *(const int64_t *)value == clause->number;
+    else if (field->kind == SEARCH_FLAG)
+        fits = *(const bool *)value == (clause->number != 0);
+    else
+        fits = text_equal(*(const struct text *)value, clause->value);
+    return fits != clause->negated;
+}
+
+enum store_verdict
+store_search(struct store *store, enum row_table table, struct text merchant,
+             const struct store_search *search, struct arena *arena, void **rows, size_t *count,
+             struct text *next)
+{
+    const size_t size = table_find((uint64_t)table)->size;
+    (void)store;
+    (void)merchant;
+    *count = 0;
+    *next = NO_TEXT;
+    *rows = arena_take(arena, size * 100);
+    if (fake.store_is_away) return STORE_UNAVAILABLE;
+    for (size_t i = fake.kept_count; i-- > 0;) {
+        const struct kept *kept = &fake.kept[i];
+        bool fits = kept->table == table &&
+                    fake_id_fits(row_id(kept->row), search->after, NO_TEXT, NO_TEXT, NO_TEXT);
+        if (fits && search->without) fits = !*(const bool *)fake_column(kept, search->without);
+        bool any = false, all = true;
+        for (size_t c = 0; fits && c < search->query->count; c++) {
+            const bool met = fake_clause_fits(kept, &search->query->clauses[c]);
+            any |= met;
+            all &= met;
+        }
+        if (!fits || !(search->query->any ? any : all)) continue;
+        if (*count == (size_t)search->limit) {
+            *next = row_id((char *)*rows + (*count - 1) * size);
+            break;
+        }
+        memcpy((char *)*rows + (*count)++ * size, kept->row, size);
+    }
+    return STORE_FOUND;
+}
+
+enum store_verdict
 store_balances(struct store *store, struct text merchant, struct arena *arena,
                struct store_balance **balances, size_t *count)
 {
@@ -296,6 +363,18 @@ worker_checkout_expires_s_min(const struct worker *worker)
 {
     (void)worker;
     return 1800;
+}
+
+int64_t
+worker_hold_s(const struct worker *worker)
+{
+    return worker->hold_s;
+}
+
+int64_t
+worker_customer_methods_max(const struct worker *worker)
+{
+    return worker->customer_methods_max;
 }
 
 void *
@@ -552,8 +631,8 @@ fake_network(const struct row_attempt *attempt)
     } else if (text_starts(token, "asks")) {
         const size_t word = token.size > 5 ? 5 : token.size;
         if (first)
-            fake_asking(attempt, method->set_up,
-                        (struct text){token.at + word, token.size - word}, &answer);
+            fake_asking(attempt, method->set_up, (struct text){token.at + word, token.size - word},
+                        &answer);
     } else if (text_is(token, "pending_refund") || text_is(token, "failing_refund")) {
         if (refunds) {
             answer.has = HAS_network_answer_ask_again_s;
@@ -713,6 +792,30 @@ request(const char *route, struct text object, const char *form)
     if (attempt.at) fake_finish(attempt);
     fake.now_ms += 1000;
     return fake.status;
+}
+
+/* What the engine does by itself when a hold has run out. Returns what was said. */
+static inline enum said
+run_out(struct text payment_or_charge)
+{
+    struct arena *arena = arena_new((size_t)64 << 20);
+    struct call call = fake_call(arena);
+    call.object = arena_copy(arena, payment_or_charge);
+    call.change = &fake.change;
+    fake.said = SAID_NOTHING;
+    fake.begun = NULL;
+    change_clear(&fake.change);
+    hold_expired(&call);
+    const enum said said = fake.said;
+    struct text attempt = NO_TEXT;
+    if (said == SAID_BEGIN) {
+        fake_commit(&call);
+        attempt = arena_copy(fake.durable, fake.begun->id);
+    }
+    change_clear(&fake.change);
+    arena_destroy(&arena);
+    if (attempt.at) fake_finish(attempt);
+    return said;
 }
 
 /* --- looking at the answer ------------------------------------------------------------------- */

@@ -28,6 +28,31 @@ field_text(const struct call *call, const char *name, struct text *field)
     if (params_have(call->params, name)) *field = field_given(call, name);
 }
 
+bool
+field_descriptor(struct call *call, const char *name, struct text *field)
+{
+    const struct text given = field_given(call, name);
+    bool letter = false, fits = true;
+    for (size_t i = 0; i < given.size; i++) {
+        const char c = given.at[i];
+        letter |= (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        fits &= c >= ' ' && c <= '~' && !strchr("<>\\'\"*", c);
+    }
+    if (given.at && !fits) {
+        call_refuse_400(call, NULL, name,
+                        "The statement descriptor can hold Latin letters, digits and signs other "
+                        "than these: < > \\ ' \" *");
+        return false;
+    }
+    if (given.at && !letter) {
+        call_refuse_400(call, NULL, name,
+                        "The statement descriptor must contain at least one alphabetic character.");
+        return false;
+    }
+    field_text(call, name, field);
+    return true;
+}
+
 /* Room for the JSON of all parameters, each byte escaped, and for the keys. */
 static struct json_writer
 writer_for(struct call *call, size_t more)

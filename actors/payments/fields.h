@@ -10,6 +10,9 @@
 struct text field_given(const struct call *call, const char *name);
 
 void field_text(const struct call *call, const char *name, struct text *field);
+/* What stands on a cardholder's statement: printable ASCII with a letter in it, and none of <>\'"*.
+ * False: the call has been answered. */
+MUST_USE bool field_descriptor(struct call *call, const char *name, struct text *field);
 /* A whole hash takes the place of the former one. */
 void field_address(struct call *call, const char *name, struct text *field);
 void field_shipping(struct call *call, const char *name, struct text *field);

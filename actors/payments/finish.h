@@ -20,7 +20,12 @@ struct finish {
 
 /* What an issuer holds for a manual capture: `amount` above 0 when it begins, below when it ends.
  */
-void post_hold(struct finish *f, const char *kind, int64_t amount);
+void post_hold(struct finish *f, const char *kind, struct text source, int64_t amount);
+/* Until when the issuer keeps what the attempt holds. */
+int64_t held_until(const struct finish *f);
+/* The network would not let go what has run out: it is looked at again, behind what is due
+ * meanwhile. */
+int64_t held_again_until(const struct finish *f);
 /* The money is the merchant's, less the fee; the charge bears its movement. */
 struct row_balance_transaction *book_charge(struct finish *f, int64_t amount);
 /* What a refund took is the merchant's again: it failed, or was taken back. `of_refund` is the
@@ -56,6 +61,8 @@ void charge_not_authorized(struct finish *f);
 void charge_captured(struct finish *f);
 /* What it held is released, and `refund` is what asked for it. */
 void charge_released(struct finish *f, struct row_refund *refund);
+/* What it held has run out. */
+void charge_expired(struct finish *f);
 /* A capture that was not: the hold stands as it stood. */
 void charge_not_captured(struct finish *f);
 

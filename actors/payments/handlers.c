@@ -78,7 +78,8 @@ static bool
 expansion_is_possible(struct call *call)
 {
     const struct expandable *expandable = expandable_of(call->route);
-    const bool list = strcmp(call->route->returns, "list") == 0;
+    const bool list = strcmp(call->route->returns, "list") == 0 ||
+                      strcmp(call->route->returns, "search_result") == 0;
     struct text path;
     size_t at = 0;
     while (expand_next(call->expand, &at, &path)) {

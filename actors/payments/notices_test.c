@@ -98,12 +98,16 @@ Test(notices, an_event_is_the_object_as_it_was_told)
 {
     cr_assert(eq(int, request("payment_intent_create", NO_TEXT, PAID), 200));
     cr_assert(eq(int, request("event_list", NO_TEXT, ""), 200));
-    EXPECT_GOT("data.0.type", "payment_intent.succeeded");
-    EXPECT_GOT("data.0.data.object.status", "succeeded");
-    EXPECT_GOT("data.0.data.previous_attributes", "(absent)");
+    EXPECT_GOT("data.0.type", "charge.updated");
+    EXPECT_GOT("data.0.data.previous_attributes", "{\"balance_transaction\":null}");
+    EXPECT_GOT("data.1.type", "payment_intent.succeeded");
+    EXPECT_GOT("data.1.data.object.status", "succeeded");
+    EXPECT_GOT("data.1.data.previous_attributes", "(absent)");
+    EXPECT_GOT("data.2.type", "charge.succeeded");
+    EXPECT_GOT("data.2.data.object.balance_transaction", "null");
     EXPECT_GOT("data.0.request.id", "req_000000000000000000000001");
     EXPECT_GOT("data.0.pending_webhooks", "1");
-    EXPECT_GOT("data.2.type", "payment_intent.created");
+    EXPECT_GOT("data.3.type", "payment_intent.created");
     EXPECT_GOT("url", "/v1/events");
     const struct text id = got_id("data.0.id");
     cr_assert(eq(int, request("event_retrieve", id, ""), 200));

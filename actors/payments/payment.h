@@ -3,8 +3,10 @@
 #pragma once
 
 #include "call.h"
+#include "charge.h"
 #include "must_use.h"
 #include "payment_intent.h"
+#include "refund.h"
 #include "setup_intent.h"
 
 /* --- payment methods (payment_methods.c) ----------------------------------------------------- */
@@ -85,7 +87,12 @@ struct text payment_future_use(struct call *call, const struct row_payment_inten
 MUST_USE bool payment_take_fields(struct call *call, struct row_payment_intent *pi);
 /* What a confirmation token says beside the payment method; it is used for this payment. */
 void payment_take_choice(struct row_payment_intent *pi, struct method_use *use);
-/* A publishable key has to show the payment's client_secret; a secret key may. */
+/* It can be named together with confirm=true alone. False: the call has been answered. */
+MUST_USE bool choice_is_confirmed(struct call *call);
+/* A publishable key has to show the client_secret of what it asks for; a secret key may. `code` is
+ * of the refusal, `what` the kind of object in its words. */
+MUST_USE bool client_secret_fits(struct call *call, struct text secret, const char *code,
+                                 const char *what);
 MUST_USE bool payment_secret_fits(struct call *call, const struct row_payment_intent *pi);
 /* Compared to its end, so that the time tells nothing of where they differ. */
 bool secret_is(struct text given, struct text secret);
@@ -94,11 +101,26 @@ bool secret_is(struct text given, struct text secret);
  * `stored` is false for a payment that this call is making. */
 void payment_confirm(struct call *call, struct row_payment_intent *pi, bool stored,
                      struct method_use *use);
+/* if_available was asked for: "request_multicapture", "request_incremental_authorization". */
+bool payment_has_feature(const struct row_payment_intent *pi, const char *request);
+/* The customer may have one more payment method. False: the call has been answered. */
+MUST_USE bool customer_has_room(struct call *call, struct text customer);
+/* More confirmations than this of one payment, and it is canceled. */
+#define CONFIRMS_MAX 50
+#define INCREMENTS_MAX 10
+
+struct attempt_notes;
 /* Takes what is held; `amount` 0: all of it. The parameter that bore the amount is named in a
  * refusal. `charge` is given when the client named it instead of the payment: what the caller
- * changed in it is written, and it is what the client is shown at the end. */
+ * changed in it is written, and it is what the client is shown at the end. `keep`: what is left
+ * stays held. */
 void payment_capture(struct call *call, struct row_payment_intent *pi, struct row_charge *charge,
-                     int64_t amount, const char *param);
+                     int64_t amount, bool keep, const char *param);
+/* Lets go what captures in part have left (payment_holds.c). */
+void payment_release(struct call *call, struct row_payment_intent *pi, bool keep);
+/* Asks the network to let go what is held (payment_holds.c). */
+void payment_let_go(struct call *call, struct row_payment_intent *pi,
+                    const struct row_charge *charge, const struct attempt_notes *notes);
 
 /* --- customers (customers.c) ----------------------------------------------------------------- */
 
@@ -116,14 +138,19 @@ struct network_extras take_extras(struct call *call, struct row_payment_method *
 struct attempt_notes {
     enum row_table answer;           /* whose row the client is shown; 0: the operation's own */
     struct text cancellation_reason; /* of a void */
+    bool keep;                       /* capture: the rest stays held */
+    bool release;                    /* void: of what captures in part have left */
+    bool expired;                    /* void: because the hold has run out */
+    /* increment: what the payment says once more is held; NO_TEXT: as before */
+    struct text description, statement_descriptor, metadata;
     /* What stands between the payer and the issuer (action_notes). */
     bool off_session;           /* the payer is not there */
     bool no_action;             /* whoever confirms cannot let the payer do anything */
     bool use_sdk;               /* a client library shows the payer what is to be done */
     struct text three_d_secure; /* any or challenge: the merchant wishes it */
     struct text return_url;
-    struct text challenge; /* the payer waits on its page for the outcome */
-    const char *refund_ends;         /* of a recall: the refund's status then */
+    struct text challenge;   /* the payer waits on its page for the outcome */
+    const char *refund_ends; /* of a recall: the refund's status then */
 };
 struct row_attempt *attempt_new(struct call *call, const char *operation,
                                 const struct attempt_notes *notes);
@@ -162,6 +189,8 @@ void setup_answered(struct call *call, struct row_setup_intent *si,
 
 /* One step. False, with nothing changed, when it is refused there. */
 MUST_USE bool setup_step(struct row_setup_intent *si, enum si_event event);
+/* As payment_take_choice. */
+void setup_take_choice(struct row_setup_intent *si, struct method_use *use);
 /* Asks the network whether the card is good, or refuses: the end of create with confirm=true and of
  * confirm. */
 void setup_confirm(struct call *call, struct row_setup_intent *si, bool stored,
@@ -172,9 +201,6 @@ MUST_USE bool setup_abandon(struct call *call, const struct row_setup_intent *si
 /* What follows from the network's answer: the part of attempt_finished that is about set-ups. */
 void setup_finished(struct call *call, struct row_attempt *attempt,
                     const struct msg_network_answer *answer);
-/* 400 setup_intent_unexpected_state with the set-up in it. */
-void refuse_setup_state(struct call *call, const struct row_setup_intent *si, const char *format,
-                        ...) __attribute__((format(printf, 3, 4)));
 /* Stages the attempt's last state (attempts_finish.c). */
 void attempt_close(struct call *call, struct row_attempt *attempt,
                    const struct msg_network_answer *answer);
@@ -182,6 +208,13 @@ void attempt_close(struct call *call, struct row_attempt *attempt,
 
 /* What has to be locked to change a charge: its payment, or itself when it has none. */
 struct text charge_lock(const struct row_charge *charge);
+/* One step of charge.c, which the caller knows to be possible: what the charge shows changes by
+ * this alone. */
+void charge_advance(struct row_charge *charge, enum charge_event event);
+/* One step of refund.c. False, with nothing changed, when it is refused there. */
+MUST_USE bool refund_advance(struct row_refund *refund, enum refund_event event, uint32_t *effects);
+/* Likewise, for the first answer of the network: it was asked, so it may say whatever it says. */
+void refund_answered(struct row_refund *refund, enum refund_event event);
 struct text refund_lock(const struct row_refund *refund);
 /* Takes what a charge without a payment holds; `amount` 0: all of it. */
 void charge_capture_directly(struct call *call, struct row_charge *charge, int64_t amount);

@@ -67,12 +67,24 @@ payment_future_use(struct call *call, const struct row_payment_intent *pi)
     return text_is(option, "none") ? NO_TEXT : option;
 }
 
+bool
+payment_has_feature(const struct row_payment_intent *pi, const char *request)
+{
+    const struct text card = json_find(pi->payment_method_options, "card");
+    return payment_is_manual(pi) && text_is(json_find(card, request), "\"if_available\"");
+}
+
 static void
 take_card_options(struct call *call, struct row_payment_intent *pi)
 {
     struct text capture = card_option(call, pi, "capture_method");
     struct text future = card_option(call, pi, "setup_future_usage");
     struct text asking = card_option(call, pi, "request_three_d_secure");
+    struct text multicapture = card_option(call, pi, "request_multicapture");
+    struct text incremental = card_option(call, pi, "request_incremental_authorization");
+    field_text(call, "payment_method_options[card][request_multicapture]", &multicapture);
+    field_text(call, "payment_method_options[card][request_incremental_authorization]",
+               &incremental);
     field_text(call, "payment_method_options[card][capture_method]", &capture);
     field_text(call, "payment_method_options[card][setup_future_usage]", &future);
     field_text(call, "payment_method_options[card][request_three_d_secure]", &asking);
@@ -84,11 +96,33 @@ take_card_options(struct call *call, struct row_payment_intent *pi)
     json_null(&w, "installments");
     json_null(&w, "mandate_options");
     json_null(&w, "network");
+    if (incremental.at) json_text(&w, "request_incremental_authorization", incremental);
+    if (multicapture.at) json_text(&w, "request_multicapture", multicapture);
     json_text(&w, "request_three_d_secure", asking.at ? asking : TEXT("automatic"));
     if (future.at) json_text(&w, "setup_future_usage", future);
     json_close(&w);
     json_close(&w);
     pi->payment_method_options = json_writer_text(&w);
+}
+
+/* Whatever is left out, cards must be left: there is nothing else here. */
+static bool
+take_excluded_types(struct call *call, struct row_payment_intent *pi)
+{
+    static const char name[] = "excluded_payment_method_types";
+    struct param one;
+    for (size_t at = 0; params_next_in(call->params, name, &at, &one);)
+        if (text_is(one.value, "card")) {
+            call_refuse_400(call, NULL, name,
+                            "No payment method type is left for this PaymentIntent: cards are the "
+                            "only ones that are taken here, and you have excluded them.");
+            return false;
+        }
+    if (params_have(call->params, name))
+        pi->excluded_payment_method_types = NO_TEXT;
+    else
+        field_texts(call, name, &pi->excluded_payment_method_types);
+    return true;
 }
 
 bool
@@ -99,9 +133,12 @@ payment_take_fields(struct call *call, struct row_payment_intent *pi)
     field_text(call, "receipt_email", &pi->receipt_email);
     field_text(call, "setup_future_usage", &pi->setup_future_usage);
     field_shipping(call, "shipping", &pi->shipping);
-    field_text(call, "statement_descriptor", &pi->statement_descriptor);
-    field_text(call, "statement_descriptor_suffix", &pi->statement_descriptor_suffix);
+    if (!field_descriptor(call, "statement_descriptor", &pi->statement_descriptor) ||
+        !field_descriptor(call, "statement_descriptor_suffix", &pi->statement_descriptor_suffix))
+        return false;
     field_text(call, "transfer_group", &pi->transfer_group);
+    field_texts(call, "allowed_payment_method_types", &pi->allowed_payment_method_types);
+    if (!take_excluded_types(call, pi)) return false;
     if (!pi->payment_method_options.at || params_have_any(call->params, "payment_method_options"))
         take_card_options(call, pi);
     /* Naming the kinds by hand is instead of letting the account's settings choose. */
@@ -171,7 +208,8 @@ static bool
 combination_is_possible(struct call *call)
 {
     const bool confirm = params_flag(call->params, "confirm", false);
-    const struct text off_session = field_given(call, "off_session");
+    const bool off_session =
+        params_have(call->params, "off_session") && params_flag(call->params, "off_session", true);
     if (params_flag(call->params, "automatic_payment_methods[enabled]", false) &&
         params_have_any(call->params, "payment_method_types")) {
         call_refuse_400(call, "parameters_exclusive", "payment_method_types",
@@ -179,16 +217,12 @@ combination_is_possible(struct call *call)
                         "payment_method_types.");
         return false;
     }
-    if (off_session.at && !text_is(off_session, "false") && !confirm) {
+    if (off_session && !confirm) {
         call_refuse_400(call, "parameter_missing", "off_session",
                         "You can only set off_session when you set confirm to true.");
         return false;
     }
-    if (params_have(call->params, "confirmation_token") && !confirm) {
-        call_refuse_400(call, NULL, "confirmation_token",
-                        "You can only give a confirmation_token when you set confirm to true.");
-        return false;
-    }
+    if (!choice_is_confirmed(call)) return false;
     if (params_have(call->params, "return_url") && !confirm) {
         call_refuse_400(call, NULL, "return_url",
                         "A return_url is of use only when you set confirm to true.");
@@ -267,7 +301,7 @@ secret_is(struct text given, struct text secret)
 }
 
 bool
-payment_secret_fits(struct call *call, const struct row_payment_intent *pi)
+client_secret_fits(struct call *call, struct text secret, const char *code, const char *what)
 {
     const struct text given = field_given(call, "client_secret");
     if (!given.at && !call->publishable) return true;
@@ -276,11 +310,19 @@ payment_secret_fits(struct call *call, const struct row_payment_intent *pi)
                         "Missing required param: client_secret.");
         return false;
     }
-    if (secret_is(given, pi->client_secret)) return true;
-    call_refuse_400(call, "payment_intent_invalid_parameter", "client_secret",
+    if (secret_is(given, secret)) return true;
+    call_refuse_400(call, code, "client_secret",
                     "The client_secret provided does not match the client_secret associated with "
-                    "the PaymentIntent.");
+                    "the %s.",
+                    what);
     return false;
+}
+
+bool
+payment_secret_fits(struct call *call, const struct row_payment_intent *pi)
+{
+    return client_secret_fits(call, pi->client_secret, "payment_intent_invalid_parameter",
+                              "PaymentIntent");
 }
 
 void
@@ -322,7 +364,7 @@ change_is_possible(struct call *call, const struct row_payment_intent *pi)
         return true;
     for (size_t i = 0; i < sizeof fixed_once_asked / sizeof fixed_once_asked[0]; i++) {
         if (!params_have_any(call->params, fixed_once_asked[i])) continue;
-        refuse_state(call, pi,
+        refuse_state(call, ROW_payment_intent, pi,
                      "This PaymentIntent's %s could not be updated because it has a status of %s. "
                      "You may only update the %s of a PaymentIntent with one of the following "
                      "statuses: requires_payment_method, requires_confirmation, requires_action.",
@@ -388,4 +430,56 @@ payment_intent_list(struct call *call)
     if (!list_page(call, ROW_payment_intent, &page)) return;
     list_filter(&page, "customer", field_given(call, "customer"));
     list_answer(call, ROW_payment_intent, &page);
+}
+
+void
+payment_intent_items(struct call *call)
+{
+    struct row_payment_intent *pi = call_new_row(call, ROW_payment_intent);
+    struct list_asked asked;
+    if (!call_get(call, ROW_payment_intent, call->object, pi)) return;
+    if (!list_asked(call, "li_", &asked)) return;
+    if (asked.after.at || asked.before.at) { /* nothing is there to stand at */
+        refuse_missing(call, "line item", asked.after.at ? asked.after : asked.before,
+                       asked.after.at ? "starting_after" : "ending_before");
+        return;
+    }
+    struct json_writer w = call_writer(call, 512);
+    json_open(&w);
+    json_string(&w, "object", "list");
+    json_key(&w, "data");
+    json_array(&w);
+    json_array_end(&w);
+    json_flag(&w, "has_more", false);
+    json_text(&w, "url", list_url(call));
+    json_close(&w);
+    call_answer(call, 200, json_writer_text(&w));
+}
+
+/* What belongs to kinds of payment method that are not taken here. */
+static void
+refuse_for_cards(struct call *call, const char *what)
+{
+    struct row_payment_intent *pi = call_new_row(call, ROW_payment_intent);
+    if (!call_get(call, ROW_payment_intent, call->object, pi)) return;
+    if (!payment_secret_fits(call, pi)) return;
+    refuse_state(
+        call, ROW_payment_intent, pi,
+        "%s This PaymentIntent has a status of %.*s and takes the payment method type card "
+        "alone.",
+        what, (int)pi->status.size, pi->status.at);
+}
+
+void
+payment_intent_apply(struct call *call)
+{
+    refuse_for_cards(call, "A customer's cash balance pays only for a PaymentIntent of the payment "
+                           "method type customer_balance.");
+}
+
+void
+payment_intent_verify(struct call *call)
+{
+    refuse_for_cards(call, "Microdeposits are verified only for a PaymentIntent of a bank account "
+                           "that waits for them.");
 }

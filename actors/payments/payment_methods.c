@@ -151,6 +151,27 @@ method_may_pay(struct call *call, const struct row_payment_method *method, struc
 }
 
 bool
+customer_has_room(struct call *call, struct text customer)
+{
+    const int64_t most = worker_customer_methods_max(call->worker);
+    struct store_page page = {.filter_count = 0};
+    size_t count = 0;
+    list_filter(&page, "customer", customer);
+    if (store_count(call->store, ROW_payment_method, call->merchant, &page, (size_t)most,
+                    call->arena, &count) == STORE_UNAVAILABLE) {
+        refuse_unavailable(call);
+        return false;
+    }
+    if (count < (size_t)most) return true;
+    call_refuse_400(
+        call, "customer_max_payment_methods", "customer",
+        "The maximum number of PaymentMethods for this Customer has been reached (%lld). "
+        "Detach some of them first.",
+        (long long)most);
+    return false;
+}
+
+bool
 method_attach_to(struct call *call, struct row_payment_method *method, struct text customer)
 {
     if (method->consumed) {
@@ -175,6 +196,7 @@ method_attach_to(struct call *call, struct row_payment_method *method, struct te
                     true);
         return false;
     }
+    if (!method->customer.at && !customer_has_room(call, customer)) return false;
     method->customer = customer;
     return true;
 }

@@ -18,7 +18,9 @@ attempt_new(struct call *call, const char *operation, const struct attempt_notes
     struct row_attempt *attempt = call_new_row(call, ROW_attempt);
     /* Each byte of what a client wrote may be escaped. */
     struct json_writer w =
-        call_writer(call, 512 + 6 * (notes->return_url.size + notes->cancellation_reason.size));
+        call_writer(call, 512 + notes->metadata.size +
+                              6 * (notes->return_url.size + notes->cancellation_reason.size +
+                                   notes->description.size + notes->statement_descriptor.size));
     attempt->id = call_new_id(call, "att_");
     attempt->merchant = call->merchant;
     attempt->created = call->now_s;
@@ -33,12 +35,19 @@ attempt_new(struct call *call, const char *operation, const struct attempt_notes
     if (notes->cancellation_reason.at)
         json_text(&w, "cancellation_reason", notes->cancellation_reason);
     if (notes->challenge.at) json_text(&w, "challenge", notes->challenge);
-    if (notes->refund_ends) json_string(&w, "refund_ends", notes->refund_ends);
+    if (notes->description.at) json_text(&w, "description", notes->description);
+    if (notes->expired) json_flag(&w, "expired", true);
+    if (notes->keep) json_flag(&w, "keep", true);
     json_flag(&w, "livemode", call->livemode);
+    if (notes->metadata.at) json_raw(&w, "metadata", notes->metadata);
     if (notes->no_action) json_flag(&w, "no_action", true);
     if (notes->off_session) json_flag(&w, "off_session", true);
     json_flag(&w, "publishable", call->publishable);
+    if (notes->refund_ends) json_string(&w, "refund_ends", notes->refund_ends);
+    if (notes->release) json_flag(&w, "release", true);
     if (notes->return_url.at) json_text(&w, "return_url", notes->return_url);
+    if (notes->statement_descriptor.at)
+        json_text(&w, "statement_descriptor", notes->statement_descriptor);
     if (notes->three_d_secure.at) json_text(&w, "three_d_secure", notes->three_d_secure);
     if (notes->use_sdk) json_flag(&w, "use_sdk", true);
     json_close(&w);
@@ -57,15 +66,15 @@ refuse_confirm(struct call *call, const struct row_payment_intent *pi, bool stor
         "confirm it again directly with a payment method.";
     const enum pi_state state = payment_standing(pi).state;
     if (state == PI_NEEDS_METHOD && stored)
-        refuse_state(call, pi, "%s", no_method);
+        refuse_state(call, ROW_payment_intent, pi, "%s", no_method);
     else if (state == PI_NEEDS_METHOD) /* there is no such payment to be shown */
         call_refuse_400(call, "payment_intent_unexpected_state", NULL, "%s", no_method);
     else if (state == PI_SUCCEEDED || state == PI_NEEDS_CAPTURE)
-        refuse_state(call, pi,
+        refuse_state(call, ROW_payment_intent, pi,
                      "You cannot confirm this PaymentIntent because it has already succeeded after "
                      "being previously confirmed.");
     else
-        refuse_state(call, pi,
+        refuse_state(call, ROW_payment_intent, pi,
                      "You cannot confirm this PaymentIntent because it has a status of %s. Only a "
                      "PaymentIntent with one of the following statuses may be confirmed: "
                      "requires_confirmation, requires_action.",
@@ -133,15 +142,18 @@ payment_confirm(struct call *call, struct row_payment_intent *pi, bool stored,
     if (!card_can_be_charged(call, method)) return;
     const bool chosen_way = use->chosen && use->chosen->return_url.at;
     if (!action_notes(call, pi->payment_method_options, &notes)) return;
-    if (!chosen_way &&
-        !way_back_is_known(call, pi->automatic_payment_methods, "PaymentIntent"))
+    if (!chosen_way && !way_back_is_known(call, pi->automatic_payment_methods, "PaymentIntent"))
         return;
     if (chosen_way && !notes.return_url.at) notes.return_url = use->chosen->return_url;
+    if (pi->customer.at && !method->customer.at && payment_future_use(call, pi).at &&
+        !customer_has_room(call, pi->customer))
+        return;
 
     /* After this point it must succeed. */
     struct row_attempt *attempt = payment_attempt(call, pi, method, &notes);
     attempt->original = challenge_passed(call, pi->challenge, pi->amount, pi->currency, method->id);
     pi->challenge = NO_TEXT;
+    pi->confirms++;
 
     /* Without a customer the whole method is good for one payment: it is marked as used now, so
      * that no second payment can take it meanwhile. */
@@ -256,7 +268,7 @@ payment_answered(struct call *call, struct row_payment_intent *pi,
 
 void
 payment_capture(struct call *call, struct row_payment_intent *pi, struct row_charge *charge,
-                int64_t amount, const char *param)
+                int64_t amount, bool keep, const char *param)
 {
     const bool charge_named = charge != NULL;
     struct payment_intent next;
@@ -267,9 +279,10 @@ payment_capture(struct call *call, struct row_payment_intent *pi, struct row_cha
         return;
     }
     const int64_t asked = amount ? amount : pi->amount_capturable;
-    switch (pi_step(&now, ON_CAPTURE, asked, &next, &effects)) {
+    if (keep && asked == pi->amount_capturable) keep = false; /* nothing is left to be kept */
+    switch (pi_step(&now, keep ? ON_CAPTURE_PART : ON_CAPTURE, asked, &next, &effects)) {
     case PI_WRONG_STATE:
-        refuse_state(call, pi,
+        refuse_state(call, ROW_payment_intent, pi,
                      "This PaymentIntent could not be captured because it has a status of %s. Only "
                      "a PaymentIntent with a status of requires_capture may be captured.",
                      pi_state_name(now.state));
@@ -282,7 +295,15 @@ payment_capture(struct call *call, struct row_payment_intent *pi, struct row_cha
                         "You can capture at most what is held for this payment: %lld.",
                         (long long)pi->amount_capturable);
         return;
+    case PI_CAPTURED_IN_PART:
+    case PI_NOT_CAPTURED_IN_PART: assert(!"a capture is none the worse for others"); return;
     case PI_OK: break;
+    }
+    if (keep && !payment_has_feature(pi, "request_multicapture")) {
+        call_refuse_400(call, NULL, "final_capture",
+                        "You cannot capture this PaymentIntent in several parts: it was confirmed "
+                        "without payment_method_options[card][request_multicapture]=if_available.");
+        return;
     }
     if (!charge_named) {
         charge = call_new_row(call, ROW_charge);
@@ -290,7 +311,8 @@ payment_capture(struct call *call, struct row_payment_intent *pi, struct row_cha
     }
 
     /* After this point it must succeed. */
-    const struct attempt_notes notes = {.answer = charge_named ? ROW_charge : ROW_payment_intent};
+    const struct attempt_notes notes = {.answer = charge_named ? ROW_charge : ROW_payment_intent,
+                                        .keep = keep};
     struct row_attempt *attempt = attempt_new(call, "capture", &notes);
     attempt->amount = asked;
     attempt->currency = pi->currency;
@@ -311,8 +333,12 @@ payment_intent_capture(struct call *call)
     if (!call_lock(call, call->object)) return;
     if (!call_get(call, ROW_payment_intent, call->object, pi)) return;
     if (!payment_take_fields(call, pi)) return;
-    payment_capture(call, pi, NULL, params_integer(call->params, "amount_to_capture", 0),
-                    "amount_to_capture");
+    const bool keep = !params_flag(call->params, "final_capture", true);
+    const int64_t amount = params_integer(call->params, "amount_to_capture", -1);
+    if (amount == 0)
+        payment_release(call, pi, keep);
+    else
+        payment_capture(call, pi, NULL, amount < 0 ? 0 : amount, keep, "amount_to_capture");
 }
 
 /* --- cancel ---------------------------------------------------------------------------------- */
@@ -331,8 +357,15 @@ payment_intent_cancel(struct call *call)
     }
     const struct row_payment_intent before = *pi;
     const struct text reason = field_given(call, "cancellation_reason");
-    if (payment_step(pi, ON_CANCEL, 0, &effects) != PI_OK) {
-        refuse_state(call, pi,
+    const enum pi_verdict verdict = payment_step(pi, ON_CANCEL, 0, &effects);
+    if (verdict == PI_CAPTURED_IN_PART) {
+        refuse_state(call, ROW_payment_intent, pi,
+                     "You cannot cancel this PaymentIntent because a part of it has been captured. "
+                     "To release what is left, capture it with amount_to_capture=0.");
+        return;
+    }
+    if (verdict != PI_OK) {
+        refuse_state(call, ROW_payment_intent, pi,
                      "You cannot cancel this PaymentIntent because it has a status of %.*s. Only a "
                      "PaymentIntent with one of the following statuses may be canceled: "
                      "requires_payment_method, requires_capture, requires_confirmation, "
@@ -357,15 +390,5 @@ payment_intent_cancel(struct call *call)
     /* What is held has to be let go by the issuer first. */
     if (!call_get(call, ROW_charge, before.latest_charge, charge)) return;
     *pi = before;
-    struct row_attempt *attempt =
-        attempt_new(call, "void", &(struct attempt_notes){.cancellation_reason = reason});
-    attempt->amount = pi->amount_capturable;
-    attempt->currency = pi->currency;
-    attempt->payment_intent = pi->id;
-    attempt->charge = charge->id;
-    attempt->payment_method = charge->payment_method;
-    attempt->original = charge->authorization;
-    pi->attempt = attempt->id;
-    call_update(call, ROW_payment_intent, pi);
-    call_begin_attempt(call, attempt, &(struct network_extras){NO_TEXT, NO_TEXT, NO_TEXT});
+    payment_let_go(call, pi, charge, &(struct attempt_notes){.cancellation_reason = reason});
 }

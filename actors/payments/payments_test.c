@@ -35,7 +35,7 @@ Test(payments, one_request_makes_a_payment)
     EXPECT_GOT("capture_method", "automatic_async");
     EXPECT_GOT("last_payment_error", "null");
     EXPECT_GOT("automatic_payment_methods", "null");
-    EXPECT_TOLD("payment_intent.created charge.succeeded payment_intent.succeeded");
+    EXPECT_TOLD("payment_intent.created charge.succeeded payment_intent.succeeded charge.updated");
     /* 2.9 % and 30: 88. */
     cr_expect(eq(i64, fake.accounts[NETWORK_RECEIVABLE], 2000));
     cr_expect(eq(i64, fake.accounts[MERCHANT_PENDING], -1912));
@@ -101,7 +101,7 @@ Test(payments, step_by_step_each_state_is_the_documented_one)
     EXPECT_TOLD("");
     cr_assert(eq(int, request("payment_intent_confirm", id, "payment_method=pm_card_visa"), 200));
     EXPECT_GOT("status", "succeeded");
-    EXPECT_TOLD("charge.succeeded payment_intent.succeeded");
+    EXPECT_TOLD("charge.succeeded payment_intent.succeeded charge.updated");
     cr_assert(eq(int, request("payment_intent_confirm", id, "payment_method=pm_card_visa"), 400));
     EXPECT_GOT("error.message", "You cannot confirm this PaymentIntent because it has already "
                                 "succeeded after being previously confirmed.");
@@ -419,7 +419,7 @@ Test(payments, a_method_that_is_to_be_used_again_is_attached_when_the_payment_su
     cr_assert(eq(int, request("payment_intent_create", NO_TEXT, form), 200));
     cr_expect(text_equal(got_id("payment_method.customer"), customer));
     EXPECT_TOLD("payment_intent.created payment_method.attached charge.succeeded "
-                "payment_intent.succeeded");
+                "payment_intent.succeeded charge.updated");
     const struct text method = got_id("payment_method.id");
     form = arena_format(fake.durable, FORM_NOW "%.*s&off_session=true&customer=%.*s",
                         (int)method.size, method.at, (int)customer.size, customer.at)

@@ -208,6 +208,27 @@ ask_once(struct database *database, const struct question *q)
     return answer(database);
 }
 
+static PGresult *
+ask_once_unprepared(struct database *database, const struct question *q)
+{
+    if (!connected(database)) return NULL;
+    if (!PQsendQueryParams(database->connection, q->sql, q->count, NULL, q->values, q->lengths,
+                           q->formats, 0)) {
+        disconnect(database);
+        return NULL;
+    }
+    return answer(database);
+}
+
+PGresult *
+ask_unprepared(struct database *database, const struct question *q)
+{
+    const bool old = database->connection != NULL;
+    PGresult *result = ask_once_unprepared(database, q);
+    if (!result && old && !database->connection) result = ask_once_unprepared(database, q);
+    return result;
+}
+
 /* A connection may have died unnoticed since it was last used: that is found out here, and mended
  * at once if Postgres is back. */
 PGresult *

@@ -13,8 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SQL_MAX 4096
-#define PARAMETERS_MAX 16
+#define SQL_MAX 8192
+#define PARAMETERS_MAX 64
 
 struct database;
 
@@ -47,4 +47,6 @@ const char *columns_of(struct question *q, enum row_table table);
 
 /* NULL when Postgres is not there, is too slow, or refuses. */
 PGresult *ask(struct database *database, const struct question *q);
+/* Likewise, for what has too many shapes to be prepared: planned each time, by its values. */
+PGresult *ask_unprepared(struct database *database, const struct question *q);
 int64_t number_at(const PGresult *result, int row, int column);

@@ -51,6 +51,8 @@ render_into(struct render *r, size_t first, void (*put)(struct render *r, const 
         put(r, what);
         if (r->w.full) continue;
         *json = json_writer_text(&r->w);
+        arena_shrink(r->call->arena, json->at, cap < JSON_SIZE_MAX ? cap : JSON_SIZE_MAX,
+                     json->size);
         return true;
     }
     return false;
@@ -85,8 +87,8 @@ struct several {
     enum row_table table;
     const char *array;
     size_t count;
-    bool more;
-    struct text url, expand;
+    bool more, search;
+    struct text url, expand, next;
 };
 
 static void
@@ -98,13 +100,14 @@ put_several(struct render *r, const void *what)
                             : table_find((uint64_t)several->table)->size;
     const struct text below = render_below(r, several->expand, "data");
     json_open(&r->w);
-    json_string(&r->w, "object", "list");
+    json_string(&r->w, "object", several->search ? "search_result" : "list");
     json_key(&r->w, "data");
     json_array(&r->w);
     for (size_t i = 0; i < several->count; i++)
         render_object(r, several->table, several->array + i * size, below);
     json_array_end(&r->w);
     json_flag(&r->w, "has_more", several->more);
+    if (several->search) json_text(&r->w, "next_page", several->next);
     json_text(&r->w, "url", several->url);
     json_close(&r->w);
 }
@@ -114,7 +117,17 @@ render_list(struct call *call, enum row_table table, const void *array, size_t c
             struct text url, struct text expand, struct text *json)
 {
     struct render r = {.call = call};
-    const struct several several = {table, array, count, more, url, expand};
+    const struct several several = {table, array, count, more, false, url, expand, NO_TEXT};
+    return render_into(&r, JSON_SIZE_FIRST * (1 + count / 2), put_several, &several, json) &&
+           r.whole;
+}
+
+bool
+render_search(struct call *call, enum row_table table, const void *array, size_t count,
+              struct text next, struct text url, struct text expand, struct text *json)
+{
+    struct render r = {.call = call};
+    const struct several several = {table, array, count, next.at != NULL, true, url, expand, next};
     return render_into(&r, JSON_SIZE_FIRST * (1 + count / 2), put_several, &several, json) &&
            r.whole;
 }

@@ -28,6 +28,11 @@ MUST_USE bool render_row(struct call *call, enum row_table table, const void *ro
 MUST_USE bool render_list(struct call *call, enum row_table table, const void *array, size_t count,
                           bool more, struct text url, struct text expand, struct text *json);
 
+/* Likewise, of a search: `next` is its next page, NO_TEXT when there is none. */
+MUST_USE bool render_search(struct call *call, enum row_table table, const void *array,
+                            size_t count, struct text next, struct text url, struct text expand,
+                            struct text *json);
+
 /* A new endpoint with its secret, which is shown this once. */
 struct text render_new_webhook_endpoint(struct call *call,
                                         const struct row_webhook_endpoint *endpoint);

@@ -83,7 +83,7 @@ render_payment_intent(struct render *r, const void *row, struct text expand)
     json_open(w);
     json_text(w, "id", pi->id);
     json_string(w, "object", "payment_intent");
-    json_null(w, "allowed_payment_method_types");
+    json_raw(w, "allowed_payment_method_types", pi->allowed_payment_method_types);
     json_integer(w, "amount", pi->amount);
     if (all) json_integer(w, "amount_capturable", pi->amount_capturable);
     json_raw(w, "amount_details", TEXT("{\"tip\":{}}"));
@@ -106,7 +106,7 @@ render_payment_intent(struct render *r, const void *row, struct text expand)
         json_null(w, "customer_account");
     }
     json_text(w, "description", pi->description);
-    json_null(w, "excluded_payment_method_types");
+    json_raw(w, "excluded_payment_method_types", pi->excluded_payment_method_types);
     render_last_error(r, "last_payment_error", pi->last_payment_error, pi->last_error_method);
     if (all) render_reference(r, "latest_charge", ROW_charge, pi->latest_charge, expand);
     json_flag(w, "livemode", r->call->livemode);

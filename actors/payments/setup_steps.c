@@ -33,7 +33,7 @@ refuse_confirm(struct call *call, const struct row_setup_intent *si, bool stored
         "update the SetupIntent with a payment method and then confirm it again, or confirm it "
         "again directly with a payment method.";
     if (stored)
-        refuse_setup_state(call, si, "%s", no_method);
+        refuse_state(call, ROW_setup_intent, si, "%s", no_method);
     else /* there is no such set-up to be shown */
         call_refuse_400(call, "setup_intent_unexpected_state", NULL, "%s", no_method);
 }
@@ -96,7 +96,11 @@ setup_confirm(struct call *call, struct row_setup_intent *si, bool stored, struc
     if (si->customer.at && !get_customer(call, si->customer, "customer", customer)) return;
     if (!method_may_pay(call, use->row, si->customer)) return;
     if (!action_notes(call, si->payment_method_options, &notes)) return;
-    if (!way_back_is_known(call, si->automatic_payment_methods, "SetupIntent")) return;
+    const bool chosen_way = use->chosen && use->chosen->return_url.at;
+    if (!chosen_way && !way_back_is_known(call, si->automatic_payment_methods, "SetupIntent"))
+        return;
+    if (chosen_way && !notes.return_url.at) notes.return_url = use->chosen->return_url;
+    if (si->customer.at && !use->row->customer.at && !customer_has_room(call, si->customer)) return;
     if (!setup_abandon(call, si)) return;
 
     /* After this point it must succeed. */
@@ -105,7 +109,7 @@ setup_confirm(struct call *call, struct row_setup_intent *si, bool stored, struc
     si->latest_attempt = try->id;
     si->challenge = NO_TEXT;
     const struct network_extras extras = take_extras(call, use->row);
-    if (use->fresh || extras.cvc.at) method_stage(call, use);
+    if (use->fresh || use->chosen || extras.cvc.at) method_stage(call, use);
     call_insert(call, ROW_setup_attempt, try);
     if (stored) {
         call_update(call, ROW_setup_intent, si);

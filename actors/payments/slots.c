@@ -1,6 +1,8 @@
 #include "slots.h"
 
+#include "failpoint.h"
 #include "log.h"
+#include "mutant.h"
 #include "random.h"
 #include "worker.h"
 #include <assert.h>
@@ -166,6 +168,7 @@ slots_taken(struct worker *worker, struct link *from, const struct packet *packe
     store_forget_slots(worker->store, again);
     if (!slots->take || packet->correlation != slots->take) return; /* a repetition's answer */
 
+    FAILPOINT(payments_after_slots_taken);
     slots->take = 0;
     memcpy(slots->taken, granted, SLOT_BYTES);
     keep_only(slots->taken, slots->asked);
@@ -231,6 +234,10 @@ assigned(struct worker *worker, const uint8_t wanted[static SLOT_BYTES])
     add_all(gone, slots->taken);
     remove_all(gone, wanted);
     drop(worker, gone);
+    /* What was to be given back may have been another's by now: what is remembered may be old. */
+    memcpy(gone, slots->releasing, SLOT_BYTES);
+    keep_only(gone, wanted);
+    store_forget_slots(worker->store, gone);
     remove_all(slots->releasing, wanted);
     say_held(worker, slots->held); /* a broker that was restarted does not know */
     take_what_is_new(worker);
@@ -279,6 +286,10 @@ slots_told(struct worker *worker, struct link *from, const struct packet *packet
     switch (packet->number) {
     case MSG_worker_beat: return true;
     case MSG_worker_unknown:
+        /* It may have taken us for dead, and given our slots to others until now. If so the ledger
+         * fences our first commit; but not everything that we answer needs one. */
+        if (!FLORIN_MUTANT(unknown_forgets_nothing))
+            store_forget_slots(worker->store, worker->slots.held);
         if (!worker->leaving) say_ready(worker);
         return true;
     case MSG_slots_assign:

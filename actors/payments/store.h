@@ -6,6 +6,7 @@
 #include "arena.h"
 #include "must_use.h"
 #include "row.h"
+#include "search_query.h"
 #include <stdbool.h>
 
 struct store;
@@ -41,6 +42,25 @@ MUST_USE enum store_verdict store_list(struct store *store, enum row_table table
                                        struct text merchant, const struct store_page *page,
                                        struct arena *arena, void **rows, size_t *count, bool *more);
 
+/* How many rows the filters of the page leave; no more than `max` are counted. */
+MUST_USE enum store_verdict store_count(struct store *store, enum row_table table,
+                                        struct text merchant, const struct store_page *page,
+                                        size_t max, struct arena *arena, size_t *count);
+
+/* What fits a query, newest first. */
+struct store_search {
+    const struct search_query *query;
+    const char *without; /* a FLAG column that must be false, or NULL */
+    struct text after;   /* ids below it: `next` of the page before */
+    int limit;           /* 1..100 */
+};
+/* As store_list. *next: where the following page goes on, NO_TEXT when there is none. A page that
+ * has one may be short all the same, or empty: looking at rows is bounded, too. */
+MUST_USE enum store_verdict store_search(struct store *store, enum row_table table,
+                                         struct text merchant, const struct store_search *search,
+                                         struct arena *arena, void **rows, size_t *count,
+                                         struct text *next);
+
 /* The balance accounts of a merchant: amounts as the merchant sees them (what we owe is above 0).
  */
 struct store_balance {
@@ -62,7 +82,6 @@ struct store_event_page {
     struct text after, before, id_least, id_below;
     struct text types[20]; /* any of them; a trailing * is a prefix */
     size_t type_count;
-    struct text object;   /* NO_TEXT: any */
     int delivery_success; /* -1 any, 0 failed or pending somewhere, 1 delivered to all */
     int limit;
 };

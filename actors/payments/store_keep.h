@@ -31,16 +31,16 @@ MUST_USE enum store_verdict store_merchant_of(struct store *store, enum row_tabl
                                               struct text id, struct arena *arena,
                                               struct text *merchant);
 
-/* A checkout session that is open though its time has come. */
-struct due_session {
+/* A checkout session or a challenge that is open though its time has come. */
+struct due {
     struct text merchant, id, api_version; /* the version is the merchant's */
 };
-#define DUE_SESSIONS_MAX 256
-/* The first DUE_SESSIONS_MAX of them in these slots. Without Postgres: none. */
-MUST_USE enum store_verdict store_due_sessions(struct store *store,
-                                               const uint8_t slots[static SLOT_BYTES],
-                                               int64_t now_s, struct arena *arena,
-                                               struct due_session **sessions, size_t *count);
+#define DUE_MAX 256
+/* The first DUE_MAX of them in these slots. `state` is the column that says that it is open.
+ * Without Postgres: none. */
+MUST_USE enum store_verdict store_due(struct store *store, enum row_table table, const char *state,
+                                      const uint8_t slots[static SLOT_BYTES], int64_t now_s,
+                                      struct arena *arena, struct due **rows, size_t *count);
 
 #define OPEN_ATTEMPTS_MAX 4096
 /* At most OPEN_ATTEMPTS_MAX attempts of these slots that are sending, unknown or reversing. Never
@@ -49,6 +49,10 @@ MUST_USE enum store_verdict store_open_attempts(struct store *store,
                                                 const uint8_t slots[static SLOT_BYTES],
                                                 struct arena *arena, struct row_attempt **attempts,
                                                 size_t *count);
+#define DUE_HOLDS_MAX 500
+/* The charges whose hold has run out, whoever's, the longest ago first. */
+MUST_USE enum store_verdict store_due_holds(struct store *store, int64_t now_s, struct arena *arena,
+                                            struct row_charge **charges, size_t *count);
 #define REFUNDS_TO_FOLLOW_MAX 256
 /* At most REFUNDS_TO_FOLLOW_MAX refunds of these slots whose follow_at has come, the longest due
  * first. Never from memory. */

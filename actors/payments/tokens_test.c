@@ -343,6 +343,39 @@ Test(tokens, a_confirmation_token_confirms_one_payment_with_what_was_chosen)
     EXPECT_GOT("error.param", "confirmation_token");
 }
 
+Test(tokens, a_confirmation_token_sets_up_one_card_as_was_chosen)
+{
+    cr_assert(eq(int,
+                 request("confirmation_token_create", NO_TEXT,
+                         "payment_method=pm_card_visa&setup_future_usage=on_session&"
+                         "return_url=https://shop.example/back"),
+                 200));
+    const struct text chosen = got_id("id");
+    const char *confirm = form("confirm=true&confirmation_token=%.*s", ID(chosen));
+    cr_assert(eq(
+        int, request("setup_intent_create", NO_TEXT, form("confirmation_token=%.*s", ID(chosen))),
+        400));
+    EXPECT_GOT("error.param", "confirmation_token");
+    cr_assert(eq(int, request("setup_intent_create", NO_TEXT, confirm), 200));
+    EXPECT_GOT("status", "succeeded");
+    EXPECT_GOT("usage", "on_session");
+    const struct text si = got_id("id");
+    cr_assert(eq(int, request("confirmation_token_retrieve", chosen, ""), 200));
+    EXPECT_GOT("setup_intent", si.at);
+    cr_assert(eq(int, request("setup_intent_create", NO_TEXT, confirm), 400));
+    EXPECT_GOT("error.code", "token_already_used");
+
+    cr_assert(
+        eq(int, request("confirmation_token_create", NO_TEXT, "payment_method=pm_card_visa"), 200));
+    const struct text second = got_id("id");
+    cr_assert(eq(int, request("setup_intent_create", NO_TEXT, "payment_method_types[]=card"), 200));
+    const struct text open = got_id("id");
+    cr_assert(eq(int,
+                 request("setup_intent_confirm", open, form("confirmation_token=%.*s", ID(second))),
+                 200));
+    EXPECT_GOT("status", "succeeded");
+}
+
 Test(tokens, a_confirmation_token_is_refused_beside_others_unconfirmed_and_late)
 {
     cr_assert(

@@ -2,6 +2,7 @@
 #include "worker.h"
 
 #include "clock.h"
+#include "failpoint.h"
 #include "log.h"
 #include <assert.h>
 #include <stdio.h>
@@ -209,6 +210,7 @@ call_asked(struct worker *worker, struct link *from, const struct packet *packet
     struct msg_api_request request;
     char key_name[MERCHANT_SIZE_MAX + 1 + KEY_SIZE_MAX];
     if (!packet_decode(from, packet, MSG_api_request, &request)) return;
+    FAILPOINT(payments_after_request);
 
     const struct route *const route = route_named(request.route);
     handler_fn *const handler = route ? handler_of((enum route_number)route->number) : NULL;
@@ -390,7 +392,7 @@ sweep(struct worker *worker)
         log_event(LOG_WARNING, "sweep.failed", "reason=\"Postgres did not answer\"");
     else if (!follow_ups_begin(worker, slots))
         log_event(LOG_WARNING, "sweep.failed", "reason=\"Postgres did not answer about refunds\"");
-    checkouts_expire(worker, slots);
+    due_end(worker, slots);
 }
 
 static void
@@ -418,6 +420,10 @@ turn(void *state, int64_t mono_ms)
     if (worker->mono_ms >= worker->beat_ms) beat(worker);
     slots_turn(worker);
     if (worker->mono_ms >= worker->sweep_ms) sweep(worker);
+    if (worker->mono_ms >= worker->holds_ms && !worker->leaving) {
+        worker->holds_ms = worker->mono_ms + SWEEP_MS;
+        holds_expire(worker);
+    }
     look_at_times(worker);
     jobs_run_ready(worker);
     if (loop_stopping(worker->loop)) leave(worker);
@@ -500,6 +506,18 @@ worker_destroy(struct worker **worker_p)
     arena_destroy(&worker->scratch);
     free(worker);
     *worker_p = NULL;
+}
+
+int64_t
+worker_hold_s(const struct worker *worker)
+{
+    return worker->settings.hold_s;
+}
+
+int64_t
+worker_customer_methods_max(const struct worker *worker)
+{
+    return worker->settings.customer_payment_methods_max;
 }
 
 int64_t

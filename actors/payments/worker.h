@@ -56,7 +56,7 @@ struct job {
     int64_t deadline_ms; /* Unix ms; 0: none */
     handler_fn *handler; /* NULL: there is no call to run, only an attempt */
     const struct msg_merchant_create *merchant_create; /* its handler's parameters */
-    const void *by_hand; /* the message of a handler in accounts.c */
+    const void *by_hand;                               /* the message of a handler in accounts.c */
 
     /* How the handler left. */
     enum ending ending;
@@ -118,7 +118,7 @@ struct worker {
     struct job *spare, *ready_first, *ready_last;
     uint32_t jobs_in_slot[SLOT_COUNT];
     int64_t mono_ms, wall_ms; /* of this turn */
-    int64_t tick_ms, beat_ms, sweep_ms, leaving_ms;
+    int64_t tick_ms, beat_ms, sweep_ms, holds_ms, leaving_ms;
     int64_t network_heard_ms;
     uint64_t network_pid;
     bool leaving;
@@ -190,8 +190,12 @@ bool network_is_there(const struct worker *worker);
  */
 MUST_USE bool attempts_recover(struct worker *worker, const uint8_t slots[static SLOT_BYTES]);
 
-/* checkout_due.c. A job for each session of these slots whose time has come. */
-void checkouts_expire(struct worker *worker, const uint8_t slots[static SLOT_BYTES]);
+/* holds_engine.c: jobs for the holds in our slots that have run out. */
+void holds_expire(struct worker *worker);
+
+/* due.c. A job for whatever in these slots ends by itself and whose time has come. */
+void due_end(struct worker *worker, const uint8_t slots[static SLOT_BYTES]);
+
 /* follow_ups.c: refunds that the network wants to be asked about again. */
 /* Jobs for those of these slots that are due. False when Postgres could not be asked. */
 MUST_USE bool follow_ups_begin(struct worker *worker, const uint8_t slots[static SLOT_BYTES]);

@@ -293,6 +293,18 @@ checkout_expire_due(struct call *call)
 }
 
 void
+challenge_expire_due(struct call *call)
+{
+    call_answer(call, 200, TEXT("{}"));
+}
+
+void
+hold_expired(struct call *call)
+{
+    call_answer(call, 200, TEXT("{}"));
+}
+
+void
 attempt_finished(struct call *call, struct row_attempt *attempt,
                  const struct msg_network_answer *answer)
 {

@@ -4,7 +4,9 @@
 #include "home.h"
 #include "log.h"
 #include "pg.h"
+#include "row.h"
 #include <errno.h>
+#include <sodium.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +15,7 @@
 #define ADMIN "florin_admin"
 #define SQL_BYTES_MAX (1 << 20)
 #define FILES_MAX 4
+#define HASH_BYTES 16
 
 /* In the order in which they are made: roles.sql knows all roles, and what stands in their way. */
 static const struct {
@@ -40,8 +43,8 @@ etc_file(const char *name)
     return path_in(FLORIN_ETC, "%s", name);
 }
 
-static PGconn *
-connect_as_admin(const char *home, const char *database)
+PGconn *
+schema_connect(const char *home, const char *database)
 {
     char dsn[8192];
     pg_dsn(home, ADMIN, dsn, sizeof dsn);
@@ -103,17 +106,23 @@ ask_number(PGconn *connection, const char *sql, long otherwise, long *number, ch
     return true;
 }
 
-static bool
-run_file(PGconn *connection, const char *name, char *error, size_t error_size)
+/* A file of etc/, yours to free; NULL with a sentence in `error`. */
+static char *
+read_file(const char *name, char *error, size_t error_size)
 {
     const struct path path = etc_file(name);
     char *sql = malloc(SQL_BYTES_MAX);
-    if (!sql || file_read(path.at, sql, SQL_BYTES_MAX) < 0) {
-        snprintf(error, error_size, "%s cannot be read: %s.", path.at, strerror(errno));
-        free(sql);
-        return false;
-    }
-    const bool done = run(connection, name, sql, error, error_size);
+    if (sql && file_read(path.at, sql, SQL_BYTES_MAX) >= 0) return sql;
+    snprintf(error, error_size, "%s cannot be read: %s.", path.at, strerror(errno));
+    free(sql);
+    return NULL;
+}
+
+static bool
+run_file(PGconn *connection, const char *name, char *error, size_t error_size)
+{
+    char *sql = read_file(name, error, error_size);
+    const bool done = sql && run(connection, name, sql, error, error_size);
     free(sql);
     return done;
 }
@@ -123,7 +132,7 @@ make_database(const char *home, const char *name, char *error, size_t error_size
 {
     char sql[256];
     long there = 0;
-    PGconn *connection = connect_as_admin(home, "postgres");
+    PGconn *connection = schema_connect(home, "postgres");
     bool done = PQstatus(connection) == CONNECTION_OK;
     if (!done) (void)failed(connection, "connecting", error, error_size);
     snprintf(sql, sizeof sql, "SELECT 1 FROM pg_database WHERE datname = '%s'", name);
@@ -139,38 +148,133 @@ make_database(const char *home, const char *name, char *error, size_t error_size
     return done;
 }
 
-/* Reads the version first: a database that is there is left as it is, or refused. */
+/* What tells the files of a database from those of another Florin. */
 static bool
-fill_database(PGconn *connection, size_t database, char *error, size_t error_size)
+hash_files(size_t database, char hex[static 2 * HASH_BYTES + 1], char *error, size_t error_size)
 {
-    char sql[256];
-    long made = 0, version = 0;
-    if (!ask_number(connection,
-                    "SELECT 1 FROM pg_tables WHERE schemaname = 'florin_meta' AND "
-                    "tablename = 'schema_version'",
-                    0, &made, error, error_size))
-        return false;
-    if (made && !ask_number(connection, "SELECT version FROM florin_meta.schema_version", 0,
-                            &version, error, error_size))
-        return false;
-    if (made && version == SCHEMA_VERSION) return true;
-    if (made) {
-        snprintf(error, error_size,
-                 "The database %s has version %ld of the schema, and this program needs %d.",
-                 databases[database].name, version, SCHEMA_VERSION);
-        return false;
+    uint8_t hash[HASH_BYTES];
+    crypto_generichash_state state;
+    crypto_generichash_init(&state, NULL, 0, sizeof hash);
+    for (size_t i = 0; i < FILES_MAX && databases[database].files[i]; i++) {
+        char *sql = read_file(databases[database].files[i], error, error_size);
+        if (!sql) return false;
+        crypto_generichash_update(&state, (const uint8_t *)sql, strlen(sql) + 1);
+        free(sql);
     }
+    crypto_generichash_final(&state, hash, sizeof hash);
+    sodium_bin2hex(hex, 2 * HASH_BYTES + 1, hash, sizeof hash);
+    return true;
+}
 
-    if (!run(connection, "beginning", "BEGIN", error, error_size)) return false;
+/* What stands in florin_meta: nothing yet, version 0. */
+struct made {
+    long version;
+    char hash[2 * HASH_BYTES + 1]; /* "": of the time before there was one */
+};
+
+static bool
+read_made(PGconn *connection, struct made *made, char *error, size_t error_size)
+{
+    long columns = 0;
+    *made = (struct made){0};
+    if (!ask_number(connection,
+                    "SELECT count(*) FROM information_schema.columns WHERE table_schema = "
+                    "'florin_meta' AND table_name = 'schema_version'",
+                    0, &columns, error, error_size))
+        return false;
+    if (columns == 0) return true;
+    PGresult *result =
+        PQexec(connection, columns == 1 ? "SELECT version, '' FROM florin_meta.schema_version"
+                                        : "SELECT version, files FROM florin_meta.schema_version");
+    const bool there = PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1;
+    if (there) {
+        made->version = strtol(PQgetvalue(result, 0, 0), NULL, 10);
+        snprintf(made->hash, sizeof made->hash, "%s", PQgetvalue(result, 0, 1));
+    }
+    PQclear(result);
+    return there || failed(connection, "its version", error, error_size);
+}
+
+/* A column of a table of rows.def that rows.def does not have: a newer Florin keeps something in it
+ * that we would lose. */
+static bool
+refuse_unknown_column(PGconn *connection, const char *database, char *error, size_t error_size)
+{
+    char *sql = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&sql, &size);
+    if (!out) return failed(connection, "memory", error, error_size);
+    fputs("SELECT table_name || '.' || column_name FROM information_schema.columns c"
+          " WHERE table_schema = 'public' AND table_name IN (''",
+          out);
+    for (size_t i = 0; i < table_count; i++)
+        fprintf(out, ",'%s'", tables[i]->name);
+    fputs(") AND NOT EXISTS (SELECT FROM (VALUES ('', '')", out);
+    for (size_t i = 0; i < table_count; i++)
+        for (size_t j = 0; j < tables[i]->column_count; j++)
+            fprintf(out, ",('%s','%s')", tables[i]->name, tables[i]->columns[j].name);
+    fputs(") AS known(t, c) WHERE known.t = table_name AND known.c = column_name) LIMIT 1", out);
+    fclose(out);
+    PGresult *result = PQexec(connection, sql);
+    free(sql);
+    bool good = PQresultStatus(result) == PGRES_TUPLES_OK;
+    if (!good) {
+        (void)failed(connection, "its columns", error, error_size);
+    } else if (PQntuples(result) > 0) {
+        good = false;
+        snprintf(error, error_size,
+                 "The database %s was made by a newer Florin than this one, which does not know "
+                 "the column %s.",
+                 database, PQgetvalue(result, 0, 0));
+    }
+    PQclear(result);
+    return good;
+}
+
+static bool
+apply_files(PGconn *connection, size_t database, const char *hash, char *error, size_t error_size)
+{
+    char sql[512];
+    /* Actors of a Florin whose supervisor died may be at work in it. */
+    if (!run(connection, "beginning", "BEGIN; SET LOCAL lock_timeout = '30s'", error, error_size))
+        return false;
     for (size_t i = 0; i < FILES_MAX && databases[database].files[i]; i++)
         if (!run_file(connection, databases[database].files[i], error, error_size)) return false;
     snprintf(sql, sizeof sql,
-             "CREATE SCHEMA florin_meta;"
-             "CREATE TABLE florin_meta.schema_version (version integer NOT NULL);"
-             "INSERT INTO florin_meta.schema_version VALUES (%d)",
-             SCHEMA_VERSION);
+             "CREATE SCHEMA IF NOT EXISTS florin_meta;"
+             "CREATE TABLE IF NOT EXISTS florin_meta.schema_version (version integer NOT NULL);"
+             "ALTER TABLE florin_meta.schema_version ADD COLUMN IF NOT EXISTS files text;"
+             "DELETE FROM florin_meta.schema_version;"
+             "INSERT INTO florin_meta.schema_version VALUES (%d, '%s')",
+             SCHEMA_VERSION, hash);
     if (!run(connection, "its version", sql, error, error_size)) return false;
     return run(connection, "committing", "COMMIT", error, error_size);
+}
+
+/* Reads first what is there: what is up to date is left as it is. */
+static bool
+fill_database(PGconn *connection, size_t database, char *error, size_t error_size)
+{
+    const char *name = databases[database].name;
+    char hash[2 * HASH_BYTES + 1];
+    struct made made;
+    if (!hash_files(database, hash, error, error_size) ||
+        !read_made(connection, &made, error, error_size))
+        return false;
+    if (made.version > SCHEMA_VERSION) {
+        snprintf(error, error_size,
+                 "The database %s was made by a newer Florin than this one: it has version %ld of "
+                 "the schema, and this program knows those up to %d.",
+                 name, made.version, SCHEMA_VERSION);
+        return false;
+    }
+    if (!refuse_unknown_column(connection, name, error, error_size)) return false;
+    if (made.version == SCHEMA_VERSION && strcmp(made.hash, hash) == 0) return true;
+    if (!apply_files(connection, database, hash, error, error_size)) return false;
+    if (made.version != SCHEMA_VERSION ? made.version > 0 : made.hash[0] != 0)
+        log_event(LOG_INFO, "schema.upgraded", "database=%s version=%d was=%ld", name,
+                  SCHEMA_VERSION, made.version);
+    return true;
 }
 
 static bool
@@ -192,12 +296,57 @@ set_passwords(const char *home, PGconn *connection, char *error, size_t error_si
     return true;
 }
 
+void
+schema_password(const char *home)
+{
+    char password[256] = "";
+    secret_read(home, "postgres_" ADMIN, (uint8_t *)password, sizeof password - 1);
+    password[strcspn(password, "\r\n")] = 0;
+    setenv("PGPASSWORD", password, 1);
+    explicit_bzero(password, sizeof password);
+}
+
+bool
+schema_make_empty(const char *home, char *error, size_t error_size)
+{
+    char sql[256];
+    bool done = true;
+    for (size_t i = 0; done && i < sizeof databases / sizeof databases[0]; i++)
+        done = make_database(home, databases[i].name, error, error_size);
+    PGconn *connection = schema_connect(home, "postgres");
+    if (done && PQstatus(connection) != CONNECTION_OK)
+        done = failed(connection, "connecting", error, error_size);
+    for (size_t i = 0; done && i < sizeof roles / sizeof roles[0]; i++) {
+        snprintf(sql, sizeof sql, "CREATE ROLE %s LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE",
+                 roles[i]);
+        done = run(connection, "its roles", sql, error, error_size);
+    }
+    done = done && run(connection, "its roles",
+                       "CREATE ROLE florin_owner NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE",
+                       error, error_size);
+    PQfinish(connection);
+    return done;
+}
+
+bool
+schema_forget_files(const char *home, char *error, size_t error_size)
+{
+    bool done = true;
+    for (size_t i = 0; done && i < sizeof databases / sizeof databases[0]; i++) {
+        PGconn *connection = schema_connect(home, databases[i].name);
+        done = run(connection, "its version", "UPDATE florin_meta.schema_version SET files = ''",
+                   error, error_size);
+        PQfinish(connection);
+    }
+    return done;
+}
+
 bool
 schema_prepare(const char *home, char *error, size_t error_size)
 {
     for (size_t i = 0; i < sizeof databases / sizeof databases[0]; i++) {
         if (!make_database(home, databases[i].name, error, error_size)) return false;
-        PGconn *connection = connect_as_admin(home, databases[i].name);
+        PGconn *connection = schema_connect(home, databases[i].name);
         bool done = PQstatus(connection) == CONNECTION_OK;
         if (!done) (void)failed(connection, "connecting", error, error_size);
         done = done && fill_database(connection, i, error, error_size);

@@ -3,6 +3,7 @@
 #include "cabinet.h"
 #include "clock.h"
 #include "codes.h"
+#include "failpoint.h"
 #include "keyring.h"
 #include "log.h"
 #include "random.h"
@@ -253,6 +254,7 @@ keep_card(struct vault *vault, const struct return_address *home, struct text me
         refuse(home, "busy", "too many cards are waiting to be kept");
         return;
     }
+    FAILPOINT(vault_before_keep);
     char token[ID_SIZE_MAX + 1];
     const struct text name = id_new(token, "card_");
     memcpy(record.token, token, name.size + 1);
@@ -329,6 +331,7 @@ reveal(struct vault *vault, const struct return_address *home,
 {
     const struct text merchant = text_of(question->merchant);
     struct card *card = vault->card;
+    FAILPOINT(vault_before_reveal);
     if (!text_is(merchant, record->merchant)) {
         answer_unknown(home, question, record->token, "other_merchant");
         return;
@@ -354,6 +357,7 @@ reveal(struct vault *vault, const struct return_address *home,
               record->token, question->merchant, question->reference, question->revealed_to,
               code ? "yes" : "no");
     answer(home, MSG_card_revealed, &revealed);
+    FAILPOINT_AFTER(home->link, vault_after_reveal);
     sodium_memzero(&revealed, sizeof revealed);
     sodium_memzero(card, sizeof *card);
 }
@@ -407,6 +411,7 @@ on_errand_end(void *state, uint32_t ticket, enum errand_end end, const struct ca
 {
     struct vault *vault = state;
     struct asker *asker = &vault->askers[ticket];
+    if (end == ERRAND_DONE) FAILPOINT(vault_after_keep);
     if (end == ERRAND_DONE) shelf_put(vault->shelf, record);
 
     if (end == ERRAND_FAILED)

@@ -1,8 +1,10 @@
 #include "outbox.h"
 
 #include "clock.h"
+#include "failpoint.h"
 #include "log.h"
 #include "matching.h"
+#include "mutant.h"
 #include "pg.h"
 #include <assert.h>
 #include <inttypes.h>
@@ -12,6 +14,8 @@
 
 #define CONNECT_MS 500
 #define RECONNECT_MS 200
+#define RESEND_LOOK_BACK_S 86400 /* at the start: nobody may have looked for so long */
+#define RESEND_LATE_S 120        /* a wish is committed within this after it was made */
 
 struct outbox {
     const char *home;
@@ -22,6 +26,7 @@ struct outbox {
     int64_t cursor;
     bool reclaim;
     char scanned[ENDPOINT_ID_MAX + 1]; /* the last scan ended here */
+    int64_t resends_from_s;            /* wishes made before have been granted */
     char trouble[256];
 };
 
@@ -44,6 +49,21 @@ X(INSERT, "INSERT INTO delivery (sequence, endpoint, merchant, event, state, tri
     "  FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[])" \
     "       AS new (sequence, endpoint, merchant, event)" \
     "  ON CONFLICT DO NOTHING") \
+/* Wishes of the table resend: a try more, whatever became of the earlier ones; one that is under way \
+ * counts. Granted once, because the delivery remembers the last wish. */ \
+X(RESEND, "INSERT INTO delivery (sequence, endpoint, merchant, event, state, tries, next_ms, resend)" \
+    "  SELECT DISTINCT ON (e.sequence, r.endpoint) e.sequence, r.endpoint, r.merchant, r.event," \
+    "         'pending', 0, $2::bigint, r.id" \
+    "  FROM resend r JOIN event e ON e.merchant = r.merchant AND e.id = r.event" \
+    "  WHERE r.created >= $1::bigint AND e.sequence <= (SELECT sequence FROM dispatch)" \
+    "    AND NOT EXISTS (SELECT FROM delivery d WHERE d.sequence = e.sequence" \
+    "                    AND d.endpoint = r.endpoint AND d.resend >= r.id)" \
+    "  ORDER BY e.sequence, r.endpoint, r.id DESC" \
+    "  ON CONFLICT (sequence, endpoint) DO UPDATE SET state = 'pending', resend = excluded.resend," \
+    "    next_ms = CASE WHEN delivery.lease_until_ms > $2::bigint THEN delivery.next_ms" \
+    "              ELSE $2::bigint END" \
+    "    WHERE delivery.resend IS NULL OR delivery.resend < excluded.resend" \
+    "  RETURNING endpoint") \
 X(ADVANCE, "UPDATE dispatch SET sequence = $1::bigint") \
 /* A walk from endpoint to endpoint along the index, however much is pending for each. */ \
 X(SCAN, "WITH RECURSIVE pending AS (" \
@@ -153,6 +173,20 @@ command(struct outbox *outbox, const char *sql)
     return done;
 }
 
+/* No commit of ours has to wait for the disk. What a crash of Postgres may take away (deliveries
+ * with the cursor that stands for them, a lease, a mark) is done again, and that is what everybody
+ * may expect of a webhook: at least once. A turn has several commits, and nothing is posted
+ * meanwhile. */
+static bool
+commits_without_waiting(struct outbox *outbox)
+{
+    PGresult *result = PQexec(outbox->connection, "SET synchronous_commit = off");
+    const bool done = PQresultStatus(result) == PGRES_COMMAND_OK;
+    PQclear(result);
+    if (!done) give_up(outbox, "SET");
+    return done;
+}
+
 static bool
 prepare(struct outbox *outbox)
 {
@@ -226,7 +260,7 @@ outbox_ready(struct outbox *outbox, struct moment now)
         outbox->connect_at = clock_mono_ms() + RECONNECT_MS;
         return false;
     }
-    if (!prepare(outbox)) return false;
+    if (!commits_without_waiting(outbox) || !prepare(outbox)) return false;
     if (outbox->reclaim && !reclaim(outbox, now)) return false;
     outbox->reclaim = false;
     outbox->trouble[0] = '\0';
@@ -436,6 +470,10 @@ dispatch_events(struct outbox *outbox, struct dispatch *dispatch, const char *cu
         const int64_t sequence = number_at(events, *read - 1, EVENT_SEQUENCE);
         snprintf(last, sizeof last, "%" PRId64, sequence);
         const char *const advance[] = {last};
+        if (FLORIN_MUTANT(cursor_before_deliveries)) {
+            PQclear(run(outbox, STATEMENT_ADVANCE, advance, 1));
+            if (!command(outbox, "COMMIT") || !command(outbox, "BEGIN")) return false;
+        }
         done = insert_deliveries(outbox, dispatch, events);
         PGresult *advanced = done ? run(outbox, STATEMENT_ADVANCE, advance, 1) : NULL;
         done = advanced;
@@ -459,16 +497,36 @@ outbox_dispatch(struct outbox *outbox, struct moment now, outbox_endpoint_fn *on
     const bool ours = PQntuples(cursor) == 1;
     const bool done = !ours || dispatch_events(outbox, &dispatch, PQgetvalue(cursor, 0, 0), &read);
     PQclear(cursor);
+    if (done && dispatch.count) FAILPOINT(webhooks_mid_dispatch);
     if (!done || !command(outbox, "COMMIT")) {
         /* Out of memory leaves a connection in the middle of a transaction. */
         if (outbox->connection) give_up(outbox, "dispatch");
         outbox->cursor = cursor_before;
         return DISPATCH_FAILED;
     }
+    if (dispatch.count) FAILPOINT(webhooks_after_dispatch);
     if (dispatch.count)
         log_event(LOG_DEBUG, "events.dispatched", "events=%d deliveries=%d cursor=%" PRId64, read,
                   dispatch.count, outbox->cursor);
     return read == OUTBOX_DISPATCH_MAX ? DISPATCH_MORE : DISPATCH_DRAINED;
+}
+
+bool
+outbox_resend(struct outbox *outbox, struct moment now, outbox_endpoint_fn *on_delivery,
+              void *state)
+{
+    char from[24], due[24];
+    if (!outbox->resends_from_s) outbox->resends_from_s = now.wall_ms / 1000 - RESEND_LOOK_BACK_S;
+    snprintf(from, sizeof from, "%" PRId64, outbox->resends_from_s);
+    snprintf(due, sizeof due, "%" PRId64, now.wall_ms);
+    const char *const params[] = {from, due};
+    PGresult *result = run(outbox, STATEMENT_RESEND, params, 2);
+    if (!result) return false;
+    for (int i = 0; i < PQntuples(result); i++)
+        on_delivery(state, PQgetvalue(result, i, 0), now.wall_ms);
+    PQclear(result);
+    outbox->resends_from_s = now.wall_ms / 1000 - RESEND_LATE_S;
+    return true;
 }
 
 bool

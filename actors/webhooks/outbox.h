@@ -48,6 +48,10 @@ MUST_USE enum dispatch_verdict outbox_dispatch(struct outbox *outbox, struct mom
 /* The last event that this process knows to have been dispatched. */
 int64_t outbox_cursor(const struct outbox *outbox);
 
+/* Makes deliveries due again that somebody wishes to be (table resend). */
+MUST_USE bool outbox_resend(struct outbox *outbox, struct moment now,
+                            outbox_endpoint_fn *on_delivery, void *state);
+
 /* Tells of the endpoints that have something pending, and when the first of it is due. Takes up
  * where the last scan ended when there are more than fit into one. */
 MUST_USE bool outbox_scan(struct outbox *outbox, outbox_endpoint_fn *on_pending, void *state);

@@ -295,6 +295,66 @@ Test(outbox, records_every_try_and_comes_back_when_it_is_due)
     outbox_destroy(&outbox);
 }
 
+static void
+add_resend(const char *id, const char *event, const char *endpoint)
+{
+    char text[512];
+    snprintf(text, sizeof text,
+             "INSERT INTO resend (id, merchant, version, created, event, endpoint)"
+             " VALUES ('%s', 'acct_1', 1, %lld, '%s', '%s')",
+             id, (long long)now.wall_ms / 1000, event, endpoint);
+    sql(text);
+}
+
+static void
+resend(struct outbox *outbox)
+{
+    cr_assert(outbox_resend(outbox, now, on_delivery, NULL));
+}
+
+Test(outbox, grants_a_wish_to_hear_of_an_event_once_more_once)
+{
+    begin("resending");
+    add_endpoint("we_a", "acct_1", "[\"*\"]");
+    add_endpoint("we_b", "acct_1", "[\"nothing\"]");
+    add_events(1, 2, "acct_1", "charge.succeeded");
+    struct outbox *outbox = open_outbox("webhooks-1", 1), *other = open_outbox("webhooks-2", 2);
+    size_t lost;
+    add_resend("rsd_1", "evt_1", "we_a");
+    resend(outbox); /* not dispatched yet: it will be told anyway */
+    cr_assert_str_eq(value("SELECT count(*) FROM delivery"), "0");
+    cr_assert_eq(dispatch(outbox), DISPATCH_DRAINED);
+    resend(outbox);
+    resend(outbox);
+    resend(other);
+    cr_assert_eq(lease(outbox, "we_a", 9, now.wall_ms), 2);
+    add_resend("rsd_2", "evt_2", "we_a"); /* it is on its way: that counts */
+    resend(outbox);
+    cr_assert_eq(lease(outbox, "we_a", 9, now.wall_ms), 0);
+    struct mark mark = mark_of_last(DELIVERY_DELIVERED);
+    mark.status = 200;
+    cr_assert(outbox_mark(outbox, &mark, 1, &lost));
+    cr_assert_eq(lost, 0);
+    resend(other);
+    cr_assert_eq(lease(outbox, "we_a", 9, now.wall_ms), 0);
+
+    add_resend("rsd_3", "evt_2", "we_a");
+    add_resend("rsd_4", "evt_2", "we_b"); /* who did not ask for its type */
+    add_resend("rsd_5", "evt_none", "we_a");
+    resend(other);
+    resend(outbox);
+    cr_assert_eq(lease(outbox, "we_a", 9, now.wall_ms), 1);
+    cr_assert_eq(last.tries, 1);
+    mark = mark_of_last(DELIVERY_FAILED);
+    cr_assert(outbox_mark(outbox, &mark, 1, &lost));
+    cr_assert_eq(lost, 0);
+    cr_assert_eq(lease(other, "we_b", 9, now.wall_ms), 1);
+    resend(outbox);
+    cr_assert_eq(lease(outbox, "we_a", 9, now.wall_ms), 0);
+    outbox_destroy(&outbox);
+    outbox_destroy(&other);
+}
+
 Test(outbox, gives_a_new_life_what_an_earlier_one_had_leased)
 {
     begin("lives");

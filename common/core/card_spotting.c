@@ -38,9 +38,8 @@ is_grouping(const int *groups, size_t count)
 /* Collects the groups of digits from the one that begins at `from` on, and tries after each. A UUID
  * has groups of digits too, by chance, but not these. */
 static bool
-card_begins_at(struct text text, size_t from)
+card_begins_at(struct text text, size_t from, char digits[static CARD_DIGITS_MAX])
 {
-    char digits[CARD_DIGITS_MAX];
     int groups[5] = {0};
     size_t count = 0, group = 0;
     char separator = 0;
@@ -65,9 +64,13 @@ card_begins_at(struct text text, size_t from)
 bool
 card_number_in(struct text text)
 {
-    for (size_t i = 0; i < text.size; i++)
-        if (is_digit(text.at[i]) && (i == 0 || !is_digit(text.at[i - 1])) &&
-            card_begins_at(text, i))
-            return true;
-    return false;
+    char digits[CARD_DIGITS_MAX];
+    bool found = false;
+    for (size_t i = 0; i < text.size && !found; i++)
+        found = is_digit(text.at[i]) && (i == 0 || !is_digit(text.at[i - 1])) &&
+                card_begins_at(text, i, digits);
+    /* A copy that stays on the stack would be found there long after. */
+    for (volatile char *at = digits; at < digits + sizeof digits; at++)
+        *at = 0;
+    return found;
 }

@@ -369,6 +369,8 @@ write_list(struct json_writer *w, const char *object, const struct schema *liste
         json_value_raw(w, TEXT("{\"type\":\"object\"}"));
     json_close(w);
     json_raw(w, "has_more", TEXT("{\"type\":\"boolean\"}"));
+    if (strcmp(object, "search_result") == 0)
+        json_raw(w, "next_page", TEXT("{\"type\":\"string\",\"nullable\":true}"));
     json_raw(w, "url", TEXT("{\"type\":\"string\"}"));
     json_close(w);
     json_close(w);

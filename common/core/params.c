@@ -121,10 +121,15 @@ params_integer(struct params params, const char *name, int64_t otherwise)
 bool
 params_flag(struct params params, const char *name, bool otherwise)
 {
-    const struct text value = params_find(params, name);
-    if (text_is(value, "true")) return true;
-    if (text_is(value, "false")) return false;
-    return otherwise;
+    bool value;
+    return params_read_flag(params_find(params, name), &value) ? value : otherwise;
+}
+
+bool
+params_read_flag(struct text text, bool *value)
+{
+    *value = text_is(text, "true") || text_is(text, "True");
+    return *value || text_is(text, "false") || text_is(text, "False");
 }
 
 bool

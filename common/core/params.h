@@ -45,6 +45,8 @@ MUST_USE bool params_next_in(struct params params, const char *prefix, size_t *a
 /* Typed readings of what the route's table has checked already: absent gives `otherwise`. */
 int64_t params_integer(struct params params, const char *name, int64_t otherwise);
 bool params_flag(struct params params, const char *name, bool otherwise);
+/* true and false, and as Python writes them: its older libraries send True and False. */
+MUST_USE bool params_read_flag(struct text text, bool *value);
 /* Digits alone, perhaps a minus before them: no plus, no leading zero, no space, nothing that does
  * not fit 64 bits. False for anything else. */
 MUST_USE bool params_read_integer(struct text text, int64_t *value);

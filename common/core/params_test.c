@@ -93,3 +93,17 @@ Test(params, an_integer_is_digits_and_nothing_else)
         if (good) cr_expect(eq(i64, value, integers[i].value), "%s", integers[i].text);
     }
 }
+
+Test(params, a_flag_is_read_as_any_library_writes_it)
+{
+    static const struct {
+        const char *word;
+        int value; /* -1: none */
+    } rows[] = {{"true", 1}, {"True", 1}, {"false", 0}, {"False", 0}, {"TRUE", -1},
+                {"1", -1},   {"yes", -1}, {"", -1},     {"tru", -1}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        bool value;
+        const bool read = params_read_flag(text_of(rows[i].word), &value);
+        cr_expect(eq(int, read ? value : -1, rows[i].value), "%s", rows[i].word);
+    }
+}

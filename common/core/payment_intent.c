@@ -33,6 +33,9 @@ static const struct edge edges[PI_STATE_COUNT][PI_EVENT_COUNT] = {
     [PI_NEEDS_CAPTURE][ON_CAPTURE]       = {PI_SUCCEEDED,     RELEASE_HOLD | POST_CHARGE | TELL},
     [PI_NEEDS_CAPTURE][ON_CANCEL]        = {PI_CANCELED,      RELEASE_HOLD | TELL},
     [PI_NEEDS_CAPTURE][ON_EXPIRED]       = {PI_CANCELED,      RELEASE_HOLD | TELL},
+    [PI_NEEDS_CAPTURE][ON_INCREMENTED]   = {PI_NEEDS_CAPTURE, POST_HOLD | TELL},
+    [PI_NEEDS_CAPTURE][ON_CAPTURE_PART]  = {PI_NEEDS_CAPTURE, RELEASE_HOLD | POST_CHARGE | TELL},
+    [PI_NEEDS_CAPTURE][ON_RELEASED]      = {PI_SUCCEEDED,     RELEASE_HOLD | TELL},
 };
 // clang-format on
 
@@ -46,19 +49,25 @@ pi_step(const struct payment_intent *now, enum pi_event event, int64_t amount,
     assert(now->captured <= now->held);
 
     const struct edge edge = edges[now->state][event];
-    const bool moves_money = event == ON_HELD || event == ON_PAID || event == ON_CAPTURE;
+    const bool captures = event == ON_CAPTURE || event == ON_CAPTURE_PART;
+    const bool moves_money =
+        event == ON_HELD || event == ON_PAID || event == ON_INCREMENTED || captures;
+    const bool is_of_whole = event == ON_CANCEL || event == ON_EXPIRED || event == ON_INCREMENTED;
     *next = *now;
     *effects = 0;
 
     if (edge.to == PI_NOWHERE) return PI_WRONG_STATE;
+    if (is_of_whole && now->captured > 0) return PI_CAPTURED_IN_PART;
+    if (event == ON_RELEASED && now->captured == 0) return PI_NOT_CAPTURED_IN_PART;
     if (moves_money && amount <= 0) return PI_AMOUNT_NOT_POSITIVE;
-    if (event == ON_CAPTURE && amount > now->held) return PI_AMOUNT_ABOVE_HOLD;
+    if (captures && amount > now->held - now->captured) return PI_AMOUNT_ABOVE_HOLD;
 
     next->state = edge.to;
     if (event == ON_HELD || event == ON_PAID) next->held = amount;
-    if (event == ON_PAID || event == ON_CAPTURE) next->captured = amount;
-    /* What a capture in part leaves goes back to the payer with the rest of the hold. */
-    if (edge.effects & RELEASE_HOLD) next->held = next->captured;
+    if (event == ON_INCREMENTED) next->held += amount;
+    if (event == ON_PAID || captures) next->captured += amount;
+    /* What the last capture leaves goes back to the payer. */
+    if (edge.effects & RELEASE_HOLD && next->state != PI_NEEDS_CAPTURE) next->held = next->captured;
     *effects = edge.effects;
 
     assert(next->captured <= next->held);

@@ -39,7 +39,10 @@ enum pi_state { PI_NOWHERE, PI_STATES(AS_ENUM) PI_STATE_COUNT };
     X(CAPTURE,       "what was held was taken, or a part of it") \
     X(CANCEL,        "it was given up") \
     X(EXPIRED,       "the hold ran out") \
-    X(PROVED,        "they did, and the merchant's server has to confirm again")
+    X(PROVED,        "they did, and the merchant's server has to confirm again") \
+    X(INCREMENTED,   "the issuer holds more") \
+    X(CAPTURE_PART,  "a part of what was held was taken, and the rest stays held") \
+    X(RELEASED,      "what parts had been taken of was let go")
 #define AS_ENUM(name, doc) ON_##name,
 enum pi_event { PI_EVENTS(AS_ENUM) PI_EVENT_COUNT };
 #undef AS_ENUM
@@ -49,7 +52,14 @@ enum pi_effect { ASK_NETWORK = 1, POST_HOLD = 2, POST_CHARGE = 4, RELEASE_HOLD =
 // clang-format on
 
 /* In order of precedence: the first that applies is the one returned. */
-enum pi_verdict { PI_OK, PI_WRONG_STATE, PI_AMOUNT_NOT_POSITIVE, PI_AMOUNT_ABOVE_HOLD };
+enum pi_verdict {
+    PI_OK,
+    PI_WRONG_STATE,
+    PI_CAPTURED_IN_PART,     /* so it is neither canceled nor incremented: the rest is released */
+    PI_NOT_CAPTURED_IN_PART, /* so it is canceled, and not released */
+    PI_AMOUNT_NOT_POSITIVE,
+    PI_AMOUNT_ABOVE_HOLD,
+};
 
 struct payment_intent {
     enum pi_state state;
@@ -58,7 +68,7 @@ struct payment_intent {
 };
 
 /* Fills `next` and `effects`; on any verdict but PI_OK, `next` equals `now` and `effects` is 0.
- * `amount` counts for HELD, PAID and CAPTURE alone. */
+ * `amount` counts for HELD, PAID, INCREMENTED (how much more) and the CAPTUREs alone. */
 MUST_USE enum pi_verdict pi_step(const struct payment_intent *now, enum pi_event event,
                                  int64_t amount, struct payment_intent *next, uint32_t *effects);
 const char *pi_state_name(enum pi_state state);

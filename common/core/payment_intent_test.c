@@ -30,13 +30,15 @@ Test(payment_intent, every_pair_is_legal_or_leaves_the_payment_alone)
                 cr_expect(s != PI_SUCCEEDED && s != PI_CANCELED, "a final state has no way out");
                 continue;
             }
-            cr_expect(eq(int, v, PI_WRONG_STATE));
+            cr_expect(eq(int, v,
+                         s == PI_NEEDS_CAPTURE && e == ON_RELEASED ? PI_NOT_CAPTURED_IN_PART
+                                                                   : PI_WRONG_STATE));
             cr_expect(eq(int, next.state, s));
             cr_expect(eq(i64, next.held, now.held));
             cr_expect(zero(u32, effects));
         }
     }
-    cr_expect(eq(int, legal, 20));
+    cr_expect(eq(int, legal, 22));
 }
 
 Test(payment_intent, every_state_can_be_reached)
@@ -77,6 +79,38 @@ Test(payment_intent, a_capture_in_part_gives_the_rest_of_the_hold_back)
     cr_expect(eq(int, next.state, PI_SUCCEEDED));
     cr_expect(eq(i64, next.captured, 400));
     cr_expect(eq(i64, next.held, 400));
+}
+
+Test(payment_intent, parts_are_captured_until_the_last_one_or_until_the_rest_is_released)
+{
+    const struct payment_intent held = {.state = PI_NEEDS_CAPTURE, .held = 1000};
+    struct payment_intent part, next;
+    uint32_t effects;
+    cr_assert(eq(int, pi_step(&held, ON_CAPTURE_PART, 400, &part, &effects), PI_OK));
+    cr_expect(eq(int, part.state, PI_NEEDS_CAPTURE));
+    cr_expect(eq(i64, part.captured, 400));
+    cr_expect(eq(i64, part.held, 1000));
+    cr_expect(eq(int, pi_step(&part, ON_CAPTURE_PART, 601, &next, &effects), PI_AMOUNT_ABOVE_HOLD));
+    cr_expect(eq(int, pi_step(&part, ON_CANCEL, 0, &next, &effects), PI_CAPTURED_IN_PART));
+    cr_expect(eq(int, pi_step(&part, ON_INCREMENTED, 1, &next, &effects), PI_CAPTURED_IN_PART));
+    cr_assert(eq(int, pi_step(&part, ON_CAPTURE, 100, &next, &effects), PI_OK));
+    cr_expect(eq(int, next.state, PI_SUCCEEDED));
+    cr_expect(eq(i64, next.captured, 500));
+    cr_assert(eq(int, pi_step(&part, ON_RELEASED, 0, &next, &effects), PI_OK));
+    cr_expect(eq(int, next.state, PI_SUCCEEDED));
+    cr_expect(eq(i64, next.held, 400));
+    cr_expect(eq(u32, effects, RELEASE_HOLD | TELL));
+}
+
+Test(payment_intent, an_increment_holds_more)
+{
+    const struct payment_intent held = {.state = PI_NEEDS_CAPTURE, .held = 1000};
+    struct payment_intent next;
+    uint32_t effects;
+    cr_assert(eq(int, pi_step(&held, ON_INCREMENTED, 500, &next, &effects), PI_OK));
+    cr_expect(eq(i64, next.held, 1500));
+    cr_expect(eq(int, next.state, PI_NEEDS_CAPTURE));
+    cr_expect(eq(u32, effects, POST_HOLD | TELL));
 }
 
 Test(payment_intent, nothing_is_taken_or_held_by_a_payment_that_ends_without_success)

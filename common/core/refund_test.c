@@ -47,3 +47,85 @@ Test(refund, no_two_grants_ever_come_to_more_than_the_charge)
             cr_expect(eq(int, verdict == REFUND_OK, first + second <= 10));
         }
 }
+
+/* --- its life --------------------------------------------------------------------------------- */
+
+/* Every (state, event) pair, once more by hand: what is not here is refused. */
+// clang-format off
+static const struct {
+    const char *from;
+    enum refund_event event;
+    const char *to;
+    uint32_t effects;
+} legal[] = {
+    {"asked",     REFUND_ON_TAKEN,    "pending",   REFUND_BOOK | REFUND_TELL},
+    {"asked",     REFUND_ON_DONE,     "succeeded", REFUND_BOOK | REFUND_TELL},
+    {"asked",     REFUND_ON_REFUSED,  "failed",    REFUND_TELL},
+    {"pending",   REFUND_ON_TAKEN,    "pending",   0},
+    {"pending",   REFUND_ON_DONE,     "succeeded", REFUND_TELL},
+    {"pending",   REFUND_ON_RETURNED, "failed",    REFUND_CREDIT | REFUND_TELL},
+    {"pending",   REFUND_ON_RECALLED, "canceled",  REFUND_CREDIT | REFUND_TELL},
+    {"pending",   REFUND_ON_EXPIRED,  "failed",    REFUND_CREDIT | REFUND_TELL},
+    {"succeeded", REFUND_ON_DONE,     "succeeded", 0},
+    {"succeeded", REFUND_ON_RETURNED, "failed",    REFUND_CREDIT | REFUND_TELL},
+};
+// clang-format on
+
+Test(refund, every_pair_goes_where_it_must_or_nowhere)
+{
+    for (int s = REFUND_NOWHERE + 1; s < REFUND_STATE_COUNT; s++)
+        for (int e = 0; e < REFUND_EVENT_COUNT; e++) {
+            const char *from = refund_state_name((enum refund_state)s), *to = "";
+            uint32_t effects = 99, expected = 0;
+            for (size_t i = 0; i < sizeof legal / sizeof legal[0]; i++)
+                if (text_is(text_of(from), legal[i].from) && e == (int)legal[i].event) {
+                    to = legal[i].to;
+                    expected = legal[i].effects;
+                }
+            const enum refund_state next =
+                refund_step((enum refund_state)s, (enum refund_event)e, &effects);
+            cr_expect(eq(str, (char *)(next ? refund_state_name(next) : ""), (char *)to),
+                      "%s, event %d", from, e);
+            cr_expect(eq(u32, effects, expected), "%s, event %d", from, e);
+        }
+}
+
+/* On every way what was booked is credited at most once, and only after it was booked. */
+Test(refund, what_is_credited_was_booked_once)
+{
+    struct {
+        enum refund_state state;
+        int booked;
+    } open[64] = {{REFUND_IS_ASKED, 0}};
+    size_t count = 1;
+    for (size_t at = 0; at < count; at++)
+        for (int e = 0; e < REFUND_EVENT_COUNT; e++) {
+            uint32_t effects;
+            const enum refund_state next =
+                refund_step(open[at].state, (enum refund_event)e, &effects);
+            const int booked =
+                open[at].booked + ((effects & REFUND_BOOK) != 0) - ((effects & REFUND_CREDIT) != 0);
+            if (next == REFUND_NOWHERE) continue;
+            cr_expect(booked == 0 || booked == 1);
+            cr_expect(eq(int, booked, next == REFUND_IS_PENDING || next == REFUND_IS_SUCCEEDED));
+            bool seen = false;
+            for (size_t i = 0; i < count; i++)
+                seen |= open[i].state == next && open[i].booked == booked;
+            if (!seen) {
+                open[count].state = next;
+                open[count++].booked = booked;
+            }
+        }
+    cr_expect(eq(sz, count, REFUND_STATE_COUNT - 1), "every state is reached");
+}
+
+Test(refund, its_status_and_an_answer_say_where_it_stands)
+{
+    for (int s = REFUND_NOWHERE + 1; s < REFUND_STATE_COUNT; s++) {
+        const enum refund_state state = (enum refund_state)s;
+        cr_expect(
+            eq(int, refund_state_of(text_of(refund_status(state)), state != REFUND_IS_ASKED), s));
+    }
+    cr_expect(eq(int, refund_state_of(TEXT("lost"), true), REFUND_NOWHERE));
+    cr_expect(eq(int, refund_state_of(NO_TEXT, false), REFUND_NOWHERE));
+}

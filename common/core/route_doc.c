@@ -110,7 +110,10 @@ print_permissions(void)
         "`key_rate`, `key_burst`, `account_concurrency`; 0 is no limit). Beyond, the answer is 429 "
         "with the code `rate_limit`, `Retry-After`, and `Stripe-Rate-Limited-Reason`: "
         "`global-rate` or `global-concurrency`. Nothing has been done then, and nothing is kept "
-        "under an idempotency key.\n");
+        "under an idempotency key.\n\nThe pages of payers (checkout, 3-D Secure) need no key. "
+        "Each has a limit of its own (`page_rate`, `page_burst`), all together have one "
+        "(`pages_rate`, `pages_burst`), and neither takes from an account's: the reason is "
+        "`endpoint-rate`.\n");
 }
 
 int
@@ -122,8 +125,7 @@ main(void)
            "`/openapi.json`.\n\n| operation | | |\n|---|---|---|\n");
     for (size_t i = 0; i < ROUTE_COUNT; i++)
         printf("| [%s %s](#%s) | %s | %s |\n", methods[routes[i].method], routes[i].path,
-               routes[i].name, routes[i].doc,
-               callers[routes[i].access]);
+               routes[i].name, routes[i].doc, callers[routes[i].access]);
     print_versions();
     print_permissions();
     for (size_t i = 0; i < ROUTE_COUNT; i++) {

@@ -241,6 +241,18 @@ take_place(struct link *link, const char *path)
         die("Another process listens at %s: is %s running already?", path, link->binder);
 }
 
+#ifdef FLORIN_FAILPOINTS
+/* A test may stand between us and whoever we connect to, to cut and to delay (tools/chaos). */
+static void
+take_detour(const struct link *link, char endpoint[static PATH_MAX])
+{
+    const char *const folder = getenv("FLORIN_DETOUR");
+    if (folder)
+        snprintf(endpoint, PATH_MAX, "ipc://%s/%s-%d", folder, rows[link->number].name,
+                 link->instance);
+}
+#endif
+
 struct link *
 link_open(struct loop *loop, enum link_number number, int instance, bool binds,
           packet_fn *on_packet, void *state)
@@ -260,6 +272,9 @@ link_open(struct loop *loop, enum link_number number, int instance, bool binds,
                           .state = state};
     snprintf(link->binder, sizeof link->binder, "%s-%d", row->binder, instance);
     link_endpoint(node_home(node), number, instance, endpoint, sizeof endpoint);
+#ifdef FLORIN_FAILPOINTS
+    if (!binds) take_detour(link, endpoint);
+#endif
     link->socket = zmq_socket(node_context(node), link->type);
     if (!link->socket) die("libzmq gives no socket: %s.", zmq_strerror(errno));
     set_options(link, endpoint);

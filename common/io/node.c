@@ -1,5 +1,6 @@
 #include "node.h"
 
+#include "failpoint.h"
 #include "keys.h"
 #include "log.h"
 #include "random.h"
@@ -80,6 +81,9 @@ node_start(const char *home, const char *name)
     snprintf(node->name, sizeof node->name, "%s", name);
     settings_load(node->home, &settings);
     log_start(name, level_of(&settings));
+#ifdef FLORIN_FAILPOINTS
+    failpoints_open(node->home);
+#endif
     random_start_streaming();
     raise_file_limit();
     signal(SIGPIPE, SIG_IGN);

@@ -213,7 +213,7 @@ pg_row(enum row_table number, const PGresult *result, int index, struct arena *a
     const struct table *t = table_find(number);
     assert(t);
     row_clear(number, row);
-    if (PQnfields(result) != (int)t->column_count || index >= PQntuples(result)) return false;
+    if (PQnfields(result) < (int)t->column_count || index >= PQntuples(result)) return false;
     for (int i = 0; i < (int)t->column_count; i++) {
         const struct column *c = &t->columns[i];
         if (PQfformat(result, i) != 0) return false;

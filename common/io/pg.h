@@ -17,7 +17,7 @@ PGconn *pg_connect(const char *home, const char *role, int64_t timeout_ms, char 
 
 /* SQL of the columns of a table, in their order, a comma between them. */
 size_t pg_columns(enum row_table table, char *out, size_t cap);
-/* One row of a text-format result whose columns are those of pg_columns, into its struct; texts are
- * copied into the arena. False when the result is not of that shape. */
+/* One row of a text-format result whose first columns are those of pg_columns, into its struct;
+ * texts are copied into the arena. False when the result is not of that shape. */
 bool pg_row(enum row_table table, const PGresult *result, int index, struct arena *arena,
             void *row);

@@ -35,7 +35,7 @@
 #define TABLE(name, number, prefix, doc) static const char name##_checks[] = ""
 #define INDEX(table, name, sql)
 #define UNIQUE(table, name, sql)
-#define CHECK(table, sql)                ",\n    CHECK (" sql ")"
+#define CHECK(table, sql)                "ALTER TABLE " #table " ADD CHECK (" sql ");\n"
 #include "rows.def"
 #undef TABLE
 #undef CHECK

@@ -68,8 +68,8 @@ struct table {
     size_t size; /* of the row's struct */
     const struct column *columns;
     size_t column_count;
-    const char *indexes; /* SQL of its indexes and checks, a line each */
-    const char *checks;
+    const char *indexes; /* SQL that makes its indexes, a line each */
+    const char *checks;  /* likewise its checks */
 };
 
 #define LEGACY_CARD_PREFIX "card_"

@@ -20,15 +20,17 @@ test('the balance is the sum of its transactions, in each currency', async () =>
     for (const currency of Object.keys(told)) assert.equal(told[currency], sums[currency] ?? 0, currency);
 });
 
-test('every charge that took money has one balance transaction, of what it took less the fee', async () => {
-    const charges = await all(stripe.charges.list({limit: 100, expand: ['data.balance_transaction']}));
+test('every charge that took money has a balance transaction for each capture, of what it took less the fee', async () => {
+    const charges = await all(stripe.charges.list({limit: 100}));
+    const moved = new Map();
+    for (const t of await all(stripe.balanceTransactions.list({type: 'charge', limit: 100}))) {
+        assert.equal(t.fee, fee(t.amount), t.id);
+        moved.set(t.source, [...moved.get(t.source) ?? [], t]);
+    }
     for (const charge of charges) {
-        if (charge.status !== 'succeeded' || !charge.captured) {
-            assert.equal(charge.balance_transaction, null, charge.id);
-            continue;
-        }
-        assert.equal(charge.balance_transaction.amount, charge.amount_captured, charge.id);
-        assert.equal(charge.balance_transaction.fee, fee(charge.amount_captured), charge.id);
+        const own = moved.get(charge.id) ?? [];
+        assert.equal(own.reduce((sum, t) => sum + t.amount, 0), charge.status === 'succeeded' ? charge.amount_captured : 0, charge.id);
+        assert.equal(charge.balance_transaction, own[0]?.id ?? null, charge.id);
     }
 });
 

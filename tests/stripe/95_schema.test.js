@@ -12,6 +12,8 @@ const validator = path.join(shared ?? '', 'stripe/validate_response.py');
 const operations = `
 POST /v1/payment_intents · GET /v1/payment_intents · GET /v1/payment_intents/{id} · POST /v1/payment_intents/{id}
 POST /v1/payment_intents/{id}/confirm · POST /v1/payment_intents/{id}/capture · POST /v1/payment_intents/{id}/cancel
+POST /v1/payment_intents/{id}/increment_authorization · GET /v1/payment_intents/{id}/amount_details_line_items
+GET /v1/payment_intents/search · GET /v1/customers/search · GET /v1/charges/search · POST /v1/events/{id}/retry
 POST /v1/setup_intents · GET /v1/setup_intents · GET /v1/setup_intents/{id} · POST /v1/setup_intents/{id}
 POST /v1/setup_intents/{id}/confirm · POST /v1/setup_intents/{id}/cancel · GET /v1/setup_attempts
 POST /v1/payment_methods · GET /v1/payment_methods · GET /v1/payment_methods/{id} · POST /v1/payment_methods/{id}
@@ -39,7 +41,7 @@ function answers() {
             if (!line) continue;
             const answer = JSON.parse(line);
             answer.kind = answer.operation
-                .replace(/\/v1\/((?:test_helpers\/|checkout\/)?(?!test_helpers|checkout\/)\w+)\/[^/]+/, '/v1/$1/{id}')
+                .replace(/\/v1\/((?:test_helpers\/|checkout\/)?(?!test_helpers|checkout\/)\w+)\/(?!search$)[^/]+/, '/v1/$1/{id}')
                 .replace(/(\{id\}\/\w+)\/[^/]+$/, '$1/{id}');
             const key = `${answer.kind} ${answer.status} ${answer.body?.error?.code ?? ''} ${answer.body?.error?.type ?? ''}`;
             const list = kinds.get(key) ?? kinds.set(key, []).get(key);

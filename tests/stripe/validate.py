@@ -42,7 +42,9 @@ def violations(validator, answer):
             yield '$', f'an error with status {answer["status"]}'
         yield from validator.check(body, validator.S['error'], strict=True)
         return
-    for path, what in validator.check(body, validator.op_schema(answer['operation']), strict=True):
+    # What the command line tool calls and the published operations leave out: it answers with the event.
+    operation = re.sub(r'^POST (/v1/events/[^/]+)/retry$', r'GET \1', answer['operation'])
+    for path, what in validator.check(body, validator.op_schema(operation), strict=True):
         # A publishable key sees a part of an object; what it sees must be right.
         if not (answer.get('publishable') and what == 'required, missing'):
             yield path, what

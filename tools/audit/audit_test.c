@@ -26,10 +26,10 @@ ReportHook(POST_ALL)(struct criterion_global_stats *stats)
  * endpoint that was told of everything. */
 static const char well[] =
     "INSERT INTO payment_intent (id, merchant, version, created, status, amount,"
-    " amount_capturable, amount_received) VALUES"
-    " ('pi_1', 'acct_1', 2, 100, 'succeeded', 2000, 0, 2000),"
-    " ('pi_2', 'acct_1', 2, 100, 'requires_capture', 700, 700, 0),"
-    " ('pi_3', 'acct_1', 2, 100, 'requires_payment_method', 900, 0, 0);"
+    " amount_capturable, amount_received, increments, confirms) VALUES"
+    " ('pi_1', 'acct_1', 2, 100, 'succeeded', 2000, 0, 2000, 0, 1),"
+    " ('pi_2', 'acct_1', 2, 100, 'requires_capture', 700, 700, 0, 0, 1),"
+    " ('pi_3', 'acct_1', 2, 100, 'requires_payment_method', 900, 0, 0, 0, 2);"
     "INSERT INTO charge (id, merchant, version, created, status, amount, amount_captured,"
     " amount_refunded, amount_refunding, captured, paid, refunded, payment_intent,"
     " \"authorization\", bypass_pending) VALUES"

@@ -1,0 +1,107 @@
+#!/usr/bin/env bash
+# A database of an older Florin is brought up to date by `up`, with all that was in it; one of a newer
+# Florin is left alone. See README.md. Ends with `N passed, N failed`.
+. "$(dirname "$0")/../support/instance.sh" upgrade
+here=$checkout/tests/upgrade
+
+catalog() {
+    sql "$1" -f "$here/catalog.sql"
+}
+
+same_catalog() {
+    diff <(echo "$1") <(echo "$2") | head -n 20
+    [[ -n $1 && $1 == "$2" ]]
+}
+
+# apply DATABASE FOLDER: the files of a Florin, as its supervisor runs them.
+apply() {
+    local file
+    for file in tables schema roles; do
+        PGOPTIONS='-c client_min_messages=warning' sql "$1" -1 -f "$2/$file.sql" >/dev/null || return 1
+    done
+}
+
+check "an instance comes up" up
+payment=$(pay)
+payment_id=$(grep -oE 'pi_[0-9A-Za-z]{24}' <<<"$payment" | head -n 1)
+check "a payment is made in it" grep -qE '"status": ?"succeeded"' <<<"$payment"
+fresh=$(catalog florin)
+
+# --- the database of version 1, as its files made it ---
+
+sql postgres -c "CREATE DATABASE florin_older TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'" >/dev/null
+check "the files of version 1 make a database" apply florin_older "$here/version-1"
+check "today's files can be run on it" apply florin_older "$checkout/etc"
+check "and make of it what a fresh one is" same_catalog "$fresh" "$(catalog florin_older)"
+check "a second time they change nothing" apply florin_older "$checkout/etc"
+check "and it is the same still" same_catalog "$fresh" "$(catalog florin_older)"
+
+# The check that just passed, against files in which a column was forgotten.
+mutant=$folder/mutant
+mkdir "$mutant"
+cp "$checkout"/etc/*.sql "$mutant"
+sed -i -e '/^ALTER TABLE merchant$/,/;$/s/\("api_version".*\),$/\1;/' -e '/told_version/d' "$mutant/tables.sql"
+sql florin_older -c 'ALTER TABLE merchant DROP COLUMN told_version' >/dev/null
+check "a column is forgotten in them" apply florin_older "$mutant"
+check "a forgotten ALTER TABLE is caught" test "$(catalog florin_older)" != "$fresh"
+
+# --- a whole instance with less in its tables ---
+
+# What an instance of long ago lacks: columns of every kind, an index, a check, a table, a grant, a
+# trigger's function in its old form, and the note which files were run.
+sql florin >/dev/null <<'SQL'
+ALTER TABLE merchant DROP COLUMN told_version;
+ALTER TABLE customer DROP COLUMN default_source;
+ALTER TABLE payment_method DROP COLUMN set_up;
+ALTER TABLE api_key DROP COLUMN permissions;
+DROP INDEX payment_method_customer;
+DROP TABLE confirmation_token;
+ALTER TABLE refund DROP CONSTRAINT refund_amount_check;
+REVOKE SELECT ON charge FROM payments;
+ALTER TABLE florin_meta.schema_version DROP COLUMN files;
+UPDATE florin_meta.schema_version SET version = 1;
+SQL
+"$florin" down >/dev/null
+check "up takes an older database" up
+check "and makes of it what a fresh one is" same_catalog "$fresh" "$(catalog florin)"
+the_payment_is_there() {
+    curl -s --max-time 20 "$FLORIN_URL/v1/payment_intents/$payment_id" -u "$FLORIN_SECRET_KEY:" |
+        grep -qE '"status": ?"succeeded"'
+}
+check "what was in it is in it" the_payment_is_there
+check "and a payment can be made" payment_made
+run "$florin" audit --wait 20
+check "the audit is clean" test "$code" -eq 0
+((code == 0)) || echo "$said"
+
+# --- newer ones ---
+
+refused() {
+    run "$florin" up --detach
+    one_sentence "$1" && [[ ! -S $FLORIN_HOME/run/.s.PGSQL.5432 ]]
+}
+
+sql florin -c 'UPDATE florin_meta.schema_version SET version = 99' >/dev/null
+"$florin" down >/dev/null
+check "a database of a newer version is refused, and nothing is left running" refused "version 99 of the schema"
+
+# Nothing runs now; Postgres alone, to undo it.
+alone() {
+    local cluster program
+    cluster=$(readlink -f "$FLORIN_HOME/postgres")/cluster
+    program=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1)
+    local as=()
+    ((EUID)) || as=(setpriv --reuid=postgres --regid=postgres --clear-groups)
+    (cd / && "${as[@]}" "$program/pg_ctl" -D "$cluster" -w -s "$@" >/dev/null)
+}
+alone start -l /dev/null
+sql florin -c 'UPDATE florin_meta.schema_version SET version = 2' \
+    -c 'ALTER TABLE charge ADD COLUMN from_the_future text' >/dev/null
+alone stop
+check "so is one with a column that this program would lose" refused "charge.from_the_future"
+alone start -l /dev/null
+sql florin -c 'ALTER TABLE charge DROP COLUMN from_the_future' >/dev/null
+alone stop
+check "and without it, up" up
+check "a payment can be made again" payment_made
+conclude

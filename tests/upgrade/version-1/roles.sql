@@ -1,0 +1,65 @@
+-- One role per process, with the least that it needs. Run last, as the cluster's superuser, in the
+-- database `florin`, after tables.sql and schema.sql. May be run again and again. Passwords are set
+-- by whoever runs it (ALTER ROLE … PASSWORD), from HOME/secrets.
+--
+-- Nobody deletes, nobody truncates. entry, ledger_transaction and event can be added to and not be
+-- changed: a correction is a new entry.
+
+DO $$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY ARRAY['ledger', 'payments', 'webhooks', 'auditor', 'vault'] LOOP
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN
+            EXECUTE format('CREATE ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE', name);
+        END IF;
+    END LOOP;
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'florin_owner') THEN
+        CREATE ROLE florin_owner NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE;
+    END IF;
+    EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO ledger, payments, webhooks, auditor',
+                   current_database());
+    -- What was made by the superuser becomes the owner's, who cannot log in.
+    FOR name IN SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public' LOOP
+        EXECUTE format('ALTER TABLE public.%s OWNER TO florin_owner', name);
+    END LOOP;
+END $$;
+
+ALTER FUNCTION expect(bigint, bigint, text) OWNER TO florin_owner;
+ALTER FUNCTION entry_must_balance() OWNER TO florin_owner;
+
+REVOKE ALL ON SCHEMA public FROM PUBLIC;
+GRANT USAGE ON SCHEMA public TO florin_owner, ledger, payments, webhooks, auditor;
+REVOKE ALL ON ALL TABLES IN SCHEMA public FROM ledger, payments, webhooks, auditor;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION expect(bigint, bigint, text) TO ledger;
+
+-- ledger: the rows of rows.def, the books, the outbox, the keys, the slots; not the deliveries.
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO ledger;
+GRANT INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO ledger;
+REVOKE INSERT ON ledger_leader FROM ledger;
+REVOKE UPDATE ON event, ledger_transaction, entry FROM ledger;
+REVOKE INSERT, UPDATE ON delivery, delivery_try, dispatch FROM ledger;
+
+-- payments: reads what it decides by; writes only through the ledger.
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO payments;
+REVOKE SELECT ON ledger_leader FROM payments;
+
+-- webhooks: reads the outbox, keeps its deliveries.
+GRANT SELECT ON event, webhook_endpoint TO webhooks;
+GRANT SELECT, INSERT, UPDATE ON delivery TO webhooks;
+GRANT SELECT, INSERT ON delivery_try TO webhooks;
+GRANT SELECT, UPDATE ON dispatch TO webhooks;
+
+-- auditor: sees all, changes nothing.
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO auditor;
+ALTER ROLE auditor SET default_transaction_read_only = on;
+
+-- A statement that hangs ends; a transaction that its client forgot ends.
+ALTER ROLE ledger SET statement_timeout = '5s';
+ALTER ROLE payments SET statement_timeout = '5s';
+ALTER ROLE webhooks SET statement_timeout = '10s';
+ALTER ROLE ledger SET idle_in_transaction_session_timeout = '2s';
+ALTER ROLE payments SET idle_in_transaction_session_timeout = '5s';
+ALTER ROLE webhooks SET idle_in_transaction_session_timeout = '10s';
