@@ -8,7 +8,10 @@
 #include "handlers.h"
 #include "id.h"
 #include "lists.h"
+#include "mutant.h"
 #include "payment.h"
+
+#include <assert.h>
 
 /* The charge that a refund is for, by its id or by its payment's. The payment is locked. False: the
  * call has been answered, or waits. */
@@ -64,7 +67,9 @@ refund_is_possible(struct call *call, const struct row_charge *charge, int64_t *
         refuse_busy(call);
         return false;
     }
-    switch (refund_check(&refundable, asked, amount)) {
+    const struct refundable untouched = {false, charge->captured, charge->amount, 0, 0};
+    switch (refund_check(FLORIN_MUTANT(refunds_not_added_up) ? &untouched : &refundable, asked,
+                         amount)) {
     case REFUND_CHARGE_FAILED:
         call_refuse_400(call, "charge_not_refundable", "charge",
                         "Charge %.*s failed: there is nothing to refund.", id_size, charge->id.at);
@@ -117,7 +122,7 @@ refund_create(struct call *call)
     refund->id = call_new_id(call, "re_");
     refund->merchant = call->merchant;
     refund->created = call->now_s;
-    refund->status = TEXT("pending");
+    refund->status = text_of(refund_status(REFUND_IS_ASKED));
     refund->amount = amount;
     refund->currency = charge->currency;
     refund->charge = charge->id;
@@ -144,6 +149,27 @@ refund_create(struct call *call)
     attempt->payment_method = charge->payment_method;
     attempt->original = charge->authorization;
     call_begin_attempt(call, attempt, &(struct network_extras){NO_TEXT, NO_TEXT, NO_TEXT});
+}
+
+bool
+refund_advance(struct row_refund *refund, enum refund_event event, uint32_t *effects)
+{
+    const enum refund_state now =
+        refund_state_of(refund->status, refund->balance_transaction.at != NULL);
+    assert(now != REFUND_NOWHERE);
+    const enum refund_state next = refund_step(now, event, effects);
+    if (next == REFUND_NOWHERE) return false;
+    refund->status = text_of(refund_status(next));
+    return true;
+}
+
+void
+refund_answered(struct row_refund *refund, enum refund_event event)
+{
+    uint32_t effects;
+    const bool possible = refund_advance(refund, event, &effects);
+    assert(possible);
+    (void)possible;
 }
 
 void

@@ -59,6 +59,7 @@ lists(void)
     for (size_t i = 0; i < table_count; i++) {
         const enum row_table table = (enum row_table)tables[i]->number;
         char id[ID_SIZE_MAX + 1];
+        if (table == ROW_attempt) continue; /* nobody lists them: their key begins with the id */
         list(table, (struct store_page){.limit = 10});
         const struct text middle = id_floor(id, tables[i]->prefix, 1000);
         list(table, (struct store_page){.after = middle});
@@ -146,7 +147,6 @@ events(void)
          .limit = 10,
          .types = {TEXT("customer.*"), TEXT("charge.dispute.created")},
          .type_count = 2},
-        {.delivery_success = -1, .limit = 10, .object = TEXT("ch_000000000000000000000001")},
         {.delivery_success = -1, .limit = 10, .after = TEXT("evt_000000000000000000000900")},
         {.delivery_success = -1, .limit = 10, .before = TEXT("evt_000000000000000000000900")},
     };
