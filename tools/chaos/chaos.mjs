@@ -27,8 +27,8 @@ or answered wrongly. Non-zero if anything was.
   --rate N             payments begun each second, if it can be (240)
   --merchants N, --lanes N   how many merchants, and requests at once of each (8, 5)
   --only PATTERN       faults whose kind matches the regular expression alone
-  --shared             for a machine that does other things, too: recovery limits are 2 s at least, and what
-                       the control (a recovery from nothing) takes there is added ten times
+  --shared             for a machine that does other things, too: recovery limits are doubled, and what the
+                       control (a recovery from nothing) takes there is added ten times
   --settle S           how long everything that is under way may take to end after the last fault (180)
   --failpoints FP      what FP has for every process (common/io/failpoint.h): a Florin that is broken on purpose
   --quiet              no progress
