@@ -198,9 +198,11 @@ CREATE TABLE IF NOT EXISTS delivery (
     resend         text COLLATE "C",
     PRIMARY KEY (sequence, endpoint)
 ) WITH (fillfactor = 70);
+ALTER TABLE delivery ADD COLUMN IF NOT EXISTS resend text COLLATE "C"; -- since version 2
 COMMENT ON TABLE delivery IS 'One event for one endpoint.';
 COMMENT ON COLUMN delivery.resend IS 'the last wish of the table resend that was granted';
 CREATE INDEX IF NOT EXISTS delivery_due ON delivery (endpoint, next_ms) WHERE state = 'pending';
+DROP INDEX IF EXISTS delivery_event; -- of version 1
 CREATE INDEX IF NOT EXISTS delivery_undone ON delivery (merchant, event) WHERE state <> 'delivered';
 
 CREATE TABLE IF NOT EXISTS delivery_try (
