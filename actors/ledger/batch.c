@@ -2,6 +2,7 @@
 
 #include "failpoint.h"
 #include "looking.h"
+#include "mutant.h"
 #include "pipeline.h"
 #include "statements.h"
 #include "writing.h"
@@ -11,7 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifndef VERSIONS_KEPT /* the simulator makes it small */
 #define VERSIONS_KEPT 65536
+#endif
 #define RETRY_MS 200  /* after an error that may pass: disk full, a lock, a statement too slow */
 #define RETRIES_MAX 3 /* then what is not urgent is told BUSY */
 #define RANGES_MAX 64 /* halves of halves: more than the logarithm of any batch */
@@ -236,7 +239,7 @@ static void
 book(struct batch *b)
 {
     b->books.last_batch = b->writing.number;
-    b->books.event_head = b->writing.event_head_after;
+    if (!FLORIN_MUTANT(event_head_stands)) b->books.event_head = b->writing.event_head_after;
     b->books.transaction_head = b->writing.transaction_head_after;
     b->counts.batches++;
 }
@@ -398,6 +401,7 @@ on_notice(void *state, const PGresult *r)
 {
     struct batch *b = state;
     const char *code = PQresultErrorField(r, PG_DIAG_SQLSTATE);
+    if (FLORIN_MUTANT(warning_is_nothing)) return;
     if (code && strcmp(code, "01000") == 0 && b->phase == PHASE_WRITE) b->doubtful = true;
 }
 
@@ -439,12 +443,13 @@ phase_over(struct batch *b, int64_t mono_ms)
         char state[6];
         memcpy(state, b->error_state, sizeof state);
         undone(b, state, mono_ms);
-    } else if (b->error_state[0] && phase == PHASE_WRITE) {
+    } else if (b->error_state[0] && phase == PHASE_WRITE && !FLORIN_MUTANT(error_is_success)) {
         b->phase = PHASE_UNDO;
         pipeline_begin(&b->pipeline);
         pipeline_plain(&b->pipeline, STATEMENT_ROLLBACK, (struct step_of){.step = STEP_NOTHING});
         pipeline_end(&b->pipeline);
-    } else if (b->error_state[0]) { /* a SELECT failed: nothing to undo */
+    } else if (b->error_state[0] && !FLORIN_MUTANT(error_is_success)) {
+        /* a SELECT failed: nothing to undo */
         if (b->job == JOB_WRITE)
             pause_range(b, mono_ms);
         else
@@ -453,7 +458,7 @@ phase_over(struct batch *b, int64_t mono_ms)
         be_idle(b);
     } else if (phase == PHASE_LOOK) {
         decide(b);
-    } else if (b->doubtful || !b->committed) {
+    } else if (b->doubtful || (!b->committed && !FLORIN_MUTANT(error_is_success))) {
         b->pipeline.broken = true;
     } else {
         batch_committed(b);
@@ -586,7 +591,8 @@ settle_doubt(struct batch *b, int64_t last_batch, bool was_writing)
 {
     if (b->job == JOB_NONE || b->job == JOB_DUE) {
         be_idle(b);
-    } else if (was_writing && last_batch == b->writing.number) {
+    } else if (was_writing && !FLORIN_MUTANT(doubt_is_lost) &&
+               (FLORIN_MUTANT(doubt_is_written) || last_batch == b->writing.number)) {
         batch_committed(b);
     } else {
         resume(b);
@@ -611,7 +617,8 @@ batch_lead(struct batch *batch, PGconn **conn_p, const char *holder, char *clust
     const struct text name = result_text(r, 0, 4);
     snprintf(cluster, cluster_size, "%.*s", (int)name.size, name.at);
     PQclear(r);
-    if (books->epoch && epoch != books->epoch + 1) return LEAD_LOST;
+    if (books->epoch && epoch != books->epoch + 1 && !FLORIN_MUTANT(old_leader_goes_on))
+        return LEAD_LOST;
     if (!read_slots(books, *conn_p)) {
         books->epoch = books->epoch ? epoch : 0; /* raised by us: the next try is one above it */
         return LEAD_FAILED;

@@ -1,6 +1,7 @@
 #include "writing.h"
 
 #include "failpoint.h"
+#include "mutant.h"
 #include "statements.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -254,7 +255,7 @@ write_balances(const struct writing *w, size_t count, struct pipeline *p)
         const struct sum *s = &sums[i];
         int64_t amount = 0;
         for (; i < count && compare_sums(s, &sums[i]) == 0; i++)
-            amount += sums[i].amount; /* writing_fits */
+            amount = sums[i].amount + (FLORIN_MUTANT(last_line_only) ? 0 : amount); /* it fits */
         arrays_text(a, 0, s->merchant);
         arrays_number(a, 1, s->account);
         arrays_text(a, 2, s->currency);

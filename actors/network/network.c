@@ -8,6 +8,7 @@
 #include "later.h"
 #include "log.h"
 #include "message.h"
+#include "mutant.h"
 #include "operations.h"
 #include "pending.h"
 #include "random.h"
@@ -19,8 +20,12 @@
 
 #define VAULT_PATIENCE_MS 2000
 #define VAULT_AGAIN_MS 25
+#ifndef HELD_MAX /* the simulator makes it small */
 #define HELD_MAX 4096
+#endif
+#ifndef LATER_MAX /* the simulator makes it small */
 #define LATER_MAX 65536
+#endif
 #define REQUEST_BYTES_MAX 1024 /* every field at its widest; more is nonsense */
 
 /* An answer that waits for the turn's commit. */
@@ -135,7 +140,7 @@ settle(struct network *network, int64_t mono_ms)
     const struct faults *faults = &network->faults;
     const bool any = network->held_count > 0;
     if (any) FAILPOINT(network_before_commit);
-    book_commit(network->book);
+    if (!FLORIN_MUTANT(network_answers_first)) book_commit(network->book);
     if (any) FAILPOINT(network_after_commit);
     for (size_t i = 0; i < network->held_count; i++) {
         const struct held *held = &network->held[i];
@@ -147,6 +152,10 @@ settle(struct network *network, int64_t mono_ms)
                 send_answer(network, held);
     }
     network->held_count = 0;
+    if (FLORIN_MUTANT(network_answers_first)) {
+        link_flush(network->requests);
+        book_commit(network->book);
+    }
     if (any) FAILPOINT_AFTER(network->requests, network_after_answer);
 }
 
@@ -390,7 +399,9 @@ take_request(struct network *network, const struct msg_network_request *request,
     }
     struct network_record record;
     struct pending *pending = pendings_find(network->pendings, request->reference);
-    const bool is_known = book_find(network->book, request->reference, &record);
+    const bool is_known =
+        book_find(network->book, request->reference, &record) &&
+        !(FLORIN_MUTANT(reference_counts_again) && request->operation == NETWORK_REFUND);
     if ((is_known && !operation_is_same(&record, request)) ||
         (pending && !text_is(request->merchant, pending->merchant))) {
         refuse(network, from, "malformed", "the reference was used for something else");

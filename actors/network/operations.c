@@ -1,4 +1,5 @@
 #include "operations.h"
+#include "mutant.h"
 
 #include <assert.h>
 #include <string.h>
@@ -359,7 +360,7 @@ reverse(struct book *book, const struct msg_network_request *request,
         SET(record, reference, request->reference);
         SET(record, merchant, request->merchant);
         record->state = NETWORK_STATE_REVERSED;
-        put(book, record, names->now_ms);
+        if (!FLORIN_MUTANT(no_tombstone)) put(book, record, names->now_ms);
         return;
     }
     if (record->state == NETWORK_STATE_REVERSED) return;
@@ -389,7 +390,8 @@ operation_do(struct book *book, const struct msg_network_request *request,
         reverse(book, request, names, record);
         return operation_outcome(record);
     }
-    if (book_find(book, request->reference, record)) {
+    if (book_find(book, request->reference, record) &&
+        !(FLORIN_MUTANT(reference_counts_again) && request->operation == NETWORK_REFUND)) {
         assert(operation_is_same(record, request));
         settle(book, record, names->now_ms);
         return operation_outcome(record);

@@ -17,6 +17,7 @@
 #include "attempt.h"
 #include "failpoint.h"
 #include "log.h"
+#include "mutant.h"
 #include <assert.h>
 #include <stdio.h>
 
@@ -242,6 +243,16 @@ attempt_timed_out(struct job *job)
         job_end(job);
         return;
     }
+    if (FLORIN_MUTANT(reversal_not_awaited) && job->asked == ASKED_REVERSAL) {
+        job->answer.outcome = OUTCOME_REVERSED;
+        run_finish(job);
+        return;
+    }
+    if (FLORIN_MUTANT(silence_is_decline) && job->asked == ASKED_OPERATION) {
+        job->answer.outcome = OUTCOME_DECLINED;
+        run_finish(job);
+        return;
+    }
     if (job->asked != ASKED_OPERATION) {
         attempt_pause(job);
         return;
@@ -320,7 +331,9 @@ decide_to_reverse(struct job *job)
     struct row_attempt *const attempt = reload(job);
     if (!attempt) return;
     FAILPOINT(payments_before_reverse);
-    if (attempt_state_named(attempt->state) == ATTEMPT_UNKNOWN)
+    if (FLORIN_MUTANT(reversing_not_durable))
+        ask_about(job, attempt, NETWORK_REVERSE);
+    else if (attempt_state_named(attempt->state) == ATTEMPT_UNKNOWN)
         commit_step(job, attempt, ATTEMPT_ON_NOT_FOUND, AIM_REVERSE);
     else
         attempt_pause(job);
@@ -357,6 +370,10 @@ answered(struct job *job)
     enum next next = attempt_next(asked, job->answer.outcome);
     if (next == NEXT_FINISH && !amounts_agree(job))
         next = asked == ASKED_OPERATION ? NEXT_RECOVER : NEXT_AGAIN;
+    if (FLORIN_MUTANT(not_found_is_final) && asked == ASKED_INQUIRY && next == NEXT_REVERSE) {
+        job->answer.outcome = OUTCOME_REVERSED;
+        next = NEXT_FINISH;
+    }
     switch (next) {
     case NEXT_FINISH: run_finish(job); return;
     case NEXT_RECOVER:
@@ -471,6 +488,23 @@ hold_key(struct job *job, const struct row_attempt *attempt)
     if (!names_find(&worker->by_key, name)) names_add(&worker->by_key, &job->by_key, name, job);
 }
 
+/* The attempt comes from Postgres. What we remember of what it is about may be older, when the slot
+ * was another worker's without our hearing of it. */
+static void
+forget_objects(struct store *store, const struct row_attempt *attempt)
+{
+    const struct {
+        enum row_table table;
+        struct text id;
+    } objects[] = {{ROW_payment_intent, attempt->payment_intent},
+                   {ROW_charge, attempt->charge},
+                   {ROW_refund, attempt->refund},
+                   {ROW_setup_intent, attempt->setup_intent}};
+    for (size_t i = 0; i < sizeof objects / sizeof objects[0]; i++)
+        if (objects[i].id.at)
+            store_forget(store, objects[i].table, attempt->merchant, objects[i].id);
+}
+
 static void
 recover(struct worker *worker, const struct row_attempt *attempt)
 {
@@ -491,12 +525,14 @@ recover(struct worker *worker, const struct row_attempt *attempt)
     log_event(LOG_INFO, "attempt.recovering", "attempt=%s state=%.*s", job->attempt,
               (int)attempt->state.size, attempt->state.at);
     store_wrote(worker->store, ROW_attempt, attempt);
+    forget_objects(worker->store, attempt);
     attempt_resume(job);
 }
 
 bool
 attempts_recover(struct worker *worker, const uint8_t slots[static SLOT_BYTES])
 {
+    if (FLORIN_MUTANT(open_attempts_forgotten)) return true;
     struct arena *arena = arena_new(RECOVERY_ARENA_BYTES);
     struct row_attempt *attempts;
     size_t count;

@@ -21,6 +21,7 @@
 #include "handlers.h"
 #include "id.h"
 #include "json_reader.h"
+#include "mutant.h"
 #include "payment.h"
 #include "return_url.h"
 
@@ -328,7 +329,7 @@ challenge_complete(struct call *call)
     const struct subject subject = subject_of(pi, si);
     const char *standing = standing_of(call, challenge, &subject);
     const bool late = strcmp(standing, "expired") == 0;
-    if (!late && strcmp(standing, "open") != 0) {
+    if (!late && strcmp(standing, "open") != 0 && !FLORIN_MUTANT(challenge_counts_again)) {
         answer_with(call, challenge, &subject); /* a second answer is no answer */
         return;
     }

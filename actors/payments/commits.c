@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "failpoint.h"
 #include "log.h"
+#include "mutant.h"
 #include "random.h"
 #include <assert.h>
 
@@ -106,7 +107,7 @@ send_commit(struct job *job)
     struct ledger *const ledger = ledger_leading(worker);
     job->due_ms = worker->mono_ms + COMMIT_AGAIN_MS;
     if (!ledger) return; /* choose_leader repeats it */
-    job->commit.repeated = job->sendings > 0;
+    job->commit.repeated = job->sendings > 0 && !FLORIN_MUTANT(repetition_not_said);
     const struct envelope envelope = {.slot = job->slot, .correlation = job->wait};
     if (link_send(ledger->link, envelope, MSG_commit, &job->commit))
         job->sendings++;

@@ -92,6 +92,19 @@ follow_ups_begin(struct worker *worker, const uint8_t slots[static SLOT_BYTES])
     return read;
 }
 
+/* The refund was looked for in Postgres, whoever decides for it by now: what we remember of it and
+ * of its charge may be from before another worker changed them, and the two must fit together. */
+static void
+forget_what_it_changes(struct job *job)
+{
+    struct store *const store = job->worker->store;
+    struct row_refund *const refund = call_new_row(&job->call, ROW_refund);
+    const struct text merchant = text_of(job->merchant), id = text_of(job->refund);
+    store_forget(store, ROW_refund, merchant, id);
+    if (store_get(store, ROW_refund, merchant, id, job->call.arena, refund) == STORE_FOUND)
+        store_forget(store, ROW_charge, merchant, refund->charge);
+}
+
 /* Runs like a handler; what it stages is committed without a key, and nobody is told. */
 void
 follow_up_answered(struct job *job)
@@ -111,6 +124,7 @@ follow_up_answered(struct job *job)
     change_clear(&job->change);
     job->finishing = true; /* the locks are held since the sweep */
     job->ending = ENDING_NONE;
+    forget_what_it_changes(job);
     refund_followed(call, arena_copy(call->arena, text_of(job->refund)), &job->answer);
     if (job->ending == ENDING_ANSWER && !change_is_empty(&job->change))
         commit_send(job, AIM_FOLLOW, 0);

@@ -2,6 +2,7 @@
 #include "worker.h"
 
 #include "log.h"
+#include "mutant.h"
 #include <assert.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -224,6 +225,8 @@ end_of_answer(struct job *job)
         job_end(job);
         return;
     }
+    if (FLORIN_MUTANT(answer_before_commit))
+        job_tell(job, job->status, job->body, job->retry, claim != 0, NO_TEXT);
     commit_send(job, AIM_ANSWER, claim);
 }
 
@@ -238,7 +241,11 @@ end_of_beginning(struct job *job)
     /* A handler has locked what was there before; what it makes now is locked here. Another call
      * that has one of them has read it already, and will find it stale. */
     (void)attempt_lock_objects(job, attempt);
-    commit_send(job, AIM_BEGIN, job->call.key.at ? 1 : 0);
+    if (FLORIN_MUTANT(ask_before_begin)) {
+        attempt_ask(job);
+        return;
+    }
+    commit_send(job, AIM_BEGIN, job->call.key.at && !FLORIN_MUTANT(key_not_claimed) ? 1 : 0);
 }
 
 /* A handler has returned: do what it said. */
@@ -264,7 +271,9 @@ static void
 proceed_finishing(struct job *job)
 {
     if (job->ending == ENDING_ANSWER) {
-        commit_send(job, AIM_FINISH, job->keep ? 2 : 0);
+        if (FLORIN_MUTANT(outcome_before_commit))
+            job_tell(job, job->status, job->body, job->retry, job->keep, NO_TEXT);
+        commit_send(job, AIM_FINISH, job->keep && !FLORIN_MUTANT(outcome_not_kept) ? 2 : 0);
         return;
     }
     log_event(LOG_WARNING, "attempt.unfinished", "attempt=%s status=%d", job->attempt, job->status);

@@ -8,6 +8,7 @@
 #include "handlers.h"
 #include "id.h"
 #include "lists.h"
+#include "mutant.h"
 #include "payment.h"
 
 #include <assert.h>
@@ -66,7 +67,9 @@ refund_is_possible(struct call *call, const struct row_charge *charge, int64_t *
         refuse_busy(call);
         return false;
     }
-    switch (refund_check(&refundable, asked, amount)) {
+    const struct refundable untouched = {false, charge->captured, charge->amount, 0, 0};
+    switch (refund_check(FLORIN_MUTANT(refunds_not_added_up) ? &untouched : &refundable, asked,
+                         amount)) {
     case REFUND_CHARGE_FAILED:
         call_refuse_400(call, "charge_not_refundable", "charge",
                         "Charge %.*s failed: there is nothing to refund.", id_size, charge->id.at);

@@ -2,6 +2,7 @@
 
 #include "failpoint.h"
 #include "log.h"
+#include "mutant.h"
 #include "random.h"
 #include "worker.h"
 #include <assert.h>
@@ -98,6 +99,17 @@ static void
 send_take(struct worker *worker)
 {
     struct slots *const slots = &worker->slots;
+    uint8_t unwanted[SLOT_BYTES];
+    /* What was given up since is not asked for again: it may be another's already, who would be
+     * fenced until its first commit says so. */
+    memcpy(unwanted, slots->asked, SLOT_BYTES);
+    remove_all(unwanted, slots->wanted);
+    keep_only(slots->asked, slots->wanted);
+    say_released(worker, unwanted);
+    if (!any(slots->asked)) {
+        slots->take = 0;
+        return;
+    }
     struct ledger *const ledger = ledger_leading(worker);
     const struct msg_slots_take take = {
         .has = HAS_slots_take_slots | HAS_slots_take_incarnation,
@@ -149,13 +161,21 @@ slots_taken(struct worker *worker, struct link *from, const struct packet *packe
     for (uint16_t slot = 0; slot < SLOT_COUNT; slot++)
         if (slot_in(granted, slot) && taken.epoch > slots->epoch[slot])
             slots->epoch[slot] = taken.epoch;
+    /* A later epoch of what we hold: somebody else may have had it, and written, in between. */
+    uint8_t again[SLOT_BYTES], unwanted[SLOT_BYTES];
+    memcpy(again, granted, SLOT_BYTES);
+    keep_only(again, slots->held);
+    store_forget_slots(worker->store, again);
     if (!slots->take || packet->correlation != slots->take) return; /* a repetition's answer */
 
     FAILPOINT(payments_after_slots_taken);
     slots->take = 0;
     memcpy(slots->taken, granted, SLOT_BYTES);
     keep_only(slots->taken, slots->asked);
+    memcpy(unwanted, slots->taken, SLOT_BYTES);
+    remove_all(unwanted, slots->wanted);
     keep_only(slots->taken, slots->wanted);
+    say_released(worker, unwanted); /* asked back meanwhile: see release */
     serve_what_is_taken(worker);
     take_what_is_new(worker);
 }
@@ -214,6 +234,10 @@ assigned(struct worker *worker, const uint8_t wanted[static SLOT_BYTES])
     add_all(gone, slots->taken);
     remove_all(gone, wanted);
     drop(worker, gone);
+    /* What was to be given back may have been another's by now: what is remembered may be old. */
+    memcpy(gone, slots->releasing, SLOT_BYTES);
+    keep_only(gone, wanted);
+    store_forget_slots(worker->store, gone);
     remove_all(slots->releasing, wanted);
     say_held(worker, slots->held); /* a broker that was restarted does not know */
     take_what_is_new(worker);
@@ -228,6 +252,9 @@ release(struct worker *worker, const uint8_t given_back[static SLOT_BYTES])
     remove_all(slots->taken, given_back);
     memcpy(idle, given_back, SLOT_BYTES);
     remove_all(idle, slots->held);
+    /* What is asked of the ledger at this moment is given back when it has answered: else its next
+     * owner takes it first, and loses it to our late request. */
+    if (slots->take) remove_all(idle, slots->asked);
     say_released(worker, idle);
 
     memcpy(slots->releasing, given_back, SLOT_BYTES);
@@ -259,6 +286,10 @@ slots_told(struct worker *worker, struct link *from, const struct packet *packet
     switch (packet->number) {
     case MSG_worker_beat: return true;
     case MSG_worker_unknown:
+        /* It may have taken us for dead, and given our slots to others until now. If so the ledger
+         * fences our first commit; but not everything that we answer needs one. */
+        if (!FLORIN_MUTANT(unknown_forgets_nothing))
+            store_forget_slots(worker->store, worker->slots.held);
         if (!worker->leaving) say_ready(worker);
         return true;
     case MSG_slots_assign:

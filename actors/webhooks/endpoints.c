@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define INDEX_SIZE (2 * ENDPOINTS_MAX)
+#define INDEX_SIZE (2 * ENDPOINTS_KNOWN_MAX)
 
 struct endpoint {
     char id[ENDPOINT_ID_MAX + 1];
@@ -21,12 +21,12 @@ struct endpoints {
     int share_max;
     int under_way;
     size_t count, first; /* how many are known; who is asked first next time */
-    struct endpoint all[ENDPOINTS_MAX];
+    struct endpoint all[ENDPOINTS_KNOWN_MAX];
     uint16_t index[INDEX_SIZE]; /* by hash: place in `all` + 1, 0 is free; collisions go on */
 };
 
 static_assert((INDEX_SIZE & (INDEX_SIZE - 1)) == 0, "the hash is cut by a mask");
-static_assert(ENDPOINTS_MAX < UINT16_MAX, "places fit into the index");
+static_assert(ENDPOINTS_KNOWN_MAX < UINT16_MAX, "places fit into the index");
 
 static int
 less(int a, int b)
@@ -91,8 +91,8 @@ endpoints_work(struct endpoints *endpoints, const char *id, int64_t at_wall_ms)
     assert(id && *id && strlen(id) <= ENDPOINT_ID_MAX);
     struct endpoint *known = find(endpoints, id);
     if (!known) {
-        if (endpoints->count == ENDPOINTS_MAX) forget_the_idle(endpoints);
-        if (endpoints->count == ENDPOINTS_MAX) return; /* the next scan tells us again */
+        if (endpoints->count == ENDPOINTS_KNOWN_MAX) forget_the_idle(endpoints);
+        if (endpoints->count == ENDPOINTS_KNOWN_MAX) return; /* the next scan tells us again */
         uint16_t *place = place_of(endpoints, id);
         known = &endpoints->all[endpoints->count++];
         *known = (struct endpoint){.share = 1, .look_at = NEVER_MS};

@@ -196,7 +196,7 @@ Test(endpoints, beyond_those_that_fit_wait_and_the_idle_are_forgotten)
 {
     struct endpoints *endpoints = endpoints_new(1);
     char id[ENDPOINT_ID_MAX + 1];
-    for (int i = 0; i < ENDPOINTS_MAX; i++) {
+    for (int i = 0; i < ENDPOINTS_KNOWN_MAX; i++) {
         name(id, "", i);
         endpoints_work(endpoints, id, i < 10 ? 0 : NEVER_MS);
     }
@@ -204,7 +204,7 @@ Test(endpoints, beyond_those_that_fit_wait_and_the_idle_are_forgotten)
     endpoints_work(endpoints, "we_new", 0);
     cr_assert_eq(endpoints_pick(endpoints, start, wants, WANTS), 11);
     endpoints_ended(endpoints, "we_10", true, 0, start);
-    for (int i = 0; i < ENDPOINTS_MAX; i++) {
+    for (int i = 0; i < ENDPOINTS_KNOWN_MAX; i++) {
         name(id, "y", i);
         endpoints_work(endpoints, id, 0);
     }

@@ -4,6 +4,7 @@
 #include "failpoint.h"
 #include "log.h"
 #include "matching.h"
+#include "mutant.h"
 #include "pg.h"
 #include <assert.h>
 #include <inttypes.h>
@@ -469,6 +470,10 @@ dispatch_events(struct outbox *outbox, struct dispatch *dispatch, const char *cu
         const int64_t sequence = number_at(events, *read - 1, EVENT_SEQUENCE);
         snprintf(last, sizeof last, "%" PRId64, sequence);
         const char *const advance[] = {last};
+        if (FLORIN_MUTANT(cursor_before_deliveries)) {
+            PQclear(run(outbox, STATEMENT_ADVANCE, advance, 1));
+            if (!command(outbox, "COMMIT") || !command(outbox, "BEGIN")) return false;
+        }
         done = insert_deliveries(outbox, dispatch, events);
         PGresult *advanced = done ? run(outbox, STATEMENT_ADVANCE, advance, 1) : NULL;
         done = advanced;

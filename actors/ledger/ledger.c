@@ -1,15 +1,10 @@
-/* florin-ledger: the only writer of money and of payment state.
- *
- * Takes commits from all workers, writes those that wait together (the next batch is all that
- * arrived while the last one was being committed), answers after the COMMIT and tells the tap. Two
- * of them run: one leads, the other stands by (leadership.h). */
+#include "ledger.h"
+
 #include "batch.h"
 #include "clock.h"
 #include "failpoint.h"
 #include "leadership.h"
 #include "log.h"
-#include "loop.h"
-#include "options.h"
 #include "pg.h"
 #include "queue.h"
 #include "random.h"
@@ -39,7 +34,9 @@ struct ledger {
     struct arena *arena;
     size_t settling; /* commands of ours that are not written yet */
     int64_t settle_ms, head_ms;
-    int watched; /* the engine's descriptor, or -1 */
+    int watched;         /* the engine's descriptor, or -1 */
+    uint64_t refused[2]; /* told BUSY, by urgency; of urgent ones: never */
+    int64_t grumbled_ms;
 };
 
 static bool
@@ -78,6 +75,19 @@ refuse(struct ledger *ledger, const struct packet *packet, const char *code, con
     answer(ledger, &reply, packet->slot, MSG_refused, &refused);
 }
 
+/* One line a second: whoever is refused is so because there is much to do. */
+static void
+note_refusal(struct ledger *ledger, uint64_t urgency)
+{
+    const int64_t now_ms = clock_mono_ms();
+    ledger->refused[urgency != 0]++;
+    if (ledger->grumbled_ms && now_ms - ledger->grumbled_ms < 1000) return;
+    ledger->grumbled_ms = now_ms;
+    log_event(LOG_WARNING, "commits.refused",
+              "waiting=%zu refused_so_far=%" PRIu64 " urgent=%" PRIu64, queue_count(ledger->queue),
+              ledger->refused[0], ledger->refused[1]);
+}
+
 static void
 answer_verdict(struct ledger *ledger, const struct command *c)
 {
@@ -97,6 +107,7 @@ answer_verdict(struct ledger *ledger, const struct command *c)
         m.has |= HAS_committed_detail;
         m.detail = text_of(c->detail);
     }
+    if (c->verdict == COMMIT_BUSY) note_refusal(ledger, c->commit.urgency);
     answer(ledger, &c->reply, c->slot, MSG_committed, &m);
 }
 
@@ -379,44 +390,37 @@ on_turn(void *state, int64_t mono_ms)
 
 /* --- start ------------------------------------------------------------------------------------ */
 
-static const char help[] =
-    "florin-ledger: the only writer of Florin's books; two run, one leads and one stands by.\n"
-    "\n"
-    "  florin-ledger --home DIR --name ledger-1|ledger-2\n"
-    "\n"
-    "It is started by florin-supervisor; by hand, for example:\n"
-    "\n"
-    "  florin-ledger --home var --name ledger-1\n";
-
-int
-main(int argc, char **argv)
+struct ledger *
+ledger_new(struct loop *loop, const char *home)
 {
-    const struct options options = options_read(argc, argv, "ledger", help);
-    if (strcmp(options.name, "ledger-1") != 0 && strcmp(options.name, "ledger-2") != 0)
-        die("There are ledger-1 and ledger-2, and no %s.", options.name);
+    struct ledger *ledger = calloc(1, sizeof *ledger);
+    const struct batch_callbacks callbacks = {ledger, on_verdict, on_event, on_taken, on_due};
+    assert(ledger);
+    ledger->watched = -1;
+    settings_load(home, &ledger->settings);
+    ledger->next_batch = calloc((size_t)ledger->settings.batch_max, sizeof *ledger->next_batch);
+    assert(ledger->next_batch);
+    ledger->arena = arena_new(DUE_ARENA_BYTES);
+    ledger->queue = queue_new();
+    ledger->batch = batch_new(&callbacks);
+    ledger->loop = loop;
+    ledger->commands = loop_bind(loop, LINK_ledger_commands, on_packet, ledger);
+    ledger->tap = loop_bind(loop, LINK_ledger_tap, NULL, NULL);
+    ledger->leadership = leadership_new(loop, ledger->batch);
+    loop_on_turn(loop, on_turn, ledger);
+    return ledger;
+}
 
-    struct node *node = node_start(options.home, options.name);
-    static struct ledger ledger = {.watched = -1};
-    const struct batch_callbacks callbacks = {&ledger, on_verdict, on_event, on_taken, on_due};
-    settings_load(options.home, &ledger.settings);
-    ledger.next_batch = calloc((size_t)ledger.settings.batch_max, sizeof *ledger.next_batch);
-    assert(ledger.next_batch);
-    ledger.arena = arena_new(DUE_ARENA_BYTES);
-    ledger.queue = queue_new();
-    ledger.batch = batch_new(&callbacks);
-    ledger.loop = loop_new(node);
-    ledger.commands = loop_bind(ledger.loop, LINK_ledger_commands, on_packet, &ledger);
-    ledger.tap = loop_bind(ledger.loop, LINK_ledger_tap, NULL, NULL);
-    ledger.leadership = leadership_new(ledger.loop, ledger.batch);
-    loop_on_turn(ledger.loop, on_turn, &ledger);
-    loop_run(ledger.loop);
-
-    leadership_destroy(&ledger.leadership);
-    batch_destroy(&ledger.batch);
-    queue_destroy(&ledger.queue);
-    arena_destroy(&ledger.arena);
-    free(ledger.next_batch);
-    loop_destroy(&ledger.loop);
-    node_stop(&node);
-    return 0;
+void
+ledger_destroy(struct ledger **ledger_p)
+{
+    struct ledger *ledger = *ledger_p;
+    if (!ledger) return;
+    leadership_destroy(&ledger->leadership);
+    batch_destroy(&ledger->batch);
+    queue_destroy(&ledger->queue);
+    arena_destroy(&ledger->arena);
+    free(ledger->next_batch);
+    free(ledger);
+    *ledger_p = NULL;
 }

@@ -1,0 +1,1177 @@
+#include "database.h"
+
+#include "attempt.h"
+#include "event_type.h"
+#include "json_reader.h"
+#include "statements.h"
+#include "world.h"
+#include <assert.h>
+#include <endian.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct database_tables tables_kept;
+#define KEPT(shelf, kind, index) ((const struct kind *)(shelf).at[index])
+
+/* --- shelves ---------------------------------------------------------------------------------- */
+
+static void
+note(struct change_log *log, struct shelf *shelf, size_t index, void *old)
+{
+    if (!log) return;
+    struct undo *const undo = take(sizeof *undo);
+    *undo = (struct undo){log->last, shelf, index, old};
+    log->last = undo;
+}
+
+static void
+add(struct change_log *log, struct shelf *shelf, void *thing)
+{
+    if (shelf->count == shelf->cap) {
+        void **const more = take((shelf->cap * 2 + 16) * sizeof *more);
+        if (shelf->count) memcpy(more, shelf->at, shelf->count * sizeof *more);
+        shelf->at = more;
+        shelf->cap = shelf->cap * 2 + 16;
+    }
+    note(log, shelf, shelf->count, NULL);
+    shelf->at[shelf->count++] = thing;
+}
+
+static void
+replace(struct change_log *log, struct shelf *shelf, size_t index, void *thing)
+{
+    note(log, shelf, index, shelf->at[index]);
+    shelf->at[index] = thing;
+}
+
+void
+database_undo(struct change_log *log)
+{
+    for (struct undo *u = log->last; u; u = u->before) {
+        if (u->old) {
+            u->shelf->at[u->index] = u->old;
+        } else {
+            assert(u->index + 1 == u->shelf->count);
+            u->shelf->count--;
+        }
+    }
+    log->last = NULL;
+}
+
+#define COPY_OF(kind, original) memcpy(take(sizeof(struct kind)), original, sizeof(struct kind))
+#define NEW(kind, ...) COPY_OF(kind, (&(struct kind){__VA_ARGS__}))
+
+void
+database_begin(void)
+{
+    memset(&tables_kept, 0, sizeof tables_kept);
+    assert(table_count < TABLES_MAX);
+    add(NULL, &tables_kept.leader, NEW(kept_leader, .holder = TEXT("")));
+    add(NULL, &tables_kept.dispatch, NEW(kept_dispatch, 0));
+}
+
+const struct kept_leader *
+database_leader(void)
+{
+    return KEPT(tables_kept.leader, kept_leader, 0);
+}
+
+/* --- rows ------------------------------------------------------------------------------------- */
+
+static uint64_t
+hash_of(struct text merchant, struct text id)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (size_t i = 0; i < id.size; i++)
+        hash = (hash ^ (uint8_t)id.at[i]) * UINT64_C(0x100000001b3);
+    for (size_t i = 0; i < merchant.size; i++)
+        hash = (hash ^ (uint8_t)merchant.at[i]) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+static struct kept_row *
+find_row(enum row_table table, struct text merchant, struct text id, size_t *index)
+{
+    const struct shelf *shelf = &tables_kept.rows[table];
+    const uint64_t hash = hash_of(merchant, id);
+    for (size_t i = shelf->count; i--;) {
+        struct kept_row *kept = shelf->at[i];
+        if (kept->hash != hash || !text_equal(row_id(kept->row), id) ||
+            !text_equal(row_merchant(kept->row), merchant))
+            continue;
+        if (index) *index = i;
+        return kept;
+    }
+    return NULL;
+}
+
+const void *
+database_row(enum row_table table, struct text merchant, struct text id)
+{
+    const struct kept_row *kept = find_row(table, merchant, id, NULL);
+    return kept ? kept->row : NULL;
+}
+
+size_t
+database_count(enum row_table table)
+{
+    return tables_kept.rows[table].count;
+}
+
+const void *
+database_nth(enum row_table table, size_t index)
+{
+    return KEPT(tables_kept.rows[table], kept_row, index)->row;
+}
+
+static struct kept_row *
+keep_row(void *row)
+{
+    return NEW(kept_row, hash_of(row_merchant(row), row_id(row)), row);
+}
+
+void
+database_put(enum row_table table, const void *row)
+{
+    const struct table *const t = table_find(table);
+    const size_t texts = row_copy(table, row, NULL, NULL, 0);
+    void *const copy = take(t->size);
+    const size_t used = row_copy(table, row, copy, take(texts + 1), texts);
+    assert(used == texts);
+    (void)used;
+    add(NULL, &tables_kept.rows[table], keep_row(copy));
+}
+
+const struct kept_key *
+database_key(struct text merchant, struct text key)
+{
+    for (size_t i = tables_kept.keys.count; i--;) {
+        const struct kept_key *k = KEPT(tables_kept.keys, kept_key, i);
+        if (text_equal(k->key, key) && text_equal(k->merchant, merchant)) return k;
+    }
+    return NULL;
+}
+
+/* --- what the tables refuse ------------------------------------------------------------------- */
+
+static bool fail(struct answer_rows *answer, const char *sqlstate, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static bool
+fail(struct answer_rows *answer, const char *sqlstate, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(answer->message, sizeof answer->message, format, arguments);
+    va_end(arguments);
+    answer->sqlstate = sqlstate;
+    return false;
+}
+
+static bool
+expect(struct answer_rows *answer, size_t actual, size_t wanted, const char *what)
+{
+    if (actual == wanted) return true;
+    return fail(answer, strcmp(what, "ledger_leader") == 0 ? "FL000" : "FL001",
+                "%s: %zu of %zu rows are as expected", what, actual, wanted);
+}
+
+static bool
+is_open(const struct row_attempt *a)
+{
+    return attempt_is_open(attempt_state_named(a->state));
+}
+
+static bool
+moves_back(const struct row_attempt *a)
+{
+    return text_is(a->operation, "refund") || text_is(a->operation, "recall");
+}
+
+static bool
+same(struct text a, struct text b)
+{
+    return a.at && b.at && text_equal(a, b);
+}
+
+static bool
+holds_money(const struct row_attempt *a)
+{
+    return text_is(a->operation, "authorize") && text_is(a->state, "approved");
+}
+
+/* The unique indexes of attempt: the name of the one that is hurt. */
+static const char *
+attempts_clash(const struct row_attempt *a, const struct row_attempt *b)
+{
+    if (!text_equal(a->merchant, b->merchant) || text_equal(a->id, b->id)) return NULL;
+    const bool open = is_open(a) && is_open(b);
+    const bool forward = open && !moves_back(a) && !moves_back(b);
+    const bool held = holds_money(a) && holds_money(b);
+    if (forward && same(a->payment_intent, b->payment_intent)) return "attempt_one_open";
+    if (held && same(a->payment_intent, b->payment_intent)) return "attempt_one_approved";
+    if (open && same(a->setup_intent, b->setup_intent)) return "attempt_one_setup_open";
+    if (forward && !a->payment_intent.at && !b->payment_intent.at && same(a->charge, b->charge))
+        return "attempt_one_open_of_charge";
+    if (held && same(a->charge, b->charge)) return "attempt_one_approved_of_charge";
+    return NULL;
+}
+
+static bool
+attempt_fits(const struct row_attempt *a, struct answer_rows *answer)
+{
+    if (text_is(a->operation, "verify") ? a->amount != 0 : a->amount <= 0)
+        return fail(answer, "23514", "new row for relation \"attempt\" violates check constraint");
+    for (size_t i = 0; i < database_count(ROW_attempt); i++) {
+        const char *const index = attempts_clash(a, database_nth(ROW_attempt, i));
+        if (index)
+            return fail(answer, "23505", "duplicate key value violates unique constraint \"%s\"",
+                        index);
+    }
+    return true;
+}
+
+static bool
+checks_hold(enum row_table table, const void *row)
+{
+    const struct row_payment_intent *const p = row;
+    const struct row_charge *const c = row;
+    const struct row_refund *const r = row;
+    const struct row_balance_transaction *const t = row;
+    const struct row_checkout_session *const s = row;
+    switch (table) {
+    case ROW_payment_intent:
+        return p->amount > 0 && p->amount_capturable >= 0 && p->amount_received >= 0 &&
+               p->amount_received + p->amount_capturable <= p->amount;
+    case ROW_charge:
+        return c->amount > 0 && c->amount_captured >= 0 && c->amount_captured <= c->amount &&
+               c->amount_refunded >= 0 && c->amount_refunding >= 0 &&
+               c->amount_refunded + c->amount_refunding <= c->amount;
+    case ROW_refund: return r->amount > 0;
+    case ROW_balance_transaction: return t->net == t->amount - t->fee;
+    case ROW_checkout_session: return s->amount_total == NO_NUMBER || s->amount_total > 0;
+    default: return true;
+    }
+}
+
+static bool
+row_fits(enum row_table table, const void *row, struct answer_rows *answer)
+{
+    if (!checks_hold(table, row))
+        return fail(answer, "23514", "new row for relation \"%s\" violates check constraint",
+                    table_find(table)->name);
+    return table != ROW_attempt || attempt_fits(row, answer);
+}
+
+/* --- arrays in Postgres's binary format ------------------------------------------------------- */
+
+struct reader {
+    const uint8_t *at;
+    int32_t left;
+    char kind;
+};
+
+static uint32_t
+number_32(const uint8_t *at)
+{
+    uint32_t big;
+    memcpy(&big, at, sizeof big);
+    return be32toh(big);
+}
+
+static struct reader
+reader_of(const struct parameter *parameter, char kind)
+{
+    const uint8_t *const at = (const uint8_t *)parameter->at;
+    assert(parameter->size >= 20 && number_32(at) == 1);
+    return (struct reader){at + 20, (int32_t)number_32(at + 12), kind};
+}
+
+static struct text
+next_bytes(struct reader *r)
+{
+    assert(r->left > 0);
+    r->left--;
+    const uint32_t size = number_32(r->at);
+    r->at += 4;
+    if (size == UINT32_MAX) return NO_TEXT;
+    const struct text bytes = {(const char *)r->at, size};
+    r->at += size;
+    return bytes;
+}
+
+static int64_t
+number_in(struct text bytes)
+{
+    int64_t value = 0;
+    if (!bytes.at) return NO_NUMBER;
+    if (bytes.size && (uint8_t)bytes.at[0] & 0x80 && bytes.size > 1) value = -1;
+    for (size_t i = 0; i < bytes.size; i++)
+        value = (int64_t)((uint64_t)value << 8 | (uint8_t)bytes.at[i]);
+    return value;
+}
+
+static int64_t
+next_number(struct reader *r)
+{
+    return number_in(next_bytes(r));
+}
+
+/* A column each, as the letters say. Returns how many rows there are. */
+static size_t
+readers_of(const struct parameter *parameters, const char *kinds, struct reader *readers)
+{
+    for (size_t i = 0; kinds[i]; i++)
+        readers[i] = reader_of(&parameters[i], kinds[i]);
+    return (size_t)readers[0].left;
+}
+
+static int64_t
+parameter_number(const struct parameter *p)
+{
+    if (p->size < 0) return strtoll(p->at, NULL, 10);
+    return number_in((struct text){p->at, (size_t)p->size});
+}
+
+static struct text
+parameter_text(const struct parameter *p)
+{
+    if (!p->at) return NO_TEXT;
+    return (struct text){p->at, p->size < 0 ? strlen(p->at) : (size_t)p->size};
+}
+
+/* --- answers ---------------------------------------------------------------------------------- */
+
+struct writer {
+    struct answer_rows *answer;
+    size_t cap, at;
+    bool binary;
+};
+
+static struct writer
+answer_of(struct answer_rows *answer, size_t columns, size_t rows_max, bool binary)
+{
+    answer->columns = columns;
+    answer->rows = 0;
+    answer->cells = take(sizeof *answer->cells * columns * (rows_max + 1));
+    return (struct writer){answer, rows_max, 0, binary};
+}
+
+static void
+put_text(struct writer *w, struct text value)
+{
+    w->answer->cells[w->at++] =
+        (struct cell){value.at ? value.at : "", value.at ? (int)value.size : -1};
+    if (w->at % w->answer->columns == 0) w->answer->rows++;
+    assert(w->answer->rows <= w->cap);
+}
+
+static void
+put_number(struct writer *w, int64_t value)
+{
+    if (value == NO_NUMBER) {
+        put_text(w, NO_TEXT);
+        return;
+    }
+    char *const at = take(24);
+    const uint64_t big = htobe64((uint64_t)value);
+    size_t size = sizeof big;
+    if (w->binary)
+        memcpy(at, &big, sizeof big);
+    else
+        size = (size_t)snprintf(at, 24, "%" PRId64, value);
+    put_text(w, (struct text){at, size});
+}
+
+/* --- statements on the tables of rows.def ----------------------------------------------------- */
+
+static char
+kind_of(enum column_kind kind)
+{
+    switch (kind) {
+    case COLUMN_TEXT:
+    case COLUMN_JSON: return 't';
+    case COLUMN_BYTES: return 'y';
+    case COLUMN_I64:
+    case COLUMN_OPT: return 'l';
+    case COLUMN_FLAG: return 'b';
+    }
+    return 't';
+}
+
+static void *
+next_row(const struct table *t, struct reader *readers)
+{
+    char *const row = take(t->size);
+    for (size_t i = 0; i < t->column_count; i++) {
+        const struct text bytes = next_bytes(&readers[i]);
+        void *const member = row + t->columns[i].offset;
+        switch (t->columns[i].kind) {
+        case COLUMN_TEXT:
+        case COLUMN_JSON:
+        case COLUMN_BYTES: *(struct text *)member = bytes; break;
+        case COLUMN_I64:
+        case COLUMN_OPT: *(int64_t *)member = number_in(bytes); break;
+        case COLUMN_FLAG: *(bool *)member = number_in(bytes) == 1; break;
+        }
+    }
+    return row;
+}
+
+static size_t
+open_rows(const struct table *t, const struct parameter *parameters, struct reader *readers)
+{
+    for (size_t i = 0; i < t->column_count; i++)
+        readers[i] = reader_of(&parameters[i], kind_of(t->columns[i].kind));
+    return (size_t)readers[0].left;
+}
+
+static bool
+insert_rows(const struct table *t, const struct parameter *parameters, struct change_log *log,
+            struct answer_rows *answer)
+{
+    struct reader readers[TABLE_COLUMNS_MAX];
+    for (size_t left = open_rows(t, parameters, readers); left--;) {
+        void *const row = next_row(t, readers);
+        if (find_row((enum row_table)t->number, row_merchant(row), row_id(row), NULL))
+            return fail(answer, "23505",
+                        "duplicate key value violates unique constraint \"%s_pkey\"", t->name);
+        if (!row_fits((enum row_table)t->number, row, answer)) return false;
+        add(log, &tables_kept.rows[t->number], keep_row(row));
+        answer->changed++;
+    }
+    return true;
+}
+
+static bool
+update_rows(const struct table *t, const struct parameter *parameters, struct change_log *log,
+            struct answer_rows *answer)
+{
+    struct reader readers[TABLE_COLUMNS_MAX];
+    for (size_t left = open_rows(t, parameters, readers); left--;) {
+        void *const row = next_row(t, readers);
+        size_t index = 0;
+        const struct kept_row *kept =
+            find_row((enum row_table)t->number, row_merchant(row), row_id(row), &index);
+        if (!kept || row_version(kept->row) != row_version(row) - 1) continue;
+        if (t->number == ROW_attempt) {
+            const struct row_attempt *before = kept->row, *after = row;
+            if (!attempt_may_go(attempt_state_named(before->state),
+                                attempt_state_named(after->state)))
+                continue;
+        }
+        if (!row_fits((enum row_table)t->number, row, answer)) return false;
+        replace(log, &tables_kept.rows[t->number], index, keep_row(row));
+        answer->changed++;
+    }
+    return expect(answer, answer->changed, (size_t)parameter_number(&parameters[t->column_count]),
+                  t->name);
+}
+
+static void
+find_versions(const struct table *t, const struct parameter *parameters, struct answer_rows *answer)
+{
+    struct reader readers[2];
+    const size_t count = readers_of(parameters, KINDS_FIND, readers);
+    struct writer w = answer_of(answer, 3, count, true);
+    for (size_t i = 0; i < count; i++) {
+        const struct text merchant = next_bytes(&readers[0]), id = next_bytes(&readers[1]);
+        const struct kept_row *kept = find_row((enum row_table)t->number, merchant, id, NULL);
+        if (!kept) continue;
+        put_number(&w, (int64_t)i + 1);
+        put_number(&w, row_version(kept->row));
+        put_text(&w, t->number == ROW_attempt ? ((const struct row_attempt *)kept->row)->state
+                                              : NO_TEXT);
+    }
+}
+
+/* In text, as pg_row reads it. */
+static void
+put_row(struct writer *w, const struct table *t, const char *row)
+{
+    for (size_t i = 0; i < t->column_count; i++) {
+        const void *const member = row + t->columns[i].offset;
+        switch (t->columns[i].kind) {
+        case COLUMN_TEXT:
+        case COLUMN_JSON:
+        case COLUMN_BYTES: put_text(w, *(const struct text *)member); break;
+        case COLUMN_I64:
+        case COLUMN_OPT: put_number(w, *(const int64_t *)member); break;
+        case COLUMN_FLAG: put_text(w, *(const bool *)member ? TEXT("t") : TEXT("f")); break;
+        }
+    }
+}
+
+static bool
+is_due(const struct row_balance_transaction *row, int64_t now_s)
+{
+    return text_is(row->status, "pending") && row->available_on <= now_s;
+}
+
+static int64_t
+balance_of(struct text merchant, int64_t account)
+{
+    int64_t sum = 0; /* there is one currency in these plays */
+    for (size_t i = 0; i < tables_kept.balances.count; i++) {
+        const struct kept_balance *b = KEPT(tables_kept.balances, kept_balance, i);
+        if (b->account == account && text_equal(b->merchant, merchant)) sum -= b->amount;
+    }
+    return sum;
+}
+
+/* What the last row of a merchant bears: "usd available pending", as they will be. */
+static struct text
+balances_when_settled(struct text merchant, int64_t now_s)
+{
+    int64_t net = 0;
+    for (size_t i = 0; i < database_count(ROW_balance_transaction); i++) {
+        const struct row_balance_transaction *row = database_nth(ROW_balance_transaction, i);
+        if (is_due(row, now_s) && text_equal(row->merchant, merchant)) net += row->net;
+    }
+    return keep_format("usd %" PRId64 " %" PRId64, balance_of(merchant, 3) + net,
+                       balance_of(merchant, 2) - net);
+}
+
+static int
+by_time(const void *a, const void *b)
+{
+    const struct row_balance_transaction *x = *(void *const *)a, *y = *(void *const *)b;
+    if (x->available_on != y->available_on) return x->available_on < y->available_on ? -1 : 1;
+    return text_compare(x->id, y->id);
+}
+
+static void
+find_due(const struct parameter *parameters, struct answer_rows *answer)
+{
+    const struct table *const t = table_find(ROW_balance_transaction);
+    const size_t all = database_count(ROW_balance_transaction);
+    const int64_t now_s = parameter_number(&parameters[0]);
+    const struct row_balance_transaction **const due = take((all + 1) * sizeof *due);
+    size_t count = 0;
+    for (size_t i = 0; i < all; i++)
+        if (is_due(database_nth(ROW_balance_transaction, i), now_s))
+            due[count++] = database_nth(ROW_balance_transaction, i);
+    qsort(due, count, sizeof *due, by_time);
+    struct writer w = answer_of(answer, t->column_count + 2, count, false);
+    for (size_t i = 0; i < count; i++) {
+        const struct row_merchant *m =
+            database_row(ROW_merchant, due[i]->merchant, due[i]->merchant);
+        bool last = true;
+        for (size_t j = i + 1; j < count; j++)
+            last &= !text_equal(due[j]->merchant, due[i]->merchant);
+        put_row(&w, t, (const char *)due[i]);
+        put_text(&w, last ? balances_when_settled(due[i]->merchant, now_s) : NO_TEXT);
+        put_text(&w, m ? m->api_version : NO_TEXT);
+    }
+}
+
+/* --- the ledger's other statements ------------------------------------------------------------ */
+
+static bool
+do_lead(const struct parameter *p, const void *session, struct change_log *log,
+        struct answer_rows *answer)
+{
+    struct kept_leader *leader = COPY_OF(kept_leader, database_leader());
+    leader->epoch++;
+    leader->holder = parameter_text(&p[0]);
+    leader->backend = session;
+    replace(log, &tables_kept.leader, 0, leader);
+    struct writer w = answer_of(answer, 5, 1, true);
+    put_number(&w, leader->epoch);
+    put_number(&w, leader->last_batch);
+    put_number(&w, leader->event_head);
+    put_number(&w, leader->transaction_head);
+    put_text(&w, TEXT("simulated"));
+    return true;
+}
+
+static bool
+do_fence(const struct parameter *p, struct change_log *log, struct answer_rows *answer)
+{
+    struct kept_leader *leader = COPY_OF(kept_leader, database_leader());
+    if (leader->epoch != parameter_number(&p[0])) return expect(answer, 0, 1, "ledger_leader");
+    leader->last_batch = parameter_number(&p[1]);
+    leader->event_head = parameter_number(&p[2]);
+    leader->transaction_head = parameter_number(&p[3]);
+    replace(log, &tables_kept.leader, 0, leader);
+    return true;
+}
+
+static void
+find_slots(struct answer_rows *answer)
+{
+    struct writer w = answer_of(answer, 4, tables_kept.slots.count, true);
+    for (size_t i = 0; i < tables_kept.slots.count; i++) {
+        const struct kept_slot *s = KEPT(tables_kept.slots, kept_slot, i);
+        put_number(&w, s->slot);
+        put_number(&w, s->epoch);
+        put_text(&w, s->owner);
+        put_number(&w, s->incarnation);
+    }
+}
+
+static void
+take_slots(const struct parameter *p, struct change_log *log)
+{
+    struct reader r[4];
+    for (size_t left = readers_of(p, KINDS_SLOTS_TAKE, r); left--;) {
+        struct kept_slot *slot = take(sizeof *slot);
+        slot->slot = next_number(&r[0]);
+        slot->epoch = next_number(&r[1]);
+        slot->owner = next_bytes(&r[2]);
+        slot->incarnation = next_number(&r[3]);
+        size_t i = 0;
+        while (i < tables_kept.slots.count &&
+               KEPT(tables_kept.slots, kept_slot, i)->slot != slot->slot)
+            i++;
+        if (i < tables_kept.slots.count)
+            replace(log, &tables_kept.slots, i, slot);
+        else
+            add(log, &tables_kept.slots, slot);
+    }
+}
+
+static void
+find_keys(const struct parameter *p, struct answer_rows *answer)
+{
+    struct reader r[2];
+    const size_t count = readers_of(p, KINDS_KEY_FIND, r);
+    struct writer w = answer_of(answer, 7, count, true);
+    for (size_t i = 0; i < count; i++) {
+        const struct text merchant = next_bytes(&r[0]);
+        const struct kept_key *k = database_key(merchant, next_bytes(&r[1]));
+        if (!k) continue;
+        put_number(&w, (int64_t)i + 1);
+        put_text(&w, k->request_hash);
+        put_text(&w, k->path);
+        put_text(&w, k->command);
+        put_text(&w, k->request);
+        put_number(&w, k->status);
+        put_text(&w, k->body);
+    }
+}
+
+static bool
+claim_keys(const struct parameter *p, struct change_log *log, struct answer_rows *answer)
+{
+    struct reader r[9];
+    for (size_t left = readers_of(p, KINDS_KEY_CLAIM, r); left--;) {
+        struct kept_key *k = take(sizeof *k);
+        struct text *const texts[] = {&k->merchant, &k->key,     &k->request_hash,
+                                      &k->path,     &k->command, &k->request};
+        for (size_t i = 0; i < 6; i++)
+            *texts[i] = next_bytes(&r[i]);
+        k->status = next_number(&r[6]);
+        k->body = next_bytes(&r[7]);
+        k->created = next_number(&r[8]);
+        if (database_key(k->merchant, k->key))
+            return fail(answer, "23505",
+                        "duplicate key value violates unique constraint \"idempotency_pkey\"");
+        if ((k->status == NO_NUMBER) != !k->body.at)
+            return fail(answer, "23514",
+                        "new row for relation \"idempotency\" violates check constraint");
+        add(log, &tables_kept.keys, k);
+    }
+    return true;
+}
+
+static bool
+answer_keys(const struct parameter *p, struct change_log *log, struct answer_rows *answer)
+{
+    struct reader r[4];
+    for (size_t left = readers_of(p, KINDS_KEY_ANSWER, r); left--;) {
+        const struct text merchant = next_bytes(&r[0]), key = next_bytes(&r[1]);
+        const int64_t status = next_number(&r[2]);
+        const struct text body = next_bytes(&r[3]);
+        for (size_t i = 0; i < tables_kept.keys.count; i++) {
+            struct kept_key *k = tables_kept.keys.at[i];
+            if (!text_equal(k->key, key) || !text_equal(k->merchant, merchant)) continue;
+            if (k->status != NO_NUMBER) continue;
+            k = COPY_OF(kept_key, k);
+            k->status = status;
+            k->body = body;
+            replace(log, &tables_kept.keys, i, k);
+            answer->changed++;
+        }
+    }
+    return expect(answer, answer->changed, (size_t)parameter_number(&p[4]), "idempotency");
+}
+
+static bool
+add_events(const struct parameter *p, struct change_log *log, struct answer_rows *answer)
+{
+    struct reader r[11];
+    for (size_t left = readers_of(p, KINDS_EVENT, r); left--;) {
+        struct kept_event *e = take(sizeof *e);
+        struct text *const texts[] = {&e->id,     &e->merchant, &e->type,
+                                      &e->object, &e->data,     &e->previous};
+        e->sequence = next_number(&r[0]);
+        for (size_t i = 0; i < 6; i++)
+            *texts[i] = next_bytes(&r[1 + i]);
+        e->created = next_number(&r[7]);
+        e->api_version = next_bytes(&r[8]);
+        e->request = next_bytes(&r[9]);
+        e->key = next_bytes(&r[10]);
+        for (size_t i = tables_kept.events.count; i--;) {
+            const struct kept_event *other = KEPT(tables_kept.events, kept_event, i);
+            if (other->sequence == e->sequence ||
+                (text_equal(other->id, e->id) && text_equal(other->merchant, e->merchant)))
+                return fail(answer, "23505",
+                            "duplicate key value violates unique constraint \"event_pkey\"");
+        }
+        add(log, &tables_kept.events, e);
+    }
+    return true;
+}
+
+static bool
+add_transactions(const struct parameter *p, struct change_log *log, struct answer_rows *answer)
+{
+    struct reader r[5];
+    for (size_t left = readers_of(p, KINDS_TRANSACTION, r); left--;) {
+        struct kept_transaction *t = take(sizeof *t);
+        t->id = next_number(&r[0]);
+        t->merchant = next_bytes(&r[1]);
+        t->kind = next_bytes(&r[2]);
+        t->source = next_bytes(&r[3]);
+        t->created = next_number(&r[4]);
+        for (size_t i = tables_kept.transactions.count; i--;) {
+            const struct kept_transaction *other =
+                KEPT(tables_kept.transactions, kept_transaction, i);
+            if (other->id == t->id)
+                return fail(answer, "23505",
+                            "duplicate key value violates unique constraint "
+                            "\"ledger_transaction_pkey\"");
+            if (text_equal(other->source, t->source) && text_equal(other->kind, t->kind))
+                return fail(answer, "23505",
+                            "duplicate key value violates unique constraint "
+                            "\"ledger_transaction_source_kind_key\"");
+        }
+        add(log, &tables_kept.transactions, t);
+    }
+    return true;
+}
+
+/* The trigger entry_must_balance, over what one statement added. */
+static bool
+entries_balance(size_t first, struct answer_rows *answer)
+{
+    const struct shelf *entries = &tables_kept.entries;
+    for (size_t i = first; i < entries->count; i++) {
+        const struct kept_entry *e = KEPT(*entries, kept_entry, i);
+        int64_t sum = 0;
+        for (size_t j = first; j < entries->count; j++) {
+            const struct kept_entry *other = KEPT(*entries, kept_entry, j);
+            if (other->transaction == e->transaction && text_equal(other->currency, e->currency))
+                sum += other->amount;
+        }
+        if (sum)
+            return fail(answer, "FL002",
+                        "ledger transaction %" PRId64 " is unbalanced: its %.*s lines add up to "
+                        "%" PRId64,
+                        e->transaction, (int)e->currency.size, e->currency.at, sum);
+    }
+    return true;
+}
+
+static bool
+add_entries(const struct parameter *p, struct change_log *log, struct answer_rows *answer)
+{
+    struct reader r[6];
+    const size_t first = tables_kept.entries.count;
+    for (size_t left = readers_of(p, KINDS_ENTRY, r); left--;) {
+        struct kept_entry *e = take(sizeof *e);
+        e->transaction = next_number(&r[0]);
+        e->line = next_number(&r[1]);
+        e->account = next_number(&r[2]);
+        e->merchant = next_bytes(&r[3]);
+        e->currency = next_bytes(&r[4]);
+        e->amount = next_number(&r[5]);
+        if (!e->amount || e->currency.size != 3)
+            return fail(answer, "23514",
+                        "new row for relation \"entry\" violates check constraint");
+        add(log, &tables_kept.entries, e);
+    }
+    return entries_balance(first, answer);
+}
+
+static void
+add_to_balances(const struct parameter *p, struct change_log *log)
+{
+    struct reader r[4];
+    for (size_t left = readers_of(p, KINDS_BALANCE, r); left--;) {
+        struct kept_balance *b = take(sizeof *b);
+        b->merchant = next_bytes(&r[0]);
+        b->account = next_number(&r[1]);
+        b->currency = next_bytes(&r[2]);
+        b->amount = next_number(&r[3]);
+        size_t i = 0;
+        for (; i < tables_kept.balances.count; i++) {
+            const struct kept_balance *other = KEPT(tables_kept.balances, kept_balance, i);
+            if (other->account == b->account && text_equal(other->merchant, b->merchant) &&
+                text_equal(other->currency, b->currency))
+                break;
+        }
+        if (i < tables_kept.balances.count) {
+            b->amount += KEPT(tables_kept.balances, kept_balance, i)->amount;
+            replace(log, &tables_kept.balances, i, b);
+        } else {
+            add(log, &tables_kept.balances, b);
+        }
+    }
+}
+
+/* --- webhooks --------------------------------------------------------------------------------- */
+
+#define EACH_DELIVERY(d)                                                     \
+    for (size_t d##_at = 0; d##_at < tables_kept.deliveries.count; d##_at++) \
+        for (const struct kept_delivery *d = tables_kept.deliveries.at[d##_at]; d; d = NULL)
+
+/* '{a,"b",NULL}': an array as text. The next element; false at the end. */
+static bool
+next_element(const char **at, struct text *element)
+{
+    const char *from = *at;
+    if (*from == '{' || *from == ',') from++;
+    if (*from == '}' || !*from) return false;
+    if (*from != '"') {
+        const size_t size = strcspn(from, ",}");
+        *element =
+            size == 4 && memcmp(from, "NULL", 4) == 0 ? NO_TEXT : keep((struct text){from, size});
+        *at = from + size;
+        return true;
+    }
+    char *const out = take(strlen(from) + 1);
+    size_t size = 0;
+    for (from++; *from && *from != '"'; from++) {
+        if (*from == '\\') from++;
+        out[size++] = *from;
+    }
+    *element = (struct text){out, size};
+    *at = from + 1;
+    return true;
+}
+
+static int64_t
+element_number(struct text element)
+{
+    return element.at ? strtoll(element.at, NULL, 10) : NO_NUMBER;
+}
+
+static bool
+pending(const struct kept_delivery *d)
+{
+    return text_is(d->state, "pending");
+}
+
+static struct kept_delivery *
+change_delivery(size_t index, struct change_log *log)
+{
+    struct kept_delivery *d = COPY_OF(kept_delivery, tables_kept.deliveries.at[index]);
+    replace(log, &tables_kept.deliveries, index, d);
+    return d;
+}
+
+static void
+release_leases(const struct parameter *p, struct change_log *log, struct answer_rows *answer)
+{
+    const struct text others = parameter_text(&p[0]), mine = parameter_text(&p[2]);
+    const bool pattern = others.size && others.at[others.size - 1] == '%';
+    EACH_DELIVERY(d)
+    {
+        if (!pending(d) || !d->lease_owner.at || text_equal(d->lease_owner, mine)) continue;
+        const struct text prefix = {others.at, others.size - pattern};
+        if (pattern ? !(d->lease_owner.size >= prefix.size &&
+                        memcmp(d->lease_owner.at, prefix.at, prefix.size) == 0)
+                    : !text_equal(d->lease_owner, others))
+            continue;
+        struct kept_delivery *changed = change_delivery(d_at, log);
+        changed->next_ms = parameter_number(&p[1]);
+        changed->lease_owner = NO_TEXT;
+        changed->lease_until_ms = NO_NUMBER;
+        answer->changed++;
+    }
+}
+
+static void
+find_events(const struct parameter *p, struct answer_rows *answer)
+{
+    const int64_t after = parameter_number(&p[0]), limit = parameter_number(&p[1]);
+    struct writer w = answer_of(answer, 5, tables_kept.events.count, false);
+    for (size_t i = 0; i < tables_kept.events.count && (int64_t)answer->rows < limit; i++) {
+        const struct kept_event *e = KEPT(tables_kept.events, kept_event, i);
+        if (e->sequence <= after) continue;
+        put_number(&w, e->sequence);
+        put_text(&w, e->id);
+        put_text(&w, e->merchant);
+        put_text(&w, e->type);
+        put_number(&w, e->created);
+    }
+}
+
+/* In the order of their merchants, as rows stand in play.c. */
+static void
+find_endpoints(const struct parameter *p, struct answer_rows *answer)
+{
+    const size_t count = database_count(ROW_webhook_endpoint);
+    struct writer w = answer_of(answer, 4, count, false);
+    for (size_t i = 0; i < count; i++) {
+        const struct row_webhook_endpoint *e = database_nth(ROW_webhook_endpoint, i);
+        struct text merchant;
+        bool wanted = false;
+        for (const char *at = p[0].at; !wanted && next_element(&at, &merchant);)
+            wanted = text_equal(merchant, e->merchant);
+        if (!wanted || !text_is(e->status, "enabled") || e->deleted) continue;
+        put_text(&w, e->merchant);
+        put_text(&w, e->id);
+        put_number(&w, e->created);
+        put_text(&w, e->enabled_events);
+    }
+}
+
+static void
+add_deliveries(const struct parameter *p, struct change_log *log, struct answer_rows *answer)
+{
+    const char *at[4] = {p[0].at, p[1].at, p[2].at, p[3].at};
+    struct text sequence;
+    while (next_element(&at[0], &sequence)) {
+        struct kept_delivery *d = take(sizeof *d);
+        bool there = next_element(&at[1], &d->endpoint) && next_element(&at[2], &d->merchant) &&
+                     next_element(&at[3], &d->event);
+        assert(there);
+        d->sequence = element_number(sequence);
+        d->state = TEXT("pending");
+        d->next_ms = parameter_number(&p[4]);
+        d->lease_until_ms = d->last_status = NO_NUMBER;
+        there = false;
+        EACH_DELIVERY(other)
+        there |= other->sequence == d->sequence && text_equal(other->endpoint, d->endpoint);
+        if (there) continue;
+        add(log, &tables_kept.deliveries, d);
+        answer->changed++;
+    }
+}
+
+/* Each endpoint once, in its order, with the time of its first delivery. */
+static void
+scan(const struct parameter *p, struct answer_rows *answer)
+{
+    struct text after = parameter_text(&p[0]);
+    const int64_t limit = parameter_number(&p[1]);
+    struct writer w = answer_of(answer, 2, tables_kept.deliveries.count, false);
+    while ((int64_t)answer->rows < limit) {
+        struct text next = NO_TEXT;
+        int64_t due_ms = INT64_MAX;
+        EACH_DELIVERY(d)
+        if (pending(d) && text_compare(d->endpoint, after) > 0 &&
+            (!next.at || text_compare(d->endpoint, next) < 0))
+            next = d->endpoint;
+        if (!next.at) return;
+        EACH_DELIVERY(d)
+        if (pending(d) && text_equal(d->endpoint, next) && d->next_ms < due_ms) due_ms = d->next_ms;
+        put_text(&w, next);
+        put_number(&w, due_ms);
+        after = next;
+    }
+}
+
+static const struct kept_event *
+event_numbered(int64_t sequence)
+{
+    for (size_t i = tables_kept.events.count; i--;)
+        if (KEPT(tables_kept.events, kept_event, i)->sequence == sequence)
+            return KEPT(tables_kept.events, kept_event, i);
+    return NULL;
+}
+
+static void
+tell_leased(struct writer *w, const struct kept_delivery *d)
+{
+    const struct kept_event *e = event_numbered(d->sequence);
+    const struct row_webhook_endpoint *endpoint =
+        database_row(ROW_webhook_endpoint, d->merchant, d->endpoint);
+    int64_t left = 0;
+    EACH_DELIVERY(other)
+    left += text_equal(other->event, d->event) && !text_is(other->state, "delivered");
+    put_number(w, d->sequence);
+    put_text(w, d->endpoint);
+    put_number(w, d->tries);
+    put_text(w, e->id);
+    put_text(w, e->type);
+    put_text(w, e->data);
+    put_text(w, e->previous);
+    put_text(w, e->request);
+    put_text(w, e->key);
+    put_number(w, e->created);
+    put_text(w, endpoint->url);
+    put_text(w, endpoint->secret);
+    put_text(w, text_is(endpoint->status, "enabled") && !endpoint->deleted ? TEXT("t") : TEXT("f"));
+    put_number(w, left);
+    put_text(w, endpoint->api_version.at ? endpoint->api_version : e->api_version);
+}
+
+static void
+lease(const struct parameter *p, struct change_log *log, struct answer_rows *answer)
+{
+    const int64_t now_ms = parameter_number(&p[2]), until_ms = parameter_number(&p[4]);
+    const struct text owner = keep(parameter_text(&p[3]));
+    const char *at[2] = {p[0].at, p[1].at};
+    struct text endpoint, count;
+    struct writer w = answer_of(answer, 15, tables_kept.deliveries.count, false);
+    while (next_element(&at[0], &endpoint) && next_element(&at[1], &count))
+        for (int64_t wanted = element_number(count); wanted > 0; wanted--) {
+            size_t first = SIZE_MAX;
+            EACH_DELIVERY(d)
+            if (pending(d) && text_equal(d->endpoint, endpoint) && d->next_ms <= now_ms &&
+                (first == SIZE_MAX ||
+                 d->next_ms < KEPT(tables_kept.deliveries, kept_delivery, first)->next_ms))
+                first = d_at;
+            if (first == SIZE_MAX) break;
+            struct kept_delivery *d = change_delivery(first, log);
+            d->lease_owner = owner;
+            d->lease_until_ms = d->next_ms = until_ms;
+            tell_leased(&w, d);
+        }
+}
+
+static void
+mark(const struct parameter *p, struct change_log *log, struct answer_rows *answer)
+{
+    const struct text owner = parameter_text(&p[0]);
+    const char *at[10];
+    struct text in[10];
+    int64_t marked = 0;
+    for (int i = 0; i < 10; i++)
+        at[i] = p[1 + i].at;
+    while (next_element(&at[0], &in[0])) {
+        for (int i = 1; i < 10; i++)
+            if (!next_element(&at[i], &in[i])) assert(!"arrays are of one length");
+        EACH_DELIVERY(d)
+        {
+            if (d->sequence != element_number(in[0]) || !text_equal(d->endpoint, in[1]) ||
+                !pending(d) || !same(d->lease_owner, owner) ||
+                d->lease_until_ms != element_number(in[2]))
+                continue;
+            struct kept_delivery *changed = change_delivery(d_at, log);
+            changed->state = in[3];
+            changed->tries = element_number(in[4]);
+            changed->next_ms = element_number(in[5]);
+            changed->last_status = element_number(in[8]);
+            changed->lease_owner = NO_TEXT;
+            changed->lease_until_ms = NO_NUMBER;
+            add(log, &tables_kept.tries,
+                NEW(kept_try, .sequence = d->sequence, .endpoint = d->endpoint,
+                    .number = changed->tries, .at_ms = element_number(in[6]),
+                    .duration_ms = element_number(in[7]), .status = changed->last_status,
+                    .error = in[9]));
+            marked++;
+        }
+    }
+    struct writer w = answer_of(answer, 1, 1, false);
+    put_number(&w, marked);
+}
+
+static void
+abandon(const struct parameter *p, struct change_log *log, struct answer_rows *answer)
+{
+    const struct text endpoint = parameter_text(&p[0]);
+    EACH_DELIVERY(d)
+    {
+        if (!pending(d) || !text_equal(d->endpoint, endpoint)) continue;
+        struct kept_delivery *changed = change_delivery(d_at, log);
+        changed->state = TEXT("failed");
+        changed->last_status = p[1].at ? parameter_number(&p[1]) : NO_NUMBER;
+        changed->lease_owner = NO_TEXT;
+        changed->lease_until_ms = NO_NUMBER;
+        answer->changed++;
+    }
+}
+
+static void
+find_cursor(struct answer_rows *answer)
+{
+    const int64_t at = KEPT(tables_kept.dispatch, kept_dispatch, 0)->sequence;
+    struct writer w = answer_of(answer, 1, 1, false);
+    for (size_t i = 0; i < tables_kept.events.count; i++)
+        if (KEPT(tables_kept.events, kept_event, i)->sequence > at) {
+            put_number(&w, at);
+            return;
+        }
+}
+
+/* --- by name ---------------------------------------------------------------------------------- */
+
+static bool
+begins(const char *name, const char *with, const struct table **table)
+{
+    const size_t size = strlen(with);
+    if (strncmp(name, with, size) != 0) return false;
+    *table = table_named(name + size);
+    return *table != NULL;
+}
+
+void
+database_do(const char *name, const struct parameter *p, int count, bool binary,
+            const void *session, struct change_log *log, struct answer_rows *answer)
+{
+    const struct table *t;
+    (void)count, (void)binary;
+#define IS(word) (strcmp(name, word) == 0)
+    if (begins(name, "find_", &t))
+        find_versions(t, p, answer);
+    else if (begins(name, "insert_", &t))
+        (void)insert_rows(t, p, log, answer);
+    else if (begins(name, "update_", &t))
+        (void)update_rows(t, p, log, answer);
+    else if (IS(STATEMENT_FENCE))
+        (void)do_fence(p, log, answer);
+    else if (IS(STATEMENT_KEY_FIND))
+        find_keys(p, answer);
+    else if (IS(STATEMENT_KEY_CLAIM))
+        (void)claim_keys(p, log, answer);
+    else if (IS(STATEMENT_KEY_ANSWER))
+        (void)answer_keys(p, log, answer);
+    else if (IS(STATEMENT_EVENT))
+        (void)add_events(p, log, answer);
+    else if (IS(STATEMENT_TRANSACTION))
+        (void)add_transactions(p, log, answer);
+    else if (IS(STATEMENT_ENTRY))
+        (void)add_entries(p, log, answer);
+    else if (IS(STATEMENT_BALANCE))
+        add_to_balances(p, log);
+    else if (IS(STATEMENT_DUE))
+        find_due(p, answer);
+    else if (IS(STATEMENT_LEAD))
+        (void)do_lead(p, session, log, answer);
+    else if (IS(STATEMENT_SLOTS))
+        find_slots(answer);
+    else if (IS(STATEMENT_SLOTS_TAKE))
+        take_slots(p, log);
+    else if (IS("RECLAIM"))
+        release_leases(p, log, answer);
+    else if (IS("CURSOR"))
+        find_cursor(answer);
+    else if (IS("EVENTS"))
+        find_events(p, answer);
+    else if (IS("ENDPOINTS"))
+        find_endpoints(p, answer);
+    else if (IS("INSERT"))
+        add_deliveries(p, log, answer);
+    else if (IS("ADVANCE"))
+        replace(log, &tables_kept.dispatch, 0, NEW(kept_dispatch, parameter_number(&p[0])));
+    else if (IS("SCAN"))
+        scan(p, answer);
+    else if (IS("LEASE"))
+        lease(p, log, answer);
+    else if (IS("MARK"))
+        mark(p, log, answer);
+    else if (IS("RESEND"))
+        (void)answer_of(answer, 1, 0, false); /* nobody wishes for one in these plays */
+    else if (IS("ABANDON"))
+        abandon(p, log, answer);
+    else
+        (void)fail(answer, "26000", "prepared statement \"%s\" does not exist", name);
+#undef IS
+}

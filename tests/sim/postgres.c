@@ -1,0 +1,644 @@
+#include "postgres.h"
+
+#include "database.h"
+#include "pg.h"
+#include "statements.h"
+#include <assert.h>
+#include <libpq-fe.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SESSIONS_MAX 512
+#define PARAMETERS_MAX 48
+
+struct pg_result {
+    struct pg_result *next; /* on its way to the client */
+    ExecStatusType status;
+    bool is_gap;     /* the NULL that stands between two results */
+    bool warned;     /* the notice receiver is called before it */
+    bool takes_away; /* a warned COMMIT that no standby had */
+    struct answer_rows answer;
+    const char *command;
+    const char *severity;
+    char changed[24];
+};
+
+struct sent {
+    struct sent *next;
+    char statement[48];
+    struct parameter parameters[PARAMETERS_MAX];
+    int count;
+    bool binary;
+};
+
+struct pg_conn {
+    struct process *client;
+    uint64_t life;
+    bool ended;  /* at the server */
+    bool broken; /* and the client can know */
+    bool in_transaction, failed;
+    struct change_log log;
+    struct sent *building, **building_end; /* not synced yet */
+    struct sent *under_way;                /* at the server */
+    bool busy;
+    struct pg_result *results, **results_end;
+    bool waits_for_lock, has_lock, piped;
+    uint64_t lock_order;
+    char name[32];
+    PQnoticeReceiver receiver;
+    void *receiver_state;
+};
+
+static struct pg_conn *sessions[SESSIONS_MAX];
+static int session_count;
+static uint64_t lock_order;
+
+void
+postgres_begin(void)
+{
+    session_count = 0;
+    lock_order = 0;
+    database_begin();
+}
+
+/* --- results ---------------------------------------------------------------------------------- */
+
+static struct pg_result *
+new_result(ExecStatusType status)
+{
+    struct pg_result *r = take(sizeof *r);
+    r->status = status;
+    r->command = "";
+    r->severity = "ERROR";
+    return r;
+}
+
+static void
+give(struct pg_conn *conn, struct pg_result *r)
+{
+    r->next = NULL;
+    *conn->results_end = r;
+    conn->results_end = &r->next;
+}
+
+static void
+give_gap(struct pg_conn *conn)
+{
+    struct pg_result *r = new_result(PGRES_EMPTY_QUERY);
+    r->is_gap = true;
+    give(conn, r);
+}
+
+static void
+wake(struct pg_conn *conn)
+{
+    if (conn->client->up && conn->client->life == conn->life) process_wake(conn->client, 20);
+}
+
+/* --- sessions --------------------------------------------------------------------------------- */
+
+static void
+grant_lock(void)
+{
+    struct pg_conn *first = NULL;
+    for (int i = 0; i < session_count; i++) {
+        struct pg_conn *s = sessions[i];
+        if (s->has_lock) return;
+        if (s->waits_for_lock && (!first || s->lock_order < first->lock_order)) first = s;
+    }
+    if (!first) return;
+    first->waits_for_lock = false;
+    first->has_lock = true;
+    first->busy = false;
+    give(first, new_result(PGRES_TUPLES_OK));
+    give_gap(first);
+    say_trace("postgres: the lock is %s's", first->client->name);
+    wake(first);
+}
+
+static void
+session_end(struct pg_conn *s)
+{
+    if (s->ended) return;
+    s->ended = true;
+    if (s->in_transaction) database_undo(&s->log);
+    s->in_transaction = s->waits_for_lock = s->has_lock = s->busy = false;
+    s->under_way = NULL;
+    for (int i = 0; i < session_count; i++)
+        if (sessions[i] == s) sessions[i--] = sessions[--session_count];
+    grant_lock();
+}
+
+static void
+break_connection(struct pg_conn *s)
+{
+    session_end(s);
+    s->broken = true;
+    wake(s);
+}
+
+/* --- doing what was sent ---------------------------------------------------------------------- */
+
+static bool
+is_statement(const struct sent *c, const char *name)
+{
+    return strcmp(c->statement, name) == 0;
+}
+
+static void
+be_wrong(struct pg_conn *s, struct pg_result *r)
+{
+    r->status = PGRES_FATAL_ERROR;
+    s->failed = true;
+    if (s->in_transaction) database_undo(&s->log);
+}
+
+/* What may be said of a transaction whose fault it is not. */
+static const char *const passing[] = {"53100", "40001", "57014", "55P03", "XX000"};
+
+/* One command of a transaction. */
+static struct pg_result *
+do_one(struct pg_conn *s, const struct sent *c, bool stumbles)
+{
+    struct pg_result *r = new_result(PGRES_COMMAND_OK);
+    if (is_statement(c, "begin") || is_statement(c, "BEGIN")) {
+        s->in_transaction = true;
+        s->failed = false;
+        s->log.last = NULL;
+        r->command = "BEGIN";
+        return r;
+    }
+    if (is_statement(c, "rollback") || is_statement(c, "ROLLBACK")) {
+        if (s->in_transaction) database_undo(&s->log);
+        s->in_transaction = s->failed = false;
+        r->command = "ROLLBACK";
+        return r;
+    }
+    if (is_statement(c, "commit") || is_statement(c, "COMMIT")) {
+        r->command = s->failed ? "ROLLBACK" : "COMMIT";
+        if (!s->failed && s->in_transaction && strikes(world.rates.pg_doubt)) {
+            /* Committed here and, it may be, nowhere else: then a standby that takes over does not
+             * have it. */
+            r->warned = true;
+            if (one_in(2)) {
+                r->takes_away = true;
+                database_undo(&s->log);
+            }
+        }
+        s->in_transaction = s->failed = false;
+        s->log.last = NULL;
+        return r;
+    }
+    if (stumbles) {
+        r->answer.sqlstate = passing[chance_below(sizeof passing / sizeof passing[0])];
+        snprintf(r->answer.message, sizeof r->answer.message, "the world is against it");
+        be_wrong(s, r);
+        return r;
+    }
+    database_do(c->statement, c->parameters, c->count, c->binary, s,
+                s->in_transaction ? &s->log : NULL, &r->answer);
+    if (r->answer.sqlstate)
+        be_wrong(s, r);
+    else if (r->answer.columns || strncmp(c->statement, "update_", 7) == 0)
+        r->status = PGRES_TUPLES_OK;
+    snprintf(r->changed, sizeof r->changed, "%zu", r->answer.changed);
+    return r;
+}
+
+/* A pipeline up to its Sync: nothing else happens meanwhile. */
+static void
+do_pipeline(struct pg_conn *s)
+{
+    int length = 0, at = 0;
+    bool aborted = false, taken = false;
+    for (const struct sent *c = s->under_way; c; c = c->next)
+        length++;
+    const int stumbles_at =
+        length > 1 && strikes(world.rates.pg_error) ? 1 + (int)chance_below((uint64_t)length) : -1;
+    for (const struct sent *c = s->under_way; c; c = c->next, at++) {
+        struct pg_result *r =
+            aborted ? new_result(PGRES_PIPELINE_ABORTED) : do_one(s, c, at == stumbles_at);
+        if (r->answer.sqlstate) {
+            say_trace("postgres: %s of %s: %s %s", c->statement, s->client->name,
+                      r->answer.sqlstate, r->answer.message);
+            aborted = true;
+        }
+        taken |= r->takes_away;
+        if (r->warned) say_trace("postgres: COMMIT of %s, with a warning", s->client->name);
+        give(s, r);
+        give_gap(s);
+    }
+    if (s->piped) give(s, new_result(PGRES_PIPELINE_SYNC));
+    s->under_way = NULL;
+    if (taken) say_trace("postgres: the standby that takes over does not have it");
+}
+
+static void
+answers_come(void *about, uint64_t life)
+{
+    struct pg_conn *s = about;
+    if (s->life != life || s->ended) return;
+    s->busy = false;
+    wake(s);
+}
+
+/* Does what was sent; a session whose client is gone ends then. */
+static void
+work_off(struct pg_conn *s)
+{
+    do_pipeline(s);
+    if (!s->client->up || s->client->life != s->life)
+        session_end(s);
+    else
+        world_at(chance_between(30, 300), answers_come, s, s->life);
+}
+
+static void
+server_works(void *about, uint64_t life)
+{
+    struct pg_conn *s = about;
+    (void)life;
+    if (!s->ended && s->under_way) work_off(s);
+}
+
+/* A call that waits has no place of its own in the world's time; what others had sent may be done
+ * before it. */
+static void
+others_first(const struct pg_conn *self)
+{
+    for (int i = session_count; i--;)
+        if (i < session_count && sessions[i] != self && sessions[i]->under_way && one_in(3))
+            work_off(sessions[i]);
+}
+
+void
+postgres_client_gone(const struct process *p)
+{
+    for (int i = session_count; i--;) {
+        struct pg_conn *s = sessions[i];
+        if (s->client != p || s->ended) continue;
+        s->waits_for_lock = false;
+        if (s->under_way && one_in(2)) continue; /* it is done yet, and the session ends then */
+        session_end(s);
+        if (i > session_count) i = session_count;
+    }
+}
+
+void
+postgres_cut(bool all)
+{
+    if (!session_count) return;
+    struct pg_conn *const one = sessions[chance_below((uint64_t)session_count)];
+    say_trace("postgres: %s", all ? "crashes" : "a session is ended");
+    for (int i = session_count; i--;) {
+        struct pg_conn *s = sessions[i];
+        if (!all && s != one) continue;
+        if (s->under_way && one_in(2)) do_pipeline(s); /* done, and nobody hears of it */
+        s->results = NULL;
+        s->results_end = &s->results;
+        break_connection(s);
+        if (i > session_count) i = session_count;
+    }
+}
+
+/* --- libpq ------------------------------------------------------------------------------------ */
+
+PGconn *
+pg_connect(const char *home, const char *role, int64_t timeout_ms, char *error, size_t error_size)
+{
+    (void)home, (void)role, (void)timeout_ms;
+    world_touched("connect");
+    if (strikes(20) || session_count == SESSIONS_MAX) {
+        snprintf(error, error_size, "Postgres did not answer in time");
+        return NULL;
+    }
+    struct pg_conn *conn = take(sizeof *conn);
+    *conn = (struct pg_conn){.client = world.running, .life = world.running->life};
+    conn->results_end = &conn->results;
+    conn->building_end = &conn->building;
+    return sessions[session_count++] = conn;
+}
+
+/* They are known here by their names (database_do). */
+bool
+statements_prepare(PGconn *conn, char *error, size_t error_size)
+{
+    (void)error, (void)error_size;
+    world_touched("prepare");
+    return !conn->broken;
+}
+
+void
+PQfinish(PGconn *conn)
+{
+    if (conn) session_end(conn);
+}
+
+int
+PQsocket(const PGconn *conn)
+{
+    return conn->broken ? -1 : 100;
+}
+
+ConnStatusType
+PQstatus(const PGconn *conn)
+{
+    return conn->broken ? CONNECTION_BAD : CONNECTION_OK;
+}
+
+char *
+PQerrorMessage(const PGconn *conn)
+{
+    static char words[] = "server closed the connection unexpectedly";
+    (void)conn;
+    return words;
+}
+
+static struct sent *
+new_sent(const char *statement, int count, const char *const *values, const int *lengths,
+         const int *formats, int binary)
+{
+    struct sent *c = take(sizeof *c);
+    assert(count <= PARAMETERS_MAX);
+    snprintf(c->statement, sizeof c->statement, "%s", statement);
+    c->count = count;
+    c->binary = binary == 1;
+    for (int i = 0; i < count; i++) {
+        const bool bytes = formats && formats[i] == 1;
+        if (!values[i]) {
+            c->parameters[i] = (struct parameter){NULL, 0};
+            continue;
+        }
+        const size_t size = bytes ? (size_t)lengths[i] : strlen(values[i]);
+        c->parameters[i] =
+            (struct parameter){keep((struct text){values[i], size}).at, bytes ? (int)size : -1};
+    }
+    return c;
+}
+
+/* A call that waits for its answer. */
+static PGresult *
+at_once(PGconn *conn, const struct sent *c)
+{
+    world_touched(c->statement);
+    if (!conn->broken && strikes(world.rates.pg_error)) break_connection(conn);
+    if (conn->broken) {
+        struct pg_result *r = new_result(PGRES_FATAL_ERROR);
+        r->severity = "FATAL";
+        return r;
+    }
+    others_first(conn);
+    return do_one(conn, c, false);
+}
+
+PGresult *
+PQexec(PGconn *conn, const char *sql)
+{
+    if (strcmp(sql, "BEGIN") != 0 && strcmp(sql, "COMMIT") != 0) {
+        world_touched("SET");
+        return new_result(conn->broken ? PGRES_FATAL_ERROR : PGRES_COMMAND_OK);
+    }
+    return at_once(conn, new_sent(sql, 0, NULL, NULL, NULL, 0));
+}
+
+PGresult *
+PQexecPrepared(PGconn *conn, const char *statement, int count, const char *const *values,
+               const int *lengths, const int *formats, int binary)
+{
+    return at_once(conn, new_sent(statement, count, values, lengths, formats, binary));
+}
+
+/* end_silent_leader alone: the session of whoever holds the leader's row and is not the asker. */
+PGresult *
+PQexecParams(PGconn *conn, const char *sql, int count, const Oid *types, const char *const *values,
+             const int *lengths, const int *formats, int binary)
+{
+    (void)sql, (void)count, (void)types, (void)lengths, (void)formats, (void)binary;
+    assert(strstr(sql, "pg_terminate_backend"));
+    world_touched("terminate");
+    struct pg_result *r = new_result(conn->broken ? PGRES_FATAL_ERROR : PGRES_TUPLES_OK);
+    for (int i = session_count; i--;) {
+        struct pg_conn *s = sessions[i];
+        if (s != database_leader()->backend || text_is(database_leader()->holder, values[0]))
+            continue;
+        say_trace("postgres: the session of %s is ended", s->client->name);
+        if (s->under_way && one_in(2)) do_pipeline(s);
+        s->results = NULL;
+        s->results_end = &s->results;
+        r->answer.rows = r->answer.columns = 1;
+        break_connection(s);
+        break;
+    }
+    return r;
+}
+
+PGresult *
+PQprepare(PGconn *conn, const char *name, const char *sql, int count, const Oid *types)
+{
+    (void)name, (void)sql, (void)count, (void)types;
+    return new_result(conn->broken ? PGRES_FATAL_ERROR : PGRES_COMMAND_OK);
+}
+
+int
+PQsendQuery(PGconn *conn, const char *sql)
+{
+    assert(strstr(sql, "pg_advisory_lock"));
+    (void)sql;
+    world_touched("wait for the lock");
+    if (conn->broken) return 0;
+    conn->waits_for_lock = conn->busy = true;
+    conn->lock_order = ++lock_order;
+    grant_lock();
+    return 1;
+}
+
+int
+PQsendQueryPrepared(PGconn *conn, const char *statement, int count, const char *const *values,
+                    const int *lengths, const int *formats, int binary)
+{
+    if (conn->broken) return 0;
+    struct sent *c = new_sent(statement, count, values, lengths, formats, binary);
+    *conn->building_end = c;
+    conn->building_end = &c->next;
+    return 1;
+}
+
+int
+PQpipelineSync(PGconn *conn)
+{
+    world_touched("before the pipeline is sent");
+    if (conn->broken) return 0;
+    assert(!conn->under_way);
+    conn->under_way = conn->building;
+    conn->building = NULL;
+    conn->building_end = &conn->building;
+    conn->busy = true;
+    world_at(strikes(world.rates.pg_slow) ? chance_between(1000, 2 * SECOND_US)
+                                          : chance_between(50, 900),
+             server_works, conn, conn->life);
+    world_touched("after the pipeline was sent");
+    return 1;
+}
+
+int
+PQflush(PGconn *conn)
+{
+    return conn->broken ? -1 : 0;
+}
+
+int
+PQconsumeInput(PGconn *conn)
+{
+    return !conn->broken;
+}
+
+int
+PQisBusy(PGconn *conn)
+{
+    return conn->busy && !conn->broken;
+}
+
+PGresult *
+PQgetResult(PGconn *conn)
+{
+    struct pg_result *r = conn->results;
+    if (!r || conn->busy) return NULL;
+    conn->results = r->next;
+    if (!conn->results) conn->results_end = &conn->results;
+    if (r->is_gap) return NULL;
+    if (r->warned && conn->receiver) conn->receiver(conn->receiver_state, r);
+    if (r->takes_away) { /* the old primary is gone */
+        session_end(conn);
+        conn->broken = true;
+    }
+    return r;
+}
+
+ExecStatusType
+PQresultStatus(const PGresult *r)
+{
+    return r ? r->status : PGRES_FATAL_ERROR;
+}
+
+int
+PQntuples(const PGresult *r)
+{
+    return (int)r->answer.rows;
+}
+
+int
+PQnfields(const PGresult *r)
+{
+    return (int)r->answer.columns;
+}
+
+int
+PQfformat(const PGresult *r, int column)
+{
+    (void)r, (void)column;
+    return 0; /* it is asked of rows of text alone */
+}
+
+static const struct cell *
+cell(const PGresult *r, int row, int column)
+{
+    assert(row >= 0 && (size_t)row < r->answer.rows && (size_t)column < r->answer.columns);
+    return &r->answer.cells[(size_t)row * r->answer.columns + (size_t)column];
+}
+
+char *
+PQgetvalue(const PGresult *r, int row, int column)
+{
+    const struct cell *c = cell(r, row, column);
+    if (c->size < 0) return (char *)(uintptr_t) "";
+    /* Whoever asks for text relies on the NUL behind it. */
+    return c->at[c->size] ? (char *)(uintptr_t)keep((struct text){c->at, (size_t)c->size}).at
+                          : (char *)(uintptr_t)c->at;
+}
+
+int
+PQgetlength(const PGresult *r, int row, int column)
+{
+    const struct cell *c = cell(r, row, column);
+    return c->size < 0 ? 0 : c->size;
+}
+
+int
+PQgetisnull(const PGresult *r, int row, int column)
+{
+    return cell(r, row, column)->size < 0;
+}
+
+void
+PQclear(PGresult *r)
+{
+    (void)r; /* memory of the run */
+}
+
+char *
+PQcmdStatus(PGresult *r)
+{
+    return (char *)(uintptr_t)r->command;
+}
+
+char *
+PQcmdTuples(PGresult *r)
+{
+    return r->changed;
+}
+
+char *
+PQresultErrorField(const PGresult *r, int field)
+{
+    switch (field) {
+    case PG_DIAG_SQLSTATE:
+        if (r->warned) return (char *)(uintptr_t) "01000";
+        return (char *)(uintptr_t)r->answer.sqlstate;
+    case PG_DIAG_MESSAGE_PRIMARY: return (char *)(uintptr_t)r->answer.message;
+    default: return (char *)(uintptr_t)r->severity;
+    }
+}
+
+char *
+PQresultErrorMessage(const PGresult *r)
+{
+    return (char *)(uintptr_t)r->answer.message;
+}
+
+char *
+PQescapeLiteral(PGconn *conn, const char *text, size_t size)
+{
+    (void)conn;
+    char *out = malloc(size + 3);
+    snprintf(out, size + 3, "'%.*s'", (int)size, text);
+    return out;
+}
+
+void
+PQfreemem(void *memory)
+{
+    free(memory);
+}
+
+int
+PQsetnonblocking(PGconn *conn, int on)
+{
+    (void)conn, (void)on;
+    return 0;
+}
+
+PQnoticeReceiver
+PQsetNoticeReceiver(PGconn *conn, PQnoticeReceiver receiver, void *state)
+{
+    conn->receiver = receiver;
+    conn->receiver_state = state;
+    return receiver;
+}
+
+int
+PQenterPipelineMode(PGconn *conn)
+{
+    conn->piped = true;
+    return 1;
+}

@@ -1,0 +1,55 @@
+#!/bin/bash
+# The simulation: seeds that must keep every promise, mutants that must each be caught, a seed that
+# must be the same run twice, and the ledger's statements held against Postgres. See README.md.
+#
+#   FLORIN_SIM_SEEDS  how many seeds; 100000 unless set
+#   FLORIN_SIM_FROM   the first; 1 unless set
+#   FLORIN_SIM_FAST   set: a tenth of the seeds, for a machine that has other things to do
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+florin=${FLORIN:-$here/../../florin}
+seeds=${FLORIN_SIM_SEEDS:-100000}
+[[ -n ${FLORIN_SIM_FAST:-} ]] && seeds=$((seeds / 10))
+mutant_seeds=20000
+passed=0
+failed=0
+
+check() { # check WHAT COMMAND…
+    local what=$1
+    shift
+    if "$@"; then
+        passed=$((passed + 1))
+        echo "ok    $what"
+    else
+        failed=$((failed + 1))
+        echo "FAIL  $what"
+    fi
+}
+
+# Says by which seed.
+mutant_is_caught() {
+    local said
+    said=$("$florin" sim --seeds "$mutant_seeds" --mutant "$1" --until-broken 2>/dev/null)
+    [[ $? == 1 ]] || return 1
+    sed -n 's/^[0-9]* seeds break a promise; the first is \(.*\)$/      seed \1/p' <<<"$said" | cut -c1-150
+}
+
+same_twice() {
+    local one two
+    one=$("$florin" sim --seed "$1" --trace | grep -v ' seeds from ')
+    two=$("$florin" sim --seed "$1" --trace | grep -v ' seeds from ')
+    [[ $one == *history* && $one == "$two" ]]
+}
+
+check "every promise is kept in $seeds worlds" \
+    "$florin" sim --seeds "$seeds" --from "${FLORIN_SIM_FROM:-1}"
+for seed in 7 4711 31337; do
+    check "seed $seed is the same run twice" same_twice $seed
+done
+while IFS=$'\t' read -r name doc; do
+    check "without '$doc' a promise is broken ($name)" mutant_is_caught "$name"
+done < <("$florin" sim --mutants)
+
+echo
+echo "$passed passed, $failed failed"
+((failed == 0))
