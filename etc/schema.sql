@@ -64,7 +64,7 @@ CREATE TABLE IF NOT EXISTS idempotency (
     created      bigint NOT NULL,
     PRIMARY KEY (merchant, key),
     CHECK ((status IS NULL) = (body IS NULL))
-) WITH (fillfactor = 60);
+) WITH (fillfactor = 12); -- four to a page: the answer, six times as long as the rest, comes there too
 COMMENT ON TABLE idempotency IS 'Idempotency keys: one effect each, and the answer once it is true.';
 COMMENT ON COLUMN idempotency.command IS 'id of the commit that claimed it';
 COMMENT ON COLUMN idempotency.request IS 'Request-Id of the first request';
@@ -87,7 +87,6 @@ CREATE TABLE IF NOT EXISTS event (
     UNIQUE (merchant, id)
 );
 COMMENT ON TABLE event IS 'The outbox: what happened, numbered without gaps in commit order.';
-CREATE INDEX IF NOT EXISTS event_object ON event (merchant, object, id);
 -- What every payment tells is met soon by whoever walks from the newest on, and is left out: a payment
 -- pays nothing for this index. (store_events.c says the same words, so that it is used.)
 CREATE INDEX IF NOT EXISTS event_type ON event (merchant, type, id) WHERE type NOT IN
@@ -172,7 +171,7 @@ CREATE TABLE IF NOT EXISTS balance (
     currency text COLLATE "C" NOT NULL,
     amount   bigint NOT NULL,
     PRIMARY KEY (merchant, account, currency)
-) WITH (fillfactor = 50);
+) WITH (fillfactor = 10); -- few rows, replaced all the time
 COMMENT ON TABLE balance IS 'Sums of the entries, kept by each batch.';
 
 -- --- deliveries (webhooks) -----------------------------------------------------------------------------
@@ -199,9 +198,11 @@ CREATE TABLE IF NOT EXISTS delivery (
     resend         text COLLATE "C",
     PRIMARY KEY (sequence, endpoint)
 ) WITH (fillfactor = 70);
+ALTER TABLE delivery ADD COLUMN IF NOT EXISTS resend text COLLATE "C"; -- since version 2
 COMMENT ON TABLE delivery IS 'One event for one endpoint.';
 COMMENT ON COLUMN delivery.resend IS 'the last wish of the table resend that was granted';
 CREATE INDEX IF NOT EXISTS delivery_due ON delivery (endpoint, next_ms) WHERE state = 'pending';
+DROP INDEX IF EXISTS delivery_event; -- of version 1
 CREATE INDEX IF NOT EXISTS delivery_undone ON delivery (merchant, event) WHERE state <> 'delivered';
 
 CREATE TABLE IF NOT EXISTS delivery_try (

@@ -12,6 +12,44 @@ BEGIN
         EXECUTE format('ALTER TABLE public.%I DROP CONSTRAINT %I', old.relname, old.conname);
     END LOOP;
 END $$;
+DO $$
+DECLARE
+    old record;
+BEGIN
+    FOR old IN SELECT relname FROM pg_class JOIN (VALUES
+        ('api_key_hash', 'CREATE UNIQUE INDEX api_key_hash ON api_key (hash)'),
+        ('customer_email', 'CREATE INDEX customer_email ON customer (merchant, email, id) WHERE email IS NOT NULL'),
+        ('payment_method_customer', 'CREATE INDEX payment_method_customer ON payment_method (merchant, customer, id) WHERE customer IS NOT NULL'),
+        ('payment_intent_customer', 'CREATE INDEX payment_intent_customer ON payment_intent (merchant, customer, id) WHERE customer IS NOT NULL'),
+        ('charge_payment_intent', 'CREATE INDEX charge_payment_intent ON charge (payment_intent, merchant, id)'),
+        ('charge_transfer_group', 'CREATE INDEX charge_transfer_group ON charge (merchant, transfer_group, id) WHERE transfer_group IS NOT NULL'),
+        ('charge_held', 'CREATE INDEX charge_held ON charge (hold_until) WHERE hold_until IS NOT NULL'),
+        ('charge_customer', 'CREATE INDEX charge_customer ON charge (merchant, customer, id) WHERE customer IS NOT NULL'),
+        ('refund_to_follow', 'CREATE INDEX refund_to_follow ON refund (slot) WHERE follow_at IS NOT NULL'),
+        ('refund_charge', 'CREATE INDEX refund_charge ON refund (charge, merchant, id)'),
+        ('refund_payment_intent', 'CREATE INDEX refund_payment_intent ON refund (payment_intent, merchant, id)'),
+        ('balance_transaction_source', 'CREATE INDEX balance_transaction_source ON balance_transaction (source, merchant)'),
+        ('balance_transaction_type', 'CREATE INDEX balance_transaction_type ON balance_transaction (merchant, type, id) WHERE type <> ''charge'''),
+        ('balance_transaction_due', 'CREATE INDEX balance_transaction_due ON balance_transaction (available_on) WHERE status = ''pending'''),
+        ('attempt_open', 'CREATE INDEX attempt_open ON attempt (slot) WHERE state IN (''sending'', ''unknown'', ''reversing'')'),
+        ('attempt_one_open', 'CREATE UNIQUE INDEX attempt_one_open ON attempt (payment_intent, merchant) WHERE state IN (''sending'', ''unknown'', ''reversing'') AND operation NOT IN (''refund'', ''recall'')'),
+        ('attempt_one_approved', 'CREATE UNIQUE INDEX attempt_one_approved ON attempt (payment_intent, merchant) WHERE operation = ''authorize'' AND state = ''approved'''),
+        ('attempt_one_setup_open', 'CREATE UNIQUE INDEX attempt_one_setup_open ON attempt (setup_intent, merchant) WHERE state IN (''sending'', ''unknown'', ''reversing'') AND setup_intent IS NOT NULL'),
+        ('attempt_one_open_of_charge', 'CREATE UNIQUE INDEX attempt_one_open_of_charge ON attempt (charge, merchant) WHERE payment_intent IS NULL AND state IN (''sending'', ''unknown'', ''reversing'') AND operation NOT IN (''refund'', ''recall'')'),
+        ('attempt_one_approved_of_charge', 'CREATE UNIQUE INDEX attempt_one_approved_of_charge ON attempt (charge, merchant) WHERE operation = ''authorize'' AND state = ''approved'''),
+        ('setup_intent_customer', 'CREATE INDEX setup_intent_customer ON setup_intent (merchant, customer, id) WHERE customer IS NOT NULL'),
+        ('setup_intent_payment_method', 'CREATE INDEX setup_intent_payment_method ON setup_intent (merchant, payment_method, id) WHERE payment_method IS NOT NULL'),
+        ('challenge_due', 'CREATE INDEX challenge_due ON challenge (expires_at) WHERE state = ''open'''),
+        ('setup_attempt_setup_intent', 'CREATE INDEX setup_attempt_setup_intent ON setup_attempt (setup_intent, merchant, id)'),
+        ('checkout_session_id', 'CREATE INDEX checkout_session_id ON checkout_session USING hash (id)'),
+        ('checkout_session_due', 'CREATE INDEX checkout_session_due ON checkout_session (expires_at) WHERE status = ''open'''),
+        ('checkout_session_payment_intent', 'CREATE INDEX checkout_session_payment_intent ON checkout_session (payment_intent, merchant) WHERE payment_intent IS NOT NULL'),
+        ('checkout_session_customer', 'CREATE INDEX checkout_session_customer ON checkout_session (merchant, customer, id) WHERE customer IS NOT NULL'),
+        ('resend_created', 'CREATE INDEX resend_created ON resend (created)')) AS today(name, definition) ON name = relname AND relkind = 'i' AND relnamespace = 'public'::regnamespace
+        WHERE obj_description(pg_class.oid, 'pg_class') IS DISTINCT FROM definition LOOP
+        EXECUTE format('DROP INDEX public.%I', old.relname);
+    END LOOP;
+END $$;
 
 -- An account that takes payments.
 CREATE TABLE IF NOT EXISTS merchant (
@@ -67,6 +105,7 @@ ALTER TABLE api_key
 ALTER TABLE api_key ALTER COLUMN "publishable" DROP DEFAULT;
 ALTER TABLE api_key ALTER COLUMN "livemode" DROP DEFAULT;
 CREATE UNIQUE INDEX IF NOT EXISTS api_key_hash ON api_key (hash);
+COMMENT ON INDEX api_key_hash IS 'CREATE UNIQUE INDEX api_key_hash ON api_key (hash)';
 COMMENT ON TABLE api_key IS 'A key of the API, kept as a keyed hash.';
 COMMENT ON COLUMN api_key."id" IS 'key_…';
 COMMENT ON COLUMN api_key."merchant" IS 'whose';
@@ -121,6 +160,7 @@ ALTER TABLE customer ALTER COLUMN "balance" DROP DEFAULT;
 ALTER TABLE customer ALTER COLUMN "next_invoice_sequence" DROP DEFAULT;
 ALTER TABLE customer ALTER COLUMN "deleted" DROP DEFAULT;
 CREATE INDEX IF NOT EXISTS customer_email ON customer (merchant, email, id) WHERE email IS NOT NULL;
+COMMENT ON INDEX customer_email IS 'CREATE INDEX customer_email ON customer (merchant, email, id) WHERE email IS NOT NULL';
 COMMENT ON TABLE customer IS 'Somebody who pays a merchant.';
 COMMENT ON COLUMN customer."id" IS 'cus_…';
 COMMENT ON COLUMN customer."merchant" IS 'whose';
@@ -190,6 +230,7 @@ ALTER TABLE payment_method ALTER COLUMN "exp_year" DROP DEFAULT;
 ALTER TABLE payment_method ALTER COLUMN "consumed" DROP DEFAULT;
 ALTER TABLE payment_method ALTER COLUMN "set_up" DROP DEFAULT;
 CREATE INDEX IF NOT EXISTS payment_method_customer ON payment_method (merchant, customer, id) WHERE customer IS NOT NULL;
+COMMENT ON INDEX payment_method_customer IS 'CREATE INDEX payment_method_customer ON payment_method (merchant, customer, id) WHERE customer IS NOT NULL';
 COMMENT ON TABLE payment_method IS 'A card that can be charged, by its token.';
 COMMENT ON COLUMN payment_method."id" IS 'pm_…, or card_… for a card that came as a token: see table_takes_id';
 COMMENT ON COLUMN payment_method."merchant" IS 'whose';
@@ -250,7 +291,7 @@ CREATE TABLE IF NOT EXISTS payment_intent (
     "increments" bigint NOT NULL,
     "confirms" bigint NOT NULL,
     PRIMARY KEY (merchant, id)
-) WITH (fillfactor = 80);
+) WITH (fillfactor = 48);
 ALTER TABLE payment_intent
     ADD COLUMN IF NOT EXISTS "status" text COLLATE "C",
     ADD COLUMN IF NOT EXISTS "amount" bigint NOT NULL DEFAULT 0,
@@ -295,6 +336,7 @@ ALTER TABLE payment_intent ADD CHECK (amount > 0);
 ALTER TABLE payment_intent ADD CHECK (amount_capturable >= 0 AND amount_received >= 0);
 ALTER TABLE payment_intent ADD CHECK (amount_received + amount_capturable <= amount);
 CREATE INDEX IF NOT EXISTS payment_intent_customer ON payment_intent (merchant, customer, id) WHERE customer IS NOT NULL;
+COMMENT ON INDEX payment_intent_customer IS 'CREATE INDEX payment_intent_customer ON payment_intent (merchant, customer, id) WHERE customer IS NOT NULL';
 COMMENT ON TABLE payment_intent IS 'The life of one payment.';
 COMMENT ON COLUMN payment_intent."id" IS 'pi_…';
 COMMENT ON COLUMN payment_intent."merchant" IS 'whose';
@@ -407,10 +449,14 @@ ALTER TABLE charge ALTER COLUMN "bypass_pending" DROP DEFAULT;
 ALTER TABLE charge ADD CHECK (amount > 0 AND amount_captured BETWEEN 0 AND amount);
 ALTER TABLE charge ADD CHECK (amount_refunded >= 0 AND amount_refunding >= 0);
 ALTER TABLE charge ADD CHECK (amount_refunded + amount_refunding <= amount);
-CREATE INDEX IF NOT EXISTS charge_payment_intent ON charge (merchant, payment_intent, id);
+CREATE INDEX IF NOT EXISTS charge_payment_intent ON charge (payment_intent, merchant, id);
+COMMENT ON INDEX charge_payment_intent IS 'CREATE INDEX charge_payment_intent ON charge (payment_intent, merchant, id)';
 CREATE INDEX IF NOT EXISTS charge_transfer_group ON charge (merchant, transfer_group, id) WHERE transfer_group IS NOT NULL;
+COMMENT ON INDEX charge_transfer_group IS 'CREATE INDEX charge_transfer_group ON charge (merchant, transfer_group, id) WHERE transfer_group IS NOT NULL';
 CREATE INDEX IF NOT EXISTS charge_held ON charge (hold_until) WHERE hold_until IS NOT NULL;
+COMMENT ON INDEX charge_held IS 'CREATE INDEX charge_held ON charge (hold_until) WHERE hold_until IS NOT NULL';
 CREATE INDEX IF NOT EXISTS charge_customer ON charge (merchant, customer, id) WHERE customer IS NOT NULL;
+COMMENT ON INDEX charge_customer IS 'CREATE INDEX charge_customer ON charge (merchant, customer, id) WHERE customer IS NOT NULL';
 COMMENT ON TABLE charge IS 'One try to take the money of a payment.';
 COMMENT ON COLUMN charge."id" IS 'ch_…';
 COMMENT ON COLUMN charge."merchant" IS 'whose';
@@ -480,8 +526,11 @@ ALTER TABLE refund ALTER COLUMN "amount" DROP DEFAULT;
 ALTER TABLE refund ALTER COLUMN "slot" DROP DEFAULT;
 ALTER TABLE refund ADD CHECK (amount > 0);
 CREATE INDEX IF NOT EXISTS refund_to_follow ON refund (slot) WHERE follow_at IS NOT NULL;
-CREATE INDEX IF NOT EXISTS refund_charge ON refund (merchant, charge, id);
-CREATE INDEX IF NOT EXISTS refund_payment_intent ON refund (merchant, payment_intent, id);
+COMMENT ON INDEX refund_to_follow IS 'CREATE INDEX refund_to_follow ON refund (slot) WHERE follow_at IS NOT NULL';
+CREATE INDEX IF NOT EXISTS refund_charge ON refund (charge, merchant, id);
+COMMENT ON INDEX refund_charge IS 'CREATE INDEX refund_charge ON refund (charge, merchant, id)';
+CREATE INDEX IF NOT EXISTS refund_payment_intent ON refund (payment_intent, merchant, id);
+COMMENT ON INDEX refund_payment_intent IS 'CREATE INDEX refund_payment_intent ON refund (payment_intent, merchant, id)';
 COMMENT ON TABLE refund IS 'Money given back.';
 COMMENT ON COLUMN refund."id" IS 're_…';
 COMMENT ON COLUMN refund."merchant" IS 'whose';
@@ -528,9 +577,12 @@ ALTER TABLE balance_transaction ALTER COLUMN "fee" DROP DEFAULT;
 ALTER TABLE balance_transaction ALTER COLUMN "net" DROP DEFAULT;
 ALTER TABLE balance_transaction ALTER COLUMN "available_on" DROP DEFAULT;
 ALTER TABLE balance_transaction ADD CHECK (net = amount - fee);
-CREATE INDEX IF NOT EXISTS balance_transaction_source ON balance_transaction (merchant, source);
+CREATE INDEX IF NOT EXISTS balance_transaction_source ON balance_transaction (source, merchant);
+COMMENT ON INDEX balance_transaction_source IS 'CREATE INDEX balance_transaction_source ON balance_transaction (source, merchant)';
 CREATE INDEX IF NOT EXISTS balance_transaction_type ON balance_transaction (merchant, type, id) WHERE type <> 'charge';
+COMMENT ON INDEX balance_transaction_type IS 'CREATE INDEX balance_transaction_type ON balance_transaction (merchant, type, id) WHERE type <> ''charge''';
 CREATE INDEX IF NOT EXISTS balance_transaction_due ON balance_transaction (available_on) WHERE status = 'pending';
+COMMENT ON INDEX balance_transaction_due IS 'CREATE INDEX balance_transaction_due ON balance_transaction (available_on) WHERE status = ''pending''';
 COMMENT ON TABLE balance_transaction IS 'One movement of a merchant''s balance.';
 COMMENT ON COLUMN balance_transaction."id" IS 'txn_…';
 COMMENT ON COLUMN balance_transaction."merchant" IS 'whose';
@@ -605,7 +657,7 @@ CREATE TABLE IF NOT EXISTS attempt (
     "params" text COMPRESSION lz4 COLLATE "C",
     "setup_intent" text COLLATE "C",
     "setup_attempt" text COLLATE "C",
-    PRIMARY KEY (merchant, id)
+    PRIMARY KEY (id, merchant)
 ) WITH (fillfactor = 80);
 ALTER TABLE attempt
     ADD COLUMN IF NOT EXISTS "state" text COLLATE "C",
@@ -635,11 +687,17 @@ ALTER TABLE attempt ALTER COLUMN "amount" DROP DEFAULT;
 ALTER TABLE attempt ALTER COLUMN "capture" DROP DEFAULT;
 ALTER TABLE attempt ADD CHECK (CASE operation WHEN 'verify' THEN amount = 0 ELSE amount > 0 END);
 CREATE INDEX IF NOT EXISTS attempt_open ON attempt (slot) WHERE state IN ('sending', 'unknown', 'reversing');
-CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_open ON attempt (merchant, payment_intent) WHERE state IN ('sending', 'unknown', 'reversing') AND operation NOT IN ('refund', 'recall');
-CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_approved ON attempt (merchant, payment_intent) WHERE operation = 'authorize' AND state = 'approved';
-CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_setup_open ON attempt (merchant, setup_intent) WHERE state IN ('sending', 'unknown', 'reversing') AND setup_intent IS NOT NULL;
-CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_open_of_charge ON attempt (merchant, charge) WHERE payment_intent IS NULL AND state IN ('sending', 'unknown', 'reversing') AND operation NOT IN ('refund', 'recall');
-CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_approved_of_charge ON attempt (merchant, charge) WHERE operation = 'authorize' AND state = 'approved';
+COMMENT ON INDEX attempt_open IS 'CREATE INDEX attempt_open ON attempt (slot) WHERE state IN (''sending'', ''unknown'', ''reversing'')';
+CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_open ON attempt (payment_intent, merchant) WHERE state IN ('sending', 'unknown', 'reversing') AND operation NOT IN ('refund', 'recall');
+COMMENT ON INDEX attempt_one_open IS 'CREATE UNIQUE INDEX attempt_one_open ON attempt (payment_intent, merchant) WHERE state IN (''sending'', ''unknown'', ''reversing'') AND operation NOT IN (''refund'', ''recall'')';
+CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_approved ON attempt (payment_intent, merchant) WHERE operation = 'authorize' AND state = 'approved';
+COMMENT ON INDEX attempt_one_approved IS 'CREATE UNIQUE INDEX attempt_one_approved ON attempt (payment_intent, merchant) WHERE operation = ''authorize'' AND state = ''approved''';
+CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_setup_open ON attempt (setup_intent, merchant) WHERE state IN ('sending', 'unknown', 'reversing') AND setup_intent IS NOT NULL;
+COMMENT ON INDEX attempt_one_setup_open IS 'CREATE UNIQUE INDEX attempt_one_setup_open ON attempt (setup_intent, merchant) WHERE state IN (''sending'', ''unknown'', ''reversing'') AND setup_intent IS NOT NULL';
+CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_open_of_charge ON attempt (charge, merchant) WHERE payment_intent IS NULL AND state IN ('sending', 'unknown', 'reversing') AND operation NOT IN ('refund', 'recall');
+COMMENT ON INDEX attempt_one_open_of_charge IS 'CREATE UNIQUE INDEX attempt_one_open_of_charge ON attempt (charge, merchant) WHERE payment_intent IS NULL AND state IN (''sending'', ''unknown'', ''reversing'') AND operation NOT IN (''refund'', ''recall'')';
+CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_approved_of_charge ON attempt (charge, merchant) WHERE operation = 'authorize' AND state = 'approved';
+COMMENT ON INDEX attempt_one_approved_of_charge IS 'CREATE UNIQUE INDEX attempt_one_approved_of_charge ON attempt (charge, merchant) WHERE operation = ''authorize'' AND state = ''approved''';
 COMMENT ON TABLE attempt IS 'One operation that leaves the house; its id is the network''s key.';
 COMMENT ON COLUMN attempt."id" IS 'att_…: the reference at the network';
 COMMENT ON COLUMN attempt."merchant" IS 'whose';
@@ -708,7 +766,9 @@ ALTER TABLE setup_intent
     ADD COLUMN IF NOT EXISTS "metadata" text COMPRESSION lz4 COLLATE "C",
     ADD COLUMN IF NOT EXISTS "checkout_session" text COLLATE "C";
 CREATE INDEX IF NOT EXISTS setup_intent_customer ON setup_intent (merchant, customer, id) WHERE customer IS NOT NULL;
+COMMENT ON INDEX setup_intent_customer IS 'CREATE INDEX setup_intent_customer ON setup_intent (merchant, customer, id) WHERE customer IS NOT NULL';
 CREATE INDEX IF NOT EXISTS setup_intent_payment_method ON setup_intent (merchant, payment_method, id) WHERE payment_method IS NOT NULL;
+COMMENT ON INDEX setup_intent_payment_method IS 'CREATE INDEX setup_intent_payment_method ON setup_intent (merchant, payment_method, id) WHERE payment_method IS NOT NULL';
 COMMENT ON TABLE setup_intent IS 'A card on its way to being kept for later payments.';
 COMMENT ON COLUMN setup_intent."id" IS 'seti_…';
 COMMENT ON COLUMN setup_intent."merchant" IS 'whose';
@@ -768,6 +828,7 @@ ALTER TABLE challenge ALTER COLUMN "amount" DROP DEFAULT;
 ALTER TABLE challenge ALTER COLUMN "livemode" DROP DEFAULT;
 ALTER TABLE challenge ALTER COLUMN "slot" DROP DEFAULT;
 CREATE INDEX IF NOT EXISTS challenge_due ON challenge (expires_at) WHERE state = 'open';
+COMMENT ON INDEX challenge_due IS 'CREATE INDEX challenge_due ON challenge (expires_at) WHERE state = ''open''';
 COMMENT ON TABLE challenge IS 'A payer who is asked to prove who they are, on a page of ours, once.';
 COMMENT ON COLUMN challenge."id" IS 'tds_…';
 COMMENT ON COLUMN challenge."merchant" IS 'whose';
@@ -807,7 +868,8 @@ ALTER TABLE setup_attempt
     ADD COLUMN IF NOT EXISTS "payment_method" text COLLATE "C",
     ADD COLUMN IF NOT EXISTS "payment_method_details" text COMPRESSION lz4 COLLATE "C",
     ADD COLUMN IF NOT EXISTS "setup_error" text COMPRESSION lz4 COLLATE "C";
-CREATE INDEX IF NOT EXISTS setup_attempt_setup_intent ON setup_attempt (merchant, setup_intent, id);
+CREATE INDEX IF NOT EXISTS setup_attempt_setup_intent ON setup_attempt (setup_intent, merchant, id);
+COMMENT ON INDEX setup_attempt_setup_intent IS 'CREATE INDEX setup_attempt_setup_intent ON setup_attempt (setup_intent, merchant, id)';
 COMMENT ON TABLE setup_attempt IS 'One try to confirm a set-up.';
 COMMENT ON COLUMN setup_attempt."id" IS 'setatt_…';
 COMMENT ON COLUMN setup_attempt."merchant" IS 'whose';
@@ -883,9 +945,13 @@ ALTER TABLE checkout_session ALTER COLUMN "expires_at" DROP DEFAULT;
 ALTER TABLE checkout_session ALTER COLUMN "phone" DROP DEFAULT;
 ALTER TABLE checkout_session ADD CHECK (amount_total IS NULL OR amount_total > 0);
 CREATE INDEX IF NOT EXISTS checkout_session_id ON checkout_session USING hash (id);
+COMMENT ON INDEX checkout_session_id IS 'CREATE INDEX checkout_session_id ON checkout_session USING hash (id)';
 CREATE INDEX IF NOT EXISTS checkout_session_due ON checkout_session (expires_at) WHERE status = 'open';
-CREATE INDEX IF NOT EXISTS checkout_session_payment_intent ON checkout_session (merchant, payment_intent) WHERE payment_intent IS NOT NULL;
+COMMENT ON INDEX checkout_session_due IS 'CREATE INDEX checkout_session_due ON checkout_session (expires_at) WHERE status = ''open''';
+CREATE INDEX IF NOT EXISTS checkout_session_payment_intent ON checkout_session (payment_intent, merchant) WHERE payment_intent IS NOT NULL;
+COMMENT ON INDEX checkout_session_payment_intent IS 'CREATE INDEX checkout_session_payment_intent ON checkout_session (payment_intent, merchant) WHERE payment_intent IS NOT NULL';
 CREATE INDEX IF NOT EXISTS checkout_session_customer ON checkout_session (merchant, customer, id) WHERE customer IS NOT NULL;
+COMMENT ON INDEX checkout_session_customer IS 'CREATE INDEX checkout_session_customer ON checkout_session (merchant, customer, id) WHERE customer IS NOT NULL';
 COMMENT ON TABLE checkout_session IS 'A page where somebody pays, or leaves a card for later.';
 COMMENT ON COLUMN checkout_session."id" IS 'cs_test_…; whoever knows it may see the page and pay';
 COMMENT ON COLUMN checkout_session."merchant" IS 'whose';
@@ -982,6 +1048,7 @@ ALTER TABLE resend
     ADD COLUMN IF NOT EXISTS "event" text COLLATE "C",
     ADD COLUMN IF NOT EXISTS "endpoint" text COLLATE "C";
 CREATE INDEX IF NOT EXISTS resend_created ON resend (created);
+COMMENT ON INDEX resend_created IS 'CREATE INDEX resend_created ON resend (created)';
 COMMENT ON TABLE resend IS 'A wish that an endpoint should hear of an event once more.';
 COMMENT ON COLUMN resend."id" IS 'rsd_…';
 COMMENT ON COLUMN resend."merchant" IS 'whose';

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { PLACES = 2048, REMEMBERED_MS = 3600 * 1000 };
+enum { SETS = 2048, WAYS = 4, PLACES = SETS * WAYS, REMEMBERED_MS = 3600 * 1000 };
 
 /* --- finding
  * --------------------------------------------------------------------------------------- */
@@ -212,7 +212,13 @@ card_memory_destroy(struct card_memory **memory_p)
     *memory_p = NULL;
 }
 
-/* Two names at one place push each other out, and are asked for again: no harm but the time. */
+static bool
+is_of(const struct place *place, struct text merchant, struct text name)
+{
+    return place->size && text_is(merchant, place->merchant) && text_is(name, place->name);
+}
+
+/* Where the name is, or where it would go: at the place of its set that is over first. */
 static struct place *
 place_of(struct card_memory *memory, struct text merchant, struct text name)
 {
@@ -221,18 +227,22 @@ place_of(struct card_memory *memory, struct text merchant, struct text name)
         hash = (hash ^ (uint8_t)merchant.at[i]) * 16777619u;
     for (size_t i = 0; i < name.size; i++)
         hash = (hash ^ (uint8_t)name.at[i]) * 16777619u;
-    return &memory->places[hash % PLACES];
+    struct place *set = &memory->places[hash % SETS * WAYS], *first = set;
+    for (struct place *place = set; place < set + WAYS; place++) {
+        if (is_of(place, merchant, name)) return place;
+        if (place->until_ms < first->until_ms) first = place;
+    }
+    return first;
 }
 
 struct text
 card_recall(struct card_memory *memory, struct text merchant, struct text name, int64_t mono_ms,
             struct arena *arena)
 {
-    struct place *place = place_of(memory, merchant, name);
     struct text packed = NO_TEXT;
     pthread_mutex_lock(&memory->lock);
-    if (place->size && place->until_ms > mono_ms && text_is(merchant, place->merchant) &&
-        text_is(name, place->name))
+    const struct place *place = place_of(memory, merchant, name);
+    if (place->until_ms > mono_ms && is_of(place, merchant, name))
         packed = arena_copy(arena, (struct text){place->packed, place->size});
     pthread_mutex_unlock(&memory->lock);
     return packed;
@@ -242,11 +252,12 @@ void
 card_remember(struct card_memory *memory, struct text merchant, struct text name,
               struct text packed, int64_t mono_ms)
 {
-    struct place *place = place_of(memory, merchant, name);
+    struct place *place = NULL;
     if (merchant.size >= sizeof place->merchant || name.size >= sizeof place->name ||
         packed.size > sizeof place->packed)
         return;
     pthread_mutex_lock(&memory->lock);
+    place = place_of(memory, merchant, name);
     snprintf(place->merchant, sizeof place->merchant, "%.*s", (int)merchant.size, merchant.at);
     snprintf(place->name, sizeof place->name, "%.*s", (int)name.size, name.at);
     memcpy(place->packed, packed.at, packed.size);

@@ -3,8 +3,8 @@
  *     tabledoc > etc/tables.sql
  *
  * What it writes may be run again and again, also on the tables of an older Florin: columns and
- * indexes that are missing are added, checks are made anew, all else stays as it is. An index is
- * known by its name alone: one that is to be another needs another name. Texts are COLLATE "C"
+ * indexes that are missing are added, an index that is another by now is made anew (its comment is
+ * what it was made by), and so are checks; all else stays as it is. Texts are COLLATE "C"
  * (37 µs a payment instead of 53, and the order of text_compare), long ones are compressed by lz4,
  * and pages keep room so that an update stays on its page (HOT). */
 #include "row.h"
@@ -34,6 +34,23 @@ static const char *const older[] = {
 };
 // clang-format on
 
+/* Ids begin with time: an index that begins with one grows at its end, on a page that is in memory
+ * and was logged whole already, where one that begins with the merchant grows in as many places as
+ * there are merchants. So the merchant comes first only where all of a merchant's are listed. */
+static bool
+is_listed(const struct table *t)
+{
+    return t->number != ROW_attempt;
+}
+
+/* A payment's row is replaced once, a moment after it was written and by one of the same size: with
+ * half a page free it stays there, and no index hears of it (HOT). */
+static int
+fillfactor(const struct table *t)
+{
+    return t->number == ROW_payment_intent ? 48 : 80;
+}
+
 static void
 write_quoted(const char *text)
 {
@@ -45,16 +62,71 @@ write_quoted(const char *text)
     putchar('\'');
 }
 
-/* The index lines of row.h, each made harmless when it is run again. */
+/* One of the index lines of row.h, CREATE INDEX name ON …: its parts, and the line behind it. */
+struct index_line {
+    const char *name, *end; /* from its name to its end */
+    int head_size, name_size;
+    const char *head; /* CREATE INDEX, or CREATE UNIQUE INDEX, with a space */
+};
+
+static const char *
+next_index(const char *at, struct index_line *line)
+{
+    line->head = at;
+    line->end = strchr(at, '\n');
+    line->name = strstr(at, "INDEX ") + strlen("INDEX ");
+    line->head_size = (int)(line->name - at);
+    line->name_size = (int)strcspn(line->name, " ");
+    return line->end + 1;
+}
+
+static void
+write_definition(const struct index_line *line)
+{
+    putchar('\'');
+    for (const char *at = line->head; at < line->end - 1; at++) { /* without its semicolon */
+        if (*at == '\'') putchar('\'');
+        putchar(*at);
+    }
+    putchar('\'');
+}
+
 static void
 write_indexes(const char *indexes)
 {
-    while (*indexes) {
-        const char *const end = strchr(indexes, '\n');
-        const char *const name = strstr(indexes, "INDEX ") + strlen("INDEX ");
-        printf("%.*sIF NOT EXISTS %.*s\n", (int)(name - indexes), indexes, (int)(end - name), name);
-        indexes = end + 1;
+    struct index_line line;
+    for (const char *at = indexes; *at;) {
+        at = next_index(at, &line);
+        printf("%.*sIF NOT EXISTS %.*s\n", line.head_size, line.head, (int)(line.end - line.name),
+               line.name);
+        printf("COMMENT ON INDEX %.*s IS ", line.name_size, line.name);
+        write_definition(&line);
+        printf(";\n");
     }
+}
+
+/* Those whose comment is another definition than that of today. */
+static void
+forget_indexes(void)
+{
+    const char *between = "";
+    struct index_line line;
+    printf("DO $$\nDECLARE\n    old record;\nBEGIN\n"
+           "    FOR old IN SELECT relname FROM pg_class JOIN (VALUES\n        ");
+    for (size_t i = 0; i < table_count; i++)
+        for (const char *at = tables[i]->indexes; *at;) {
+            at = next_index(at, &line);
+            printf("%s('%.*s', ", between, line.name_size, line.name);
+            write_definition(&line);
+            printf(")");
+            between = ",\n        ";
+        }
+    printf(") AS today(name, definition) ON name = relname AND relkind = 'i'"
+           " AND relnamespace = 'public'::regnamespace\n"
+           "        WHERE obj_description(pg_class.oid, 'pg_class') IS DISTINCT FROM definition"
+           " LOOP\n"
+           "        EXECUTE format('DROP INDEX public.%%I', old.relname);\n"
+           "    END LOOP;\nEND $$;\n");
 }
 
 /* What a table of an older Florin lacks. The columns that every table begins with it has. */
@@ -105,7 +177,8 @@ write_table(const struct table *t)
         /* Quoted: `authorization` is a word of SQL. */
         printf("    \"%s\" %s%s,\n", c->name, types[c->kind], key ? " NOT NULL" : "");
     }
-    printf("    PRIMARY KEY (merchant, id)\n) WITH (fillfactor = 80);\n");
+    printf("    PRIMARY KEY (%s)\n) WITH (fillfactor = %d);\n",
+           is_listed(t) ? "merchant, id" : "id, merchant", fillfactor(t));
     write_missing_columns(t);
     printf("%s", t->checks);
     write_indexes(t->indexes);
@@ -126,6 +199,7 @@ main(void)
     printf(
         "-- Made by tabledoc from common/proto/rows.def: do not edit. Run before schema.sql.\n\n");
     forget_checks();
+    forget_indexes();
     for (size_t i = 0; i < table_count; i++)
         write_table(tables[i]);
     return 0;

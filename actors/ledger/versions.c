@@ -8,16 +8,23 @@
 #define PLACES 8 /* in a set */
 
 struct place {
-    uint64_t used; /* 0: free */
     struct version version;
     uint8_t table, merchant_size, id_size;
     char merchant[ID_SIZE_MAX], id[ID_SIZE_MAX];
 };
 
+/* What is asked of all places of a set stands together: the places themselves are a kilobyte, and
+ * none of it is in the processor's caches. */
+struct head {
+    uint64_t used[PLACES]; /* 0: free */
+    uint32_t tags[PLACES]; /* of the hash */
+};
+
 struct versions {
     uint64_t now;     /* counts uses */
     size_t set_count; /* a power of two */
-    struct place *places;
+    struct head *heads;
+    struct place *places; /* PLACES for each head */
 };
 
 struct versions *
@@ -28,8 +35,9 @@ versions_new(size_t count)
     v->set_count = 1;
     while (v->set_count * PLACES < count)
         v->set_count *= 2;
+    v->heads = calloc(v->set_count, sizeof *v->heads);
     v->places = calloc(v->set_count * PLACES, sizeof *v->places);
-    assert(v->places);
+    assert(v->heads && v->places);
     return v;
 }
 
@@ -37,6 +45,7 @@ void
 versions_destroy(struct versions **versions_p)
 {
     if (!*versions_p) return;
+    free((*versions_p)->heads);
     free((*versions_p)->places);
     free(*versions_p);
     *versions_p = NULL;
@@ -45,8 +54,7 @@ versions_destroy(struct versions **versions_p)
 void
 versions_clear(struct versions *versions)
 {
-    for (size_t i = 0; i < versions->set_count * PLACES; i++)
-        versions->places[i].used = 0;
+    memset(versions->heads, 0, versions->set_count * sizeof *versions->heads);
 }
 
 /* FNV-1a: the ids hold 83 bits of chance that no client chose. */
@@ -58,34 +66,44 @@ mixed(uint64_t hash, struct text text)
     return hash;
 }
 
-static struct place *
-set_of(struct versions *versions, uint8_t table, struct text merchant, struct text id)
+static uint64_t
+hash_of(uint8_t table, struct text merchant, struct text id)
 {
-    uint64_t hash = mixed(UINT64_C(0xcbf29ce484222325) ^ table, merchant);
-    hash = mixed(hash, id);
-    return &versions->places[(hash & (versions->set_count - 1)) * PLACES];
+    return mixed(mixed(UINT64_C(0xcbf29ce484222325) ^ table, merchant), id);
 }
 
 static bool
 is_of(const struct place *p, uint8_t table, struct text merchant, struct text id)
 {
-    return p->used && p->table == table && p->id_size == id.size &&
-           p->merchant_size == merchant.size && memcmp(p->id, id.at, id.size) == 0 &&
+    return p->table == table && p->id_size == id.size && p->merchant_size == merchant.size &&
+           memcmp(p->id, id.at, id.size) == 0 &&
            memcmp(p->merchant, merchant.at, merchant.size) == 0;
+}
+
+/* The place in its set, or PLACES. */
+static size_t
+find(const struct versions *versions, size_t set, uint32_t tag, uint8_t table, struct text merchant,
+     struct text id)
+{
+    const struct head *head = &versions->heads[set];
+    size_t i = 0;
+    while (i < PLACES && !(head->used[i] && head->tags[i] == tag &&
+                           is_of(&versions->places[set * PLACES + i], table, merchant, id)))
+        i++;
+    return i;
 }
 
 bool
 versions_get(struct versions *versions, uint8_t table, struct text merchant, struct text id,
              struct version *version)
 {
-    struct place *set = set_of(versions, table, merchant, id);
-    for (size_t i = 0; i < PLACES; i++) {
-        if (!is_of(&set[i], table, merchant, id)) continue;
-        set[i].used = ++versions->now;
-        *version = set[i].version;
-        return true;
-    }
-    return false;
+    const uint64_t hash = hash_of(table, merchant, id);
+    const size_t set = hash & (versions->set_count - 1);
+    const size_t i = find(versions, set, (uint32_t)(hash >> 32), table, merchant, id);
+    if (i == PLACES) return false;
+    versions->heads[set].used[i] = ++versions->now;
+    *version = versions->places[set * PLACES + i].version;
+    return true;
 }
 
 void
@@ -93,19 +111,23 @@ versions_put(struct versions *versions, uint8_t table, struct text merchant, str
              struct version version)
 {
     if (merchant.size > ID_SIZE_MAX || id.size > ID_SIZE_MAX) return;
-    struct place *set = set_of(versions, table, merchant, id), *best = set;
-    for (size_t i = 0; i < PLACES; i++) {
-        if (is_of(&set[i], table, merchant, id)) {
-            best = &set[i];
-            break;
-        }
-        if (set[i].used < best->used) best = &set[i];
+    const uint64_t hash = hash_of(table, merchant, id);
+    const size_t set = hash & (versions->set_count - 1);
+    const uint32_t tag = (uint32_t)(hash >> 32);
+    struct head *head = &versions->heads[set];
+    size_t best = find(versions, set, tag, table, merchant, id);
+    if (best == PLACES) {
+        best = 0;
+        for (size_t i = 1; i < PLACES; i++)
+            if (head->used[i] < head->used[best]) best = i;
     }
-    *best = (struct place){.used = ++versions->now,
-                           .version = version,
-                           .table = table,
-                           .merchant_size = (uint8_t)merchant.size,
-                           .id_size = (uint8_t)id.size};
-    memcpy(best->merchant, merchant.at, merchant.size);
-    memcpy(best->id, id.at, id.size);
+    head->used[best] = ++versions->now;
+    head->tags[best] = tag;
+    struct place *place = &versions->places[set * PLACES + best];
+    *place = (struct place){.version = version,
+                            .table = table,
+                            .merchant_size = (uint8_t)merchant.size,
+                            .id_size = (uint8_t)id.size};
+    memcpy(place->merchant, merchant.at, merchant.size);
+    memcpy(place->id, id.at, id.size);
 }

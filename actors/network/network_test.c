@@ -16,6 +16,7 @@ struct answer {
     uint64_t correlation, operation, outcome;
     int64_t amount;
     bool bypass_pending;
+    uint64_t risk;
     char code[64], network_id[64], cvc_check[16];
 };
 
@@ -109,6 +110,7 @@ payments_on_packet(void *state, struct link *from, const struct packet *packet)
                               told.outcome,
                               told.amount,
                               told.bypass_pending == 1,
+                              told.risk,
                               "",
                               "",
                               ""};
@@ -274,18 +276,24 @@ Test(network, a_card_is_answered_as_its_row_says)
     for (size_t i = 0; i < test_card_count; i++) {
         const struct test_effect_row *effect = test_effect(test_cards[i].effect);
         const enum asks asks = three_d_secure_of(text_of(test_cards[i].number))->asks;
+        const bool is_blocked = effect->risk == RISK_BLOCKED || effect->risk == RISK_HIGHEST;
         snprintf(reference, sizeof reference, "att_%zu", i);
         vault.number = test_cards[i].number;
         payments.count = 0;
         const struct answer *answer = await(send_authorize(reference, 1000));
         if (asks == ASKS_NEVER || asks == ASKS_IN_VAIN) {
-            const char *decline = asks == ASKS_IN_VAIN ? "generic_decline" : effect->decline;
+            const char *decline = is_blocked             ? "fraudulent"
+                                  : asks == ASKS_IN_VAIN ? "generic_decline"
+                                                         : effect->decline;
             cr_expect(eq(u64, answer->outcome, *decline ? OUTCOME_DECLINED : OUTCOME_APPROVED));
             cr_expect(eq(str, (char *)answer->code, (char *)decline));
         } else {
             cr_expect(eq(u64, answer->outcome, OUTCOME_CHALLENGED));
         }
-        cr_expect(eq(str, (char *)answer->cvc_check, (char *)card_check_name(effect->code)));
+        /* The issuer of what is blocked was not asked. As the settings are, the highest risk is. */
+        const char *check = is_blocked ? "unchecked" : card_check_name(effect->code);
+        cr_expect(eq(str, (char *)answer->cvc_check, (char *)check));
+        cr_expect(eq(u64, answer->risk, (uint64_t)(is_blocked ? RISK_BLOCKED : effect->risk)));
         cr_expect(eq(int, answer->bypass_pending, effect->at_once));
         cr_expect(eq(i64, answer->amount, 1000));
     }

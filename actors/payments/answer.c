@@ -3,6 +3,7 @@
 #include "api_version.h"
 #include "json_change.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -136,22 +137,22 @@ refuse_busy(struct call *call)
 }
 
 void
-refuse_state(struct call *call, const struct row_payment_intent *pi, const char *format, ...)
+refuse_state(struct call *call, enum row_table table, const void *row, const char *format, ...)
 {
+    struct api_refusal refusal = {.status = 400};
+    const bool is_payment = table == ROW_payment_intent;
     char message[512];
-    struct text json;
     va_list list;
+    assert(is_payment || table == ROW_setup_intent);
     va_start(list, format);
     vsnprintf(message, sizeof message, format, list);
     va_end(list);
-    const bool whole = render_row(call, ROW_payment_intent, pi, NO_TEXT, NULL, &json);
+    refusal.message = arena_copy(call->arena, text_of(message));
+    refusal.code = is_payment ? "payment_intent_unexpected_state" : "setup_intent_unexpected_state";
+    const bool whole = render_row(call, table, row, NO_TEXT, NULL,
+                                  is_payment ? &refusal.payment_intent : &refusal.setup_intent);
     (void)whole;
-    call_refuse(call,
-                &(struct api_refusal){.status = 400,
-                                      .code = "payment_intent_unexpected_state",
-                                      .message = arena_copy(call->arena, text_of(message)),
-                                      .payment_intent = json},
-                true);
+    call_refuse(call, &refusal, true);
 }
 
 bool

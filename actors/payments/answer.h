@@ -25,9 +25,10 @@ void refuse_unavailable(struct call *call);
 /* The payment has an attempt that nobody knows the end of yet: 429 lock_timeout, to be tried again.
  */
 void refuse_busy(struct call *call);
-/* 400 payment_intent_unexpected_state with the payment in it. */
-void refuse_state(struct call *call, const struct row_payment_intent *pi, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+/* 400 payment_intent_unexpected_state or setup_intent_unexpected_state, with the payment or the
+ * set-up in it. */
+void refuse_state(struct call *call, enum row_table table, const void *row, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 
 /* call_get for customers: one that is deleted is not there. */
 MUST_USE bool get_customer(struct call *call, struct text id, const char *param,

@@ -117,7 +117,6 @@ book_charge(struct finish *f, int64_t amount)
     txn->status = at_once ? TEXT("available") : TEXT("pending");
     txn->available_on = f->call->now_s;
     if (!at_once) txn->available_on += worker_settlement_delay_s(f->call->worker);
-    charge->captured = !noted(f, "keep");
     charge->amount_captured += amount;
     /* What the last capture leaves is given back; before it nothing is. */
     if (charge->captured) charge->amount_refunded = charge->amount - charge->amount_captured;
@@ -347,6 +346,7 @@ charge_of_attempt(struct finish *f)
     struct row_charge *charge = call_new_row(f->call, ROW_charge);
     const struct row_payment_intent *pi = f->pi;
     charge->id = f->attempt->charge;
+    charge->status = text_of(charge_shown(CHARGE_PENDING).status);
     charge->merchant = f->call->merchant;
     charge->created = f->attempt->created;
     charge->amount = f->attempt->amount;
@@ -477,8 +477,7 @@ authorized(struct finish *f)
     if (f->session) checkout_paid(f->call, f->session, pi, f->attempt->capture);
 
     f->charge = charge_of_attempt(f);
-    f->charge->status = TEXT("succeeded");
-    f->charge->paid = true;
+    charge_advance(f->charge, f->attempt->capture ? CHARGE_ON_PAID : CHARGE_ON_HELD);
     f->charge->outcome = approved_outcome(f);
     if (effects & POST_HOLD) {
         post_hold(f, "hold", source_of(f), f->charge->amount);
@@ -554,7 +553,7 @@ not_authorized(struct finish *f)
     if (charged) {
         pi->latest_charge = f->attempt->charge;
         f->charge = charge_of_attempt(f);
-        f->charge->status = TEXT("failed");
+        charge_advance(f->charge, CHARGE_ON_DECLINED);
         f->charge->outcome = declined_outcome(f, decline);
         f->charge->failure_code = text_of(decline->code);
         f->charge->failure_message = text_of(decline->message);
@@ -610,6 +609,7 @@ captured(struct finish *f)
         f->charge->statement_descriptor_suffix = pi->statement_descriptor_suffix;
     }
     if (f->answer->bypass_pending == 1) f->charge->bypass_pending = true;
+    charge_advance(f->charge, keep ? CHARGE_ON_CAPTURED_PART : CHARGE_ON_CAPTURED);
     if (effects & RELEASE_HOLD)
         post_hold(f, "release", source_of(f), keep ? -f->attempt->amount : -held);
     if (effects & POST_CHARGE) txn = book_charge(f, f->attempt->amount);
@@ -642,10 +642,8 @@ voided(struct finish *f)
     if (effects & RELEASE_HOLD) post_hold(f, "release", f->charge->id, -held);
     f->charge->amount_refunded = f->charge->amount - f->charge->amount_captured;
     f->charge->hold_until = NO_NUMBER;
-    if (in_part) {
-        f->charge->captured = true;
-    } else {
-        f->charge->refunded = true;
+    charge_advance(f->charge, in_part ? CHARGE_ON_RELEASED_REST : CHARGE_ON_RELEASED);
+    if (!in_part) {
         pi->canceled_at = f->call->now_s;
         pi->cancellation_reason =
             field_in(f->call, f->attempt->params, "cancellation_reason", NULL);
@@ -680,6 +678,7 @@ incremented(struct finish *f)
     if (descriptor.at) pi->statement_descriptor = f->charge->statement_descriptor = descriptor;
     if (metadata.at) pi->metadata = metadata;
     if (effects & POST_HOLD) post_hold(f, "hold", source_of(f), f->attempt->amount);
+    charge_advance(f->charge, CHARGE_ON_INCREMENTED);
     f->charge->amount += f->attempt->amount;
     f->charge->payment_method_details = more_authorized(f, f->charge->amount);
     call_update(f->call, ROW_charge, f->charge);
@@ -727,13 +726,15 @@ refunded(struct finish *f, struct row_refund *refund,
     const struct msg_network_answer *answer = f->answer;
     /* One that has failed meanwhile is booked all the same, and followed at once to its failure. */
     const bool failed = text_is(answer->refund_state, "failed");
-    refund->status = text_is(answer->refund_state, "pending") ? TEXT("pending") : TEXT("succeeded");
+    const bool pending = text_is(answer->refund_state, "pending");
+    refund_answered(refund, pending ? REFUND_ON_TAKEN : REFUND_ON_DONE);
     if (failed || answer->has & HAS_network_answer_ask_again_s)
         refund->follow_at = f->call->now_s + (failed ? 0 : (int64_t)answer->ask_again_s);
     refund->balance_transaction = txn->id;
     charge->amount_refunding -= refund->amount;
     charge->amount_refunded += refund->amount;
-    charge->refunded = charge->amount_refunded == charge->amount;
+    charge_advance(charge, charge->amount_refunded == charge->amount ? CHARGE_ON_REFUNDED_ALL
+                                                                     : CHARGE_ON_REFUNDED_PART);
     assert(charge->amount_refunding >= 0 && charge->amount_refunded <= charge->amount);
     call_update(f->call, ROW_refund, refund);
     call_update(f->call, ROW_charge, charge);
@@ -747,7 +748,7 @@ static void
 not_refunded(struct finish *f, struct row_refund *refund)
 {
     struct row_charge *charge = f->charge;
-    refund->status = TEXT("failed");
+    refund_answered(refund, REFUND_ON_REFUSED);
     refund->failure_reason =
         f->answer->outcome == OUTCOME_DECLINED ? TEXT("declined") : TEXT("unknown");
     charge->amount_refunding -= refund->amount;

@@ -99,7 +99,7 @@ cache_get(struct cache *cache, enum row_table table, struct text merchant, struc
     unlink_entry(cache, entry);
     make_newest(cache, entry);
     const size_t texts = row_copy(table, entry->row, NULL, NULL, 0);
-    const size_t used = row_copy(table, entry->row, row, arena_take(arena, texts), texts);
+    const size_t used = row_copy(table, entry->row, row, arena_take_unset(arena, texts), texts);
     assert(used == texts);
     return true;
 }
@@ -117,11 +117,10 @@ cache_put(struct cache *cache, enum row_table number, const void *row)
     if (before) drop(cache, before);
     if (!name_size || size > cache->bytes_max / 16) return; /* one row must not empty the cache */
 
-    struct entry *const entry = calloc(1, size);
+    struct entry *const entry = malloc(size);
     if (!entry) abort();
-    entry->size = size;
-    entry->table = (uint8_t)number;
-    entry->slot = slot_of(row_merchant(row));
+    *entry =
+        (struct entry){.size = size, .table = (uint8_t)number, .slot = slot_of(row_merchant(row))};
     char *const memory = entry->row + table->size;
     const size_t used = row_copy(number, row, entry->row, memory, texts);
     assert(used == texts);

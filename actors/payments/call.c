@@ -46,7 +46,7 @@ struct json_writer
 call_writer(struct call *call, size_t cap)
 {
     struct json_writer writer;
-    json_writer_init(&writer, arena_take(call->arena, cap), cap);
+    json_writer_init(&writer, arena_take_unset(call->arena, cap), cap);
     return writer;
 }
 

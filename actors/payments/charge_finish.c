@@ -27,8 +27,7 @@ charge_authorized(struct finish *f)
     struct row_charge *charge = f->charge;
     struct row_balance_transaction *txn = NULL;
     note_answer(f, true);
-    charge->status = TEXT("succeeded");
-    charge->paid = true;
+    charge_advance(charge, f->attempt->capture ? CHARGE_ON_PAID : CHARGE_ON_HELD);
     charge->outcome = approved_outcome(f);
     if (f->attempt->capture) {
         txn = book_charge(f, charge->amount);
@@ -57,7 +56,7 @@ charge_not_authorized(struct finish *f)
                                         .message = text_of(decline->message),
                                         .charge = charge->id};
     note_answer(f, false);
-    charge->status = TEXT("failed");
+    charge_advance(charge, CHARGE_ON_DECLINED);
     charge->outcome = declined_outcome(f, decline);
     charge->failure_code = text_of(decline->code);
     charge->failure_message = text_of(decline->message);
@@ -74,6 +73,7 @@ charge_captured(struct finish *f)
     charge->hold_until = NO_NUMBER;
     if (f->answer->bypass_pending == 1) charge->bypass_pending = true;
     post_hold(f, "release", charge->id, -charge->amount);
+    charge_advance(charge, CHARGE_ON_CAPTURED);
     struct row_balance_transaction *txn = book_charge(f, f->attempt->amount);
     call_update(f->call, ROW_charge, charge);
     tell(f->call, "charge.captured", ROW_charge, charge, NULL);
@@ -113,7 +113,7 @@ charge_expired(struct finish *f)
     charge->attempt = NO_TEXT;
     charge->hold_until = NO_NUMBER;
     charge->amount_refunded = charge->amount;
-    charge->refunded = true;
+    charge_advance(charge, CHARGE_ON_RELEASED);
     post_hold(f, "release", charge->id, -charge->amount);
     call_update(f->call, ROW_charge, charge);
     tell(f->call, "charge.expired", ROW_charge, charge, NULL);
@@ -127,11 +127,11 @@ charge_released(struct finish *f, struct row_refund *refund)
     const bool approved = f->answer->outcome == OUTCOME_APPROVED;
     charge->attempt = NO_TEXT;
     charge->amount_refunding -= refund->amount;
-    refund->status = approved ? TEXT("succeeded") : TEXT("failed");
+    refund_answered(refund, approved ? REFUND_ON_DONE : REFUND_ON_REFUSED);
     if (approved) {
         post_hold(f, "release", charge->id, -charge->amount);
         charge->amount_refunded = charge->amount;
-        charge->refunded = true;
+        charge_advance(charge, CHARGE_ON_RELEASED);
         charge->hold_until = NO_NUMBER;
     } else {
         refund->failure_reason = TEXT("unknown");

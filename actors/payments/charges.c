@@ -4,10 +4,27 @@
 #include "lists.h"
 #include "payment.h"
 
+#include <assert.h>
+
 struct text
 charge_lock(const struct row_charge *charge)
 {
     return charge->payment_intent.at ? charge->payment_intent : charge->id;
+}
+
+void
+charge_advance(struct row_charge *charge, enum charge_event event)
+{
+    const enum charge_state now =
+        charge_state_of(charge->status, charge->paid, charge->captured, charge->refunded);
+    assert(now != CHARGE_NOWHERE);
+    const enum charge_state next = charge_step(now, event);
+    assert(next != CHARGE_NOWHERE);
+    const struct charge_shown shown = charge_shown(next);
+    charge->status = text_of(shown.status);
+    charge->paid = shown.paid;
+    charge->captured = shown.captured;
+    charge->refunded = shown.refunded;
 }
 
 void

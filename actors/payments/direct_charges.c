@@ -79,7 +79,7 @@ charge_create(struct call *call)
     charge->id = call_new_id(call, "ch_");
     charge->merchant = call->merchant;
     charge->created = call->now_s;
-    charge->status = TEXT("pending");
+    charge->status = text_of(charge_shown(CHARGE_PENDING).status);
     charge->amount = params_integer(call->params, "amount", 0);
     charge->currency = currency_code(params_find(call->params, "currency"));
     field_text(call, "customer", &charge->customer);

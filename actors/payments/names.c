@@ -61,15 +61,26 @@ grow(struct names *names)
     *names = bigger;
 }
 
+static struct name_node *
+find(const struct names *names, uint64_t hash, struct text name)
+{
+    if (!names->count) return NULL;
+    for (struct name_node *node = *bucket_of(names, hash); node; node = node->next)
+        if (node->hash == hash && text_equal(node->name, name)) return node;
+    return NULL;
+}
+
+/* Twice as many buckets as names: most of them are empty, and what is not there is not there at the
+ * first look. Each further look is memory that no cache of the processor has. */
 void
 names_add(struct names *names, struct name_node *node, struct text name, void *owner)
 {
     assert(name.at && !node->name.at);
-    assert(!names_find(names, name));
-    if (names->count >= names->bucket_count) grow(names);
+    if (2 * names->count >= names->bucket_count) grow(names);
     node->name = name;
     node->owner = owner;
     node->hash = hash_of(names, name);
+    assert(!find(names, node->hash, name));
     struct name_node **const bucket = bucket_of(names, node->hash);
     node->next = *bucket;
     *bucket = node;
@@ -94,8 +105,6 @@ void *
 names_find(const struct names *names, struct text name)
 {
     if (!names->count) return NULL;
-    const uint64_t hash = hash_of(names, name);
-    for (const struct name_node *node = *bucket_of(names, hash); node; node = node->next)
-        if (node->hash == hash && text_equal(node->name, name)) return node->owner;
-    return NULL;
+    const struct name_node *const node = find(names, hash_of(names, name), name);
+    return node ? node->owner : NULL;
 }

@@ -3,8 +3,10 @@
 #pragma once
 
 #include "call.h"
+#include "charge.h"
 #include "must_use.h"
 #include "payment_intent.h"
+#include "refund.h"
 #include "setup_intent.h"
 
 /* --- payment methods (payment_methods.c) ----------------------------------------------------- */
@@ -87,7 +89,10 @@ MUST_USE bool payment_take_fields(struct call *call, struct row_payment_intent *
 void payment_take_choice(struct row_payment_intent *pi, struct method_use *use);
 /* It can be named together with confirm=true alone. False: the call has been answered. */
 MUST_USE bool choice_is_confirmed(struct call *call);
-/* A publishable key has to show the payment's client_secret; a secret key may. */
+/* A publishable key has to show the client_secret of what it asks for; a secret key may. `code` is
+ * of the refusal, `what` the kind of object in its words. */
+MUST_USE bool client_secret_fits(struct call *call, struct text secret, const char *code,
+                                 const char *what);
 MUST_USE bool payment_secret_fits(struct call *call, const struct row_payment_intent *pi);
 /* Compared to its end, so that the time tells nothing of where they differ. */
 bool secret_is(struct text given, struct text secret);
@@ -196,9 +201,6 @@ MUST_USE bool setup_abandon(struct call *call, const struct row_setup_intent *si
 /* What follows from the network's answer: the part of attempt_finished that is about set-ups. */
 void setup_finished(struct call *call, struct row_attempt *attempt,
                     const struct msg_network_answer *answer);
-/* 400 setup_intent_unexpected_state with the set-up in it. */
-void refuse_setup_state(struct call *call, const struct row_setup_intent *si, const char *format,
-                        ...) __attribute__((format(printf, 3, 4)));
 /* Stages the attempt's last state (attempts_finish.c). */
 void attempt_close(struct call *call, struct row_attempt *attempt,
                    const struct msg_network_answer *answer);
@@ -206,6 +208,13 @@ void attempt_close(struct call *call, struct row_attempt *attempt,
 
 /* What has to be locked to change a charge: its payment, or itself when it has none. */
 struct text charge_lock(const struct row_charge *charge);
+/* One step of charge.c, which the caller knows to be possible: what the charge shows changes by
+ * this alone. */
+void charge_advance(struct row_charge *charge, enum charge_event event);
+/* One step of refund.c. False, with nothing changed, when it is refused there. */
+MUST_USE bool refund_advance(struct row_refund *refund, enum refund_event event, uint32_t *effects);
+/* Likewise, for the first answer of the network: it was asked, so it may say whatever it says. */
+void refund_answered(struct row_refund *refund, enum refund_event event);
 struct text refund_lock(const struct row_refund *refund);
 /* Takes what a charge without a payment holds; `amount` 0: all of it. */
 void charge_capture_directly(struct call *call, struct row_charge *charge, int64_t amount);

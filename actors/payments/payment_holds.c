@@ -55,7 +55,7 @@ payment_release(struct call *call, struct row_payment_intent *pi, bool keep)
     switch (pi_step(&now, ON_RELEASED, 0, &next, &effects)) {
     case PI_OK: break;
     case PI_WRONG_STATE:
-        refuse_state(call, pi,
+        refuse_state(call, ROW_payment_intent, pi,
                      "This PaymentIntent could not be captured because it has a status of %s. Only "
                      "a PaymentIntent with a status of requires_capture may be captured.",
                      pi_state_name(now.state));
@@ -153,7 +153,7 @@ increment_is_possible(struct call *call, const struct row_payment_intent *pi, in
     const enum pi_verdict verdict =
         pi_step(&now, ON_INCREMENTED, amount - pi->amount, &next, &effects);
     if (verdict == PI_WRONG_STATE) {
-        refuse_state(call, pi,
+        refuse_state(call, ROW_payment_intent, pi,
                      "This PaymentIntent's authorization could not be incremented because it has a "
                      "status of %s. Only a PaymentIntent with a status of requires_capture may be "
                      "incremented.",
@@ -162,7 +162,7 @@ increment_is_possible(struct call *call, const struct row_payment_intent *pi, in
     }
     if (verdict == PI_CAPTURED_IN_PART) {
         refuse_state(
-            call, pi,
+            call, ROW_payment_intent, pi,
             "This PaymentIntent's authorization could not be incremented because a part of "
             "it has been captured.");
         return false;

@@ -301,7 +301,7 @@ secret_is(struct text given, struct text secret)
 }
 
 bool
-payment_secret_fits(struct call *call, const struct row_payment_intent *pi)
+client_secret_fits(struct call *call, struct text secret, const char *code, const char *what)
 {
     const struct text given = field_given(call, "client_secret");
     if (!given.at && !call->publishable) return true;
@@ -310,11 +310,19 @@ payment_secret_fits(struct call *call, const struct row_payment_intent *pi)
                         "Missing required param: client_secret.");
         return false;
     }
-    if (secret_is(given, pi->client_secret)) return true;
-    call_refuse_400(call, "payment_intent_invalid_parameter", "client_secret",
+    if (secret_is(given, secret)) return true;
+    call_refuse_400(call, code, "client_secret",
                     "The client_secret provided does not match the client_secret associated with "
-                    "the PaymentIntent.");
+                    "the %s.",
+                    what);
     return false;
+}
+
+bool
+payment_secret_fits(struct call *call, const struct row_payment_intent *pi)
+{
+    return client_secret_fits(call, pi->client_secret, "payment_intent_invalid_parameter",
+                              "PaymentIntent");
 }
 
 void
@@ -356,7 +364,7 @@ change_is_possible(struct call *call, const struct row_payment_intent *pi)
         return true;
     for (size_t i = 0; i < sizeof fixed_once_asked / sizeof fixed_once_asked[0]; i++) {
         if (!params_have_any(call->params, fixed_once_asked[i])) continue;
-        refuse_state(call, pi,
+        refuse_state(call, ROW_payment_intent, pi,
                      "This PaymentIntent's %s could not be updated because it has a status of %s. "
                      "You may only update the %s of a PaymentIntent with one of the following "
                      "statuses: requires_payment_method, requires_confirmation, requires_action.",
@@ -456,7 +464,7 @@ refuse_for_cards(struct call *call, const char *what)
     if (!call_get(call, ROW_payment_intent, call->object, pi)) return;
     if (!payment_secret_fits(call, pi)) return;
     refuse_state(
-        call, pi,
+        call, ROW_payment_intent, pi,
         "%s This PaymentIntent has a status of %.*s and takes the payment method type card "
         "alone.",
         what, (int)pi->status.size, pi->status.at);

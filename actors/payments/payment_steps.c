@@ -66,15 +66,15 @@ refuse_confirm(struct call *call, const struct row_payment_intent *pi, bool stor
         "confirm it again directly with a payment method.";
     const enum pi_state state = payment_standing(pi).state;
     if (state == PI_NEEDS_METHOD && stored)
-        refuse_state(call, pi, "%s", no_method);
+        refuse_state(call, ROW_payment_intent, pi, "%s", no_method);
     else if (state == PI_NEEDS_METHOD) /* there is no such payment to be shown */
         call_refuse_400(call, "payment_intent_unexpected_state", NULL, "%s", no_method);
     else if (state == PI_SUCCEEDED || state == PI_NEEDS_CAPTURE)
-        refuse_state(call, pi,
+        refuse_state(call, ROW_payment_intent, pi,
                      "You cannot confirm this PaymentIntent because it has already succeeded after "
                      "being previously confirmed.");
     else
-        refuse_state(call, pi,
+        refuse_state(call, ROW_payment_intent, pi,
                      "You cannot confirm this PaymentIntent because it has a status of %s. Only a "
                      "PaymentIntent with one of the following statuses may be confirmed: "
                      "requires_confirmation, requires_action.",
@@ -282,7 +282,7 @@ payment_capture(struct call *call, struct row_payment_intent *pi, struct row_cha
     if (keep && asked == pi->amount_capturable) keep = false; /* nothing is left to be kept */
     switch (pi_step(&now, keep ? ON_CAPTURE_PART : ON_CAPTURE, asked, &next, &effects)) {
     case PI_WRONG_STATE:
-        refuse_state(call, pi,
+        refuse_state(call, ROW_payment_intent, pi,
                      "This PaymentIntent could not be captured because it has a status of %s. Only "
                      "a PaymentIntent with a status of requires_capture may be captured.",
                      pi_state_name(now.state));
@@ -359,13 +359,13 @@ payment_intent_cancel(struct call *call)
     const struct text reason = field_given(call, "cancellation_reason");
     const enum pi_verdict verdict = payment_step(pi, ON_CANCEL, 0, &effects);
     if (verdict == PI_CAPTURED_IN_PART) {
-        refuse_state(call, pi,
+        refuse_state(call, ROW_payment_intent, pi,
                      "You cannot cancel this PaymentIntent because a part of it has been captured. "
                      "To release what is left, capture it with amount_to_capture=0.");
         return;
     }
     if (verdict != PI_OK) {
-        refuse_state(call, pi,
+        refuse_state(call, ROW_payment_intent, pi,
                      "You cannot cancel this PaymentIntent because it has a status of %.*s. Only a "
                      "PaymentIntent with one of the following statuses may be canceled: "
                      "requires_payment_method, requires_capture, requires_confirmation, "

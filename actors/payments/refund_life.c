@@ -34,22 +34,29 @@ tell_changed(struct call *call, const struct row_refund *before, const struct ro
 /* The money is the merchant's again, and the charge can be refunded again. */
 static struct row_balance_transaction *
 give_back(struct finish *f, struct row_refund *refund,
-          const struct row_balance_transaction *of_refund, const char *status, struct text reason)
+          const struct row_balance_transaction *of_refund, struct text reason)
 {
     struct row_charge *charge = f->charge;
     struct row_balance_transaction *txn = book_refund_failure(f, refund, of_refund);
-    refund->status = text_of(status);
     refund->failure_reason = reason;
     refund->failure_balance_transaction = txn->id;
     refund->follow_at = NO_NUMBER;
     charge->amount_refunded -= refund->amount;
-    charge->refunded = false;
+    charge_advance(charge, CHARGE_ON_REFUND_BACK);
     assert(charge->amount_refunded >= 0);
     call_update(f->call, ROW_charge, charge);
     return txn;
 }
 
 /* --- by the network -------------------------------------------------------------------------- */
+
+static enum refund_event
+event_of(const struct msg_network_answer *answer)
+{
+    return text_is(answer->refund_state, "failed")    ? REFUND_ON_RETURNED
+           : text_is(answer->refund_state, "pending") ? REFUND_ON_TAKEN
+                                                      : REFUND_ON_DONE;
+}
 
 void
 refund_followed(struct call *call, struct text id, const struct msg_network_answer *answer)
@@ -67,6 +74,7 @@ refund_followed(struct call *call, struct text id, const struct msg_network_answ
     call->livemode = text_is(json_find(attempt->params, "livemode"), "true");
 
     const struct row_refund before = *refund;
+    uint32_t effects;
     const bool was_pending = text_is(refund->status, "pending");
     if (refund->follow_at == NO_NUMBER || (!was_pending && !text_is(refund->status, "succeeded"))) {
         call_answer(call, 200, TEXT("{}")); /* another has seen to it */
@@ -75,11 +83,11 @@ refund_followed(struct call *call, struct text id, const struct msg_network_answ
     refund->follow_at = answer->has & HAS_network_answer_ask_again_s
                             ? call->now_s + (int64_t)answer->ask_again_s
                             : NO_NUMBER;
-    if (text_is(answer->refund_state, "failed"))
-        give_back(&f, refund, of_refund, "failed",
+    /* What the network says later than it may (it was done, and is pending again) changes nothing.
+     */
+    if (refund_advance(refund, event_of(answer), &effects) && effects & REFUND_CREDIT)
+        give_back(&f, refund, of_refund,
                   answer->refund_failure.at ? answer->refund_failure : TEXT("unknown"));
-    else if (!text_is(answer->refund_state, "pending"))
-        refund->status = TEXT("succeeded");
     call_update(call, ROW_refund, refund);
     if (!text_equal(before.status, refund->status)) tell_changed(call, &before, refund);
     call_answer(call, 200, TEXT("{}"));
@@ -138,7 +146,8 @@ refund_recalled(struct finish *f, struct row_refund *refund,
     struct row_balance_transaction *txn = NULL;
     const struct row_refund before = *refund;
     const struct text ends = field_in(f->call, f->attempt->params, "refund_ends", NULL);
-    const bool pending = text_is(refund->status, "pending");
+    const bool canceled = text_is(ends, "canceled");
+    uint32_t effects;
     if (f->answer->outcome != OUTCOME_APPROVED) {
         /* It had reached the cardholder already: the next inquiry says so. */
         call_answer(
@@ -148,10 +157,10 @@ refund_recalled(struct finish *f, struct row_refund *refund,
                                                       "neither be canceled nor expire.")}));
         return;
     }
-    if (pending) {
-        const bool canceled = text_is(ends, "canceled");
-        txn = give_back(f, refund, of_refund, canceled ? "canceled" : "failed",
-                        canceled ? TEXT("merchant_request") : TEXT("unknown"));
+    if (refund_advance(refund, canceled ? REFUND_ON_RECALLED : REFUND_ON_EXPIRED, &effects)) {
+        assert(effects & REFUND_CREDIT);
+        txn =
+            give_back(f, refund, of_refund, canceled ? TEXT("merchant_request") : TEXT("unknown"));
         call_update(f->call, ROW_refund, refund);
         tell_changed(f->call, &before, refund);
     }

@@ -11,6 +11,8 @@
 #include "mutant.h"
 #include "payment.h"
 
+#include <assert.h>
+
 /* The charge that a refund is for, by its id or by its payment's. The payment is locked. False: the
  * call has been answered, or waits. */
 static bool
@@ -120,7 +122,7 @@ refund_create(struct call *call)
     refund->id = call_new_id(call, "re_");
     refund->merchant = call->merchant;
     refund->created = call->now_s;
-    refund->status = TEXT("pending");
+    refund->status = text_of(refund_status(REFUND_IS_ASKED));
     refund->amount = amount;
     refund->currency = charge->currency;
     refund->charge = charge->id;
@@ -147,6 +149,27 @@ refund_create(struct call *call)
     attempt->payment_method = charge->payment_method;
     attempt->original = charge->authorization;
     call_begin_attempt(call, attempt, &(struct network_extras){NO_TEXT, NO_TEXT, NO_TEXT});
+}
+
+bool
+refund_advance(struct row_refund *refund, enum refund_event event, uint32_t *effects)
+{
+    const enum refund_state now =
+        refund_state_of(refund->status, refund->balance_transaction.at != NULL);
+    assert(now != REFUND_NOWHERE);
+    const enum refund_state next = refund_step(now, event, effects);
+    if (next == REFUND_NOWHERE) return false;
+    refund->status = text_of(refund_status(next));
+    return true;
+}
+
+void
+refund_answered(struct row_refund *refund, enum refund_event event)
+{
+    uint32_t effects;
+    const bool possible = refund_advance(refund, event, &effects);
+    assert(possible);
+    (void)possible;
 }
 
 void

@@ -51,6 +51,8 @@ render_into(struct render *r, size_t first, void (*put)(struct render *r, const 
         put(r, what);
         if (r->w.full) continue;
         *json = json_writer_text(&r->w);
+        arena_shrink(r->call->arena, json->at, cap < JSON_SIZE_MAX ? cap : JSON_SIZE_MAX,
+                     json->size);
         return true;
     }
     return false;

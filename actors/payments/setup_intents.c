@@ -8,8 +8,6 @@
 #include "payment.h"
 
 #include <assert.h>
-#include <stdarg.h>
-#include <stdio.h>
 
 #define AUTOMATIC_METHODS_SINCE "2023-08-16" /* as for payments */
 #define SECRET_SIZE 25
@@ -24,25 +22,6 @@ setup_step(struct row_setup_intent *si, enum si_event event)
     if (next == SI_NOWHERE) return false;
     si->status = text_of(si_state_name(next));
     return true;
-}
-
-void
-refuse_setup_state(struct call *call, const struct row_setup_intent *si, const char *format, ...)
-{
-    char message[512];
-    struct text json;
-    va_list list;
-    va_start(list, format);
-    vsnprintf(message, sizeof message, format, list);
-    va_end(list);
-    const bool whole = render_row(call, ROW_setup_intent, si, NO_TEXT, NULL, &json);
-    (void)whole;
-    call_refuse(call,
-                &(struct api_refusal){.status = 400,
-                                      .code = "setup_intent_unexpected_state",
-                                      .message = arena_copy(call->arena, text_of(message)),
-                                      .setup_intent = json},
-                true);
 }
 
 /* --- what a request may say ------------------------------------------------------------------ */
@@ -161,18 +140,8 @@ setup_intent_create(struct call *call)
 static bool
 setup_secret_fits(struct call *call, const struct row_setup_intent *si)
 {
-    const struct text given = field_given(call, "client_secret");
-    if (!given.at && !call->publishable) return true;
-    if (!given.at) {
-        call_refuse_400(call, "parameter_missing", "client_secret",
-                        "Missing required param: client_secret.");
-        return false;
-    }
-    if (secret_is(given, si->client_secret)) return true;
-    call_refuse_400(call, "setup_intent_invalid_parameter", "client_secret",
-                    "The client_secret provided does not match the client_secret associated with "
-                    "the SetupIntent.");
-    return false;
+    return client_secret_fits(call, si->client_secret, "setup_intent_invalid_parameter",
+                              "SetupIntent");
 }
 
 void
@@ -202,12 +171,12 @@ change_is_possible(struct call *call, const struct row_setup_intent *si)
         return true;
     for (size_t i = 0; i < sizeof fixed_at_the_end / sizeof fixed_at_the_end[0]; i++) {
         if (!params_have_any(call->params, fixed_at_the_end[i])) continue;
-        refuse_setup_state(call, si,
-                           "This SetupIntent's %s could not be updated because it has a status of "
-                           "%s. You may only update the %s of a SetupIntent with one of the "
-                           "following statuses: requires_payment_method, requires_confirmation, "
-                           "requires_action.",
-                           fixed_at_the_end[i], si_state_name(state), fixed_at_the_end[i]);
+        refuse_state(call, ROW_setup_intent, si,
+                     "This SetupIntent's %s could not be updated because it has a status of "
+                     "%s. You may only update the %s of a SetupIntent with one of the "
+                     "following statuses: requires_payment_method, requires_confirmation, "
+                     "requires_action.",
+                     fixed_at_the_end[i], si_state_name(state), fixed_at_the_end[i]);
         return false;
     }
     return true;
@@ -276,8 +245,8 @@ setup_intent_confirm(struct call *call)
     }
     const enum si_state state = si_state_named(si->status);
     if (state == SI_SUCCEEDED || state == SI_CANCELED) {
-        refuse_setup_state(
-            call, si,
+        refuse_state(
+            call, ROW_setup_intent, si,
             state == SI_SUCCEEDED
                 ? "You cannot confirm this SetupIntent because it has already succeeded."
                 : "You cannot confirm this SetupIntent because it has a status of canceled. Only a "
@@ -309,11 +278,11 @@ setup_intent_cancel(struct call *call)
     }
     const struct text before = si->status;
     if (!setup_step(si, SI_ON_CANCEL)) {
-        refuse_setup_state(call, si,
-                           "You cannot cancel this SetupIntent because it has a status of %.*s. "
-                           "Only a SetupIntent with one of the following statuses may be canceled: "
-                           "requires_payment_method, requires_confirmation, requires_action.",
-                           (int)before.size, before.at);
+        refuse_state(call, ROW_setup_intent, si,
+                     "You cannot cancel this SetupIntent because it has a status of %.*s. "
+                     "Only a SetupIntent with one of the following statuses may be canceled: "
+                     "requires_payment_method, requires_confirmation, requires_action.",
+                     (int)before.size, before.at);
         return;
     }
     if (si->checkout_session.at) {
@@ -336,9 +305,9 @@ setup_intent_verify_microdeposits(struct call *call)
     struct row_setup_intent *si = call_new_row(call, ROW_setup_intent);
     if (!call_get(call, ROW_setup_intent, call->object, si)) return;
     if (!setup_secret_fits(call, si)) return;
-    refuse_setup_state(call, si,
-                       "You cannot verify micro-deposits for this SetupIntent: they are for bank "
-                       "accounts, and its payment method is a card.");
+    refuse_state(call, ROW_setup_intent, si,
+                 "You cannot verify micro-deposits for this SetupIntent: they are for bank "
+                 "accounts, and its payment method is a card.");
 }
 
 void

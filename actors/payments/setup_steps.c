@@ -33,7 +33,7 @@ refuse_confirm(struct call *call, const struct row_setup_intent *si, bool stored
         "update the SetupIntent with a payment method and then confirm it again, or confirm it "
         "again directly with a payment method.";
     if (stored)
-        refuse_setup_state(call, si, "%s", no_method);
+        refuse_state(call, ROW_setup_intent, si, "%s", no_method);
     else /* there is no such set-up to be shown */
         call_refuse_400(call, "setup_intent_unexpected_state", NULL, "%s", no_method);
 }

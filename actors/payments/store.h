@@ -82,7 +82,6 @@ struct store_event_page {
     struct text after, before, id_least, id_below;
     struct text types[20]; /* any of them; a trailing * is a prefix */
     size_t type_count;
-    struct text object;   /* NO_TEXT: any */
     int delivery_success; /* -1 any, 0 failed or pending somewhere, 1 delivered to all */
     int limit;
 };

@@ -173,7 +173,6 @@ store_events(struct store *store, struct text merchant, const struct store_event
     struct question *const q = question_new(arena);
     const int owner = with(q, merchant);
     say(q, "SELECT * FROM (SELECT " EVENT_COLUMNS " FROM event e WHERE e.merchant = $%d", owner);
-    if (page->object.at) say(q, " AND e.object = $%d", with(q, page->object));
     if (page->type_count) say_types(q, page);
     if (page->delivery_success == 0) say_undone(q, page, owner);
     say(q, ") AS seen WHERE true");

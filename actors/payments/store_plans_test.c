@@ -146,7 +146,6 @@ events(void)
          .limit = 10,
          .types = {TEXT("customer.*"), TEXT("charge.dispute.created")},
          .type_count = 2},
-        {.delivery_success = -1, .limit = 10, .object = TEXT("ch_000000000000000000000001")},
         {.delivery_success = -1, .limit = 10, .after = TEXT("evt_000000000000000000000900")},
         {.delivery_success = -1, .limit = 10, .before = TEXT("evt_000000000000000000000900")},
     };

@@ -5,6 +5,7 @@
  * merchant are asked for by florin-ctl, which it runs. If it is killed itself, the others go on;
  * the next one takes them over. */
 #include "backoff.h"
+#include "backup.h"
 #include "clock.h"
 #include "files.h"
 #include "home.h"
@@ -40,9 +41,13 @@ static const char help[] =
     "florin-supervisor: starts an instance of Florin and keeps it running.\n"
     "\n"
     "  florin-supervisor --home DIR [--detach | --down]\n"
+    "  florin-supervisor --home DIR --backup FOLDER [--json]\n"
+    "  florin-supervisor --home DIR --restore FOLDER [--keys FOLDER] [--vault FOLDER]\n"
     "\n"
     "  --detach   return when a payment can be made; go on in the background\n"
     "  --down     stop the instance of that home and everything that it started\n"
+    "  --backup   write down that instance while it runs\n"
+    "  --restore  bring one back into that home, which must be new\n"
     "\n"
     "For example: florin-supervisor --home var --detach\n";
 
@@ -502,19 +507,54 @@ forget_libpq_environment(void)
     }
 }
 
+static int
+back_up(struct supervisor *s, const char *folder, bool json)
+{
+    settings_load(s->home.at, &s->settings);
+    storage_place(&s->storage, s->home.at);
+    backup_make(s->home.at, &s->settings, &s->storage, folder, json);
+    return 0;
+}
+
+static int
+bring_back(struct supervisor *s, const struct restore *restore)
+{
+    pid_t holder;
+    const int lock = home_lock(s->home.at, &holder);
+    if (lock < 0)
+        die("Florin is running in %s: a backup is brought back into a folder of its own.",
+            s->home.at);
+    s->processes.programs = s->programs.at;
+    s->processes.storage = &s->storage;
+    restore_home(restore, s->home.at, &s->processes);
+    close(lock);
+    return 0;
+}
+
 int
 main(int argc, char **argv)
 {
-    const char *given = NULL;
-    bool detached = false, down = false;
+    const char *given = NULL, *backup = NULL;
+    struct restore restore = {0};
+    bool detached = false, down = false, json = false;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0) return fputs(help, stdout) < 0;
         if (strcmp(argv[i], "--detach") == 0)
             detached = true;
         else if (strcmp(argv[i], "--down") == 0)
             down = true;
+        else if (strcmp(argv[i], "--json") == 0)
+            json = true;
         else if (i + 1 < argc && strcmp(argv[i], "--home") == 0)
             given = argv[++i];
+        else if (i + 1 < argc && strcmp(argv[i], "--backup") == 0)
+            backup = argv[++i];
+        else if (i + 1 < argc && strcmp(argv[i], "--restore") == 0)
+            restore.folder = argv[++i];
+        else if (i + 1 < argc && strcmp(argv[i], "--keys") == 0)
+            restore.keys = argv[++i];
+        else if (i + 1 < argc && strcmp(argv[i], "--vault") == 0)
+            restore.vault = argv[++i];
         else
             die("florin-supervisor: \"%s\" is not understood here; try --help.", argv[i]);
     }
@@ -526,8 +566,11 @@ main(int argc, char **argv)
     random_start();
     umask(077);
     forget_libpq_environment();
+    if (restore.folder) restore_check(&restore);
     s.home = home_open(given);
     find_programs(&s);
+    if (backup) return back_up(&s, backup, json);
+    if (restore.folder) return bring_back(&s, &restore);
     take_signals(&s);
     if (down) return take_down(&s);
 
@@ -538,6 +581,9 @@ main(int argc, char **argv)
     if (lock < 0)
         die("Florin is already running in %s (supervisor %d): ./florin down stops it.", s.home.at,
             (int)holder);
+    if (restore_is_unfinished(s.home.at))
+        die("A backup was not brought back to its end in %s: remove the folder, and restore again.",
+            s.home.at);
     home_prepare(s.home.at, &s.settings);
     find_processes(&s);
     const struct process *gateway = process_named(&s.processes, "gateway-1");

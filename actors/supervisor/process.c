@@ -93,6 +93,17 @@ process_named(struct processes *p, const char *name)
 /* --- starting ----------------------------------------------------------------------------------
  */
 
+/* Frames and batches are hundreds of kilobytes, taken and given back many times a second. By default
+ * the C library asks the kernel for each and returns it: a tenth of a batch's time in Postgres went
+ * into page faults. Up to 16 MB of what is free stays with a process. */
+static void
+keep_memory(void)
+{
+    setenv("MALLOC_MMAP_THRESHOLD_", "16777216", 0);
+    setenv("MALLOC_TRIM_THRESHOLD_", "16777216", 0);
+    setenv("MALLOC_TOP_PAD_", "1048576", 0);
+}
+
 /* In the child, between fork and exec: no zmq context exists here, and one thread does (F47). */
 _Noreturn static void
 become(const struct user *user, int log_fd, const char *const arguments[])
@@ -120,6 +131,7 @@ become(const struct user *user, int log_fd, const char *const arguments[])
             setgid(user->group) != 0 || setuid(user->id) != 0)
             _exit(126);
     }
+    keep_memory();
     execv(arguments[0], (char *const *)(uintptr_t)arguments);
     dprintf(STDERR_FILENO, "%s cannot be started: %s.\n", arguments[0], strerror(errno));
     _exit(127);

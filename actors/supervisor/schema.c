@@ -43,8 +43,8 @@ etc_file(const char *name)
     return path_in(FLORIN_ETC, "%s", name);
 }
 
-static PGconn *
-connect_as_admin(const char *home, const char *database)
+PGconn *
+schema_connect(const char *home, const char *database)
 {
     char dsn[8192];
     pg_dsn(home, ADMIN, dsn, sizeof dsn);
@@ -132,7 +132,7 @@ make_database(const char *home, const char *name, char *error, size_t error_size
 {
     char sql[256];
     long there = 0;
-    PGconn *connection = connect_as_admin(home, "postgres");
+    PGconn *connection = schema_connect(home, "postgres");
     bool done = PQstatus(connection) == CONNECTION_OK;
     if (!done) (void)failed(connection, "connecting", error, error_size);
     snprintf(sql, sizeof sql, "SELECT 1 FROM pg_database WHERE datname = '%s'", name);
@@ -271,7 +271,7 @@ fill_database(PGconn *connection, size_t database, char *error, size_t error_siz
     if (!refuse_unknown_column(connection, name, error, error_size)) return false;
     if (made.version == SCHEMA_VERSION && strcmp(made.hash, hash) == 0) return true;
     if (!apply_files(connection, database, hash, error, error_size)) return false;
-    if (made.version)
+    if (made.version != SCHEMA_VERSION ? made.version > 0 : made.hash[0] != 0)
         log_event(LOG_INFO, "schema.upgraded", "database=%s version=%d was=%ld", name,
                   SCHEMA_VERSION, made.version);
     return true;
@@ -296,12 +296,57 @@ set_passwords(const char *home, PGconn *connection, char *error, size_t error_si
     return true;
 }
 
+void
+schema_password(const char *home)
+{
+    char password[256] = "";
+    secret_read(home, "postgres_" ADMIN, (uint8_t *)password, sizeof password - 1);
+    password[strcspn(password, "\r\n")] = 0;
+    setenv("PGPASSWORD", password, 1);
+    explicit_bzero(password, sizeof password);
+}
+
+bool
+schema_make_empty(const char *home, char *error, size_t error_size)
+{
+    char sql[256];
+    bool done = true;
+    for (size_t i = 0; done && i < sizeof databases / sizeof databases[0]; i++)
+        done = make_database(home, databases[i].name, error, error_size);
+    PGconn *connection = schema_connect(home, "postgres");
+    if (done && PQstatus(connection) != CONNECTION_OK)
+        done = failed(connection, "connecting", error, error_size);
+    for (size_t i = 0; done && i < sizeof roles / sizeof roles[0]; i++) {
+        snprintf(sql, sizeof sql, "CREATE ROLE %s LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE",
+                 roles[i]);
+        done = run(connection, "its roles", sql, error, error_size);
+    }
+    done = done && run(connection, "its roles",
+                       "CREATE ROLE florin_owner NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE",
+                       error, error_size);
+    PQfinish(connection);
+    return done;
+}
+
+bool
+schema_forget_files(const char *home, char *error, size_t error_size)
+{
+    bool done = true;
+    for (size_t i = 0; done && i < sizeof databases / sizeof databases[0]; i++) {
+        PGconn *connection = schema_connect(home, databases[i].name);
+        done = run(connection, "its version", "UPDATE florin_meta.schema_version SET files = ''",
+                   error, error_size);
+        PQfinish(connection);
+    }
+    return done;
+}
+
 bool
 schema_prepare(const char *home, char *error, size_t error_size)
 {
     for (size_t i = 0; i < sizeof databases / sizeof databases[0]; i++) {
         if (!make_database(home, databases[i].name, error, error_size)) return false;
-        PGconn *connection = connect_as_admin(home, databases[i].name);
+        PGconn *connection = schema_connect(home, databases[i].name);
         bool done = PQstatus(connection) == CONNECTION_OK;
         if (!done) (void)failed(connection, "connecting", error, error_size);
         done = done && fill_database(connection, i, error, error_size);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "must_use.h"
+#include <libpq-fe.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -15,6 +16,14 @@
 
 /* True when the server takes connections. */
 bool schema_reachable(const char *home);
+/* Both databases with nothing in them, and the roles that a dump names. */
+MUST_USE bool schema_make_empty(const char *home, char *error, size_t error_size);
+/* schema_prepare will run its files again, whatever was run before. */
+MUST_USE bool schema_forget_files(const char *home, char *error, size_t error_size);
+/* As the superuser; its status is to be asked. PQfinish ends it. */
+PGconn *schema_connect(const char *home, const char *database);
+/* The superuser's password where Postgres's programs look for it, PGPASSWORD. */
+void schema_password(const char *home);
 /* False with one sentence in `error`. Every file is run in one transaction with the others of its
  * database: there is all of it or nothing. Sets the roles' passwords from HOME/secrets. */
 MUST_USE bool schema_prepare(const char *home, char *error, size_t error_size);

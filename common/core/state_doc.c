@@ -2,7 +2,9 @@
  *
  *     statedoc > docs/STATES.md */
 #include "attempt.h"
+#include "charge.h"
 #include "payment_intent.h"
+#include "refund.h"
 #include "setup_intent.h"
 
 #include <ctype.h>
@@ -24,10 +26,14 @@ struct machine {
 #define AS_NAME(name, doc) #name,
 static const char *const pi_event_names[] = {PI_EVENTS(AS_NAME)};
 static const char *const si_event_names[] = {SI_EVENTS(AS_NAME)};
+static const char *const charge_event_names[] = {CHARGE_EVENTS(AS_NAME)};
+static const char *const refund_event_names[] = {REFUND_EVENTS(AS_NAME)};
 #undef AS_NAME
 #define AS_DOC(name, doc) doc,
 static const char *const pi_event_docs[] = {PI_EVENTS(AS_DOC)};
 static const char *const si_event_docs[] = {SI_EVENTS(AS_DOC)};
+static const char *const charge_event_docs[] = {CHARGE_EVENTS(AS_DOC)};
+static const char *const refund_event_docs[] = {REFUND_EVENTS(AS_DOC)};
 #undef AS_DOC
 
 static const char *
@@ -102,6 +108,64 @@ si_follow(int state, int event, const char **effects)
     static const char *const words[] = {"ask the network", "keep the method", "tell", NULL};
     uint32_t set;
     const enum si_state next = si_step((enum si_state)state, (enum si_event)event, &set);
+    *effects = set_words(set, words);
+    return (int)next;
+}
+
+/* --- charges --------------------------------------------------------------------------------- */
+
+static const char *
+charge_name(int state)
+{
+    return charge_state_name((enum charge_state)state);
+}
+
+static const char *
+charge_event_name(int event)
+{
+    return charge_event_names[event];
+}
+
+static const char *
+charge_event_doc(int event)
+{
+    return charge_event_docs[event];
+}
+
+static int
+charge_follow(int state, int event, const char **effects)
+{
+    *effects = "";
+    return (int)charge_step((enum charge_state)state, (enum charge_event)event);
+}
+
+/* --- refunds --------------------------------------------------------------------------------- */
+
+static const char *
+refund_name(int state)
+{
+    return refund_state_name((enum refund_state)state);
+}
+
+static const char *
+refund_event_name(int event)
+{
+    return refund_event_names[event];
+}
+
+static const char *
+refund_event_doc(int event)
+{
+    return refund_event_docs[event];
+}
+
+static int
+refund_follow(int state, int event, const char **effects)
+{
+    static const char *const words[] = {"book it", "credit it", "tell", NULL};
+    uint32_t set;
+    const enum refund_state next =
+        refund_step((enum refund_state)state, (enum refund_event)event, &set);
     *effects = set_words(set, words);
     return (int)next;
 }
@@ -198,6 +262,18 @@ main(void)
         {"Set-ups", "`setup_intent.c`. A card is made ready for later payments; no money moves.",
          SI_NOWHERE + 1, SI_NEEDS_METHOD, SI_STATE_COUNT, SI_EVENT_COUNT, si_name, si_event_name,
          si_event_doc, si_follow},
+        {"Charges",
+         "`charge.c`. One try to take money. The API shows a status and three flags: pending is "
+         "`pending`, failed is `failed`, all others are `succeeded` and `paid`; captured and "
+         "refunded are `captured`, refunded and released are `refunded`.",
+         CHARGE_NOWHERE + 1, CHARGE_PENDING, CHARGE_STATE_COUNT, CHARGE_EVENT_COUNT, charge_name,
+         charge_event_name, charge_event_doc, charge_follow},
+        {"Refunds",
+         "`refund.c`. Money given back. The API shows asked as `pending`. What is booked is the "
+         "merchant's loss from the moment that the network has taken it; what does not come to "
+         "pass is credited.",
+         REFUND_NOWHERE + 1, REFUND_IS_ASKED, REFUND_STATE_COUNT, REFUND_EVENT_COUNT, refund_name,
+         refund_event_name, refund_event_doc, refund_follow},
         {"Attempts",
          "`attempt.c`. One operation that leaves the house. The ledger holds every write of an "
          "attempt against this.",
@@ -214,7 +290,8 @@ main(void)
     printf(
         "## Challenges\n\nA challenge is open until the payer answers on its page, once: passed "
         "or failed. It counts only while its payment or set-up still waits for it, and not after "
-        "its time (`challenge_expiry_s`): then it has failed, whether somebody comes late or nobody "
+        "its time (`challenge_expiry_s`): then it has failed, whether somebody comes late or "
+        "nobody "
         "does.\n");
     return 0;
 }

@@ -72,26 +72,48 @@ arena_destroy(struct arena **arena_p)
     *arena_p = NULL;
 }
 
+static size_t
+aligned(size_t size)
+{
+    return (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
 /* A piece that does not fit opens a new block; large ones get a block of their size. */
 void *
-arena_take(struct arena *arena, size_t size)
+arena_take_unset(struct arena *arena, size_t size)
 {
-    const size_t need = (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    const size_t need = aligned(size);
     struct block *block = arena->blocks;
     assert(need >= size);
     if (block->cap - block->used < need)
         block = block_new(arena, need > BLOCK_BYTES ? need : BLOCK_BYTES);
     void *piece = block->bytes + block->used;
     block->used += need;
-    return memset(piece, 0, size);
+    return piece;
+}
+
+void *
+arena_take(struct arena *arena, size_t size)
+{
+    return memset(arena_take_unset(arena, size), 0, size);
+}
+
+void
+arena_shrink(struct arena *arena, const void *piece, size_t size, size_t used)
+{
+    struct block *block = arena->blocks;
+    assert(used <= size);
+    if ((const char *)piece + aligned(size) != block->bytes + block->used) return;
+    block->used -= aligned(size) - aligned(used);
 }
 
 struct text
 arena_copy(struct arena *arena, struct text text)
 {
     if (!text.at) return NO_TEXT;
-    char *copy = arena_take(arena, text.size + 1);
+    char *copy = arena_take_unset(arena, text.size + 1);
     if (text.size) memcpy(copy, text.at, text.size);
+    copy[text.size] = 0;
     return (struct text){copy, text.size};
 }
 
@@ -104,7 +126,7 @@ arena_format(struct arena *arena, const char *format, ...)
     const int size = vsnprintf(NULL, 0, format, arguments);
     va_end(arguments);
     assert(size >= 0);
-    char *out = arena_take(arena, (size_t)size + 1);
+    char *out = arena_take_unset(arena, (size_t)size + 1);
     va_start(arguments, format);
     vsnprintf(out, (size_t)size + 1, format, arguments);
     va_end(arguments);

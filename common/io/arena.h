@@ -13,6 +13,10 @@ void arena_destroy(struct arena **arena_p);
 void arena_reset(struct arena *arena);                         /* keeps its first block */
 void arena_wipe(struct arena *arena);                          /* likewise, and leaves no trace */
 void *arena_take(struct arena *arena, size_t size);            /* aligned for anything, zeroed */
+/* As arena_take, with whatever was there before: for what is filled at once. */
+void *arena_take_unset(struct arena *arena, size_t size);
+/* Of the piece that was taken last only `used` bytes stay; of any other, all. */
+void arena_shrink(struct arena *arena, const void *piece, size_t size, size_t used);
 struct text arena_copy(struct arena *arena, struct text text); /* NO_TEXT stays NO_TEXT */
 struct text arena_format(struct arena *arena, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -23,7 +23,8 @@ no_failpoints_in_release() {
     local bin found=0
     for bin in "$checkout"/build/release/bin/florin-*; do
         [[ -x $bin ]] || return 1
-        if grep -aqE 'failpoint|FLORIN_DETOUR|ledger\.after_commit' "$bin"; then
+        # Not the names of the table: those of an enum are in the debugging information.
+        if grep -aqE 'FLORIN_DETOUR|ledger\.after_commit|failpoint\.passed|failpoint_pass' "$bin"; then
             echo "$bin has failpoints"
             found=1
         fi
@@ -33,9 +34,9 @@ no_failpoints_in_release() {
     return $found
 }
 
-# Recovery within 2 s where more is asked of a machine that does nothing else (docs/CHAOS.md).
+# --shared: what is asked of a machine that does nothing else is in docs/CHAOS.md.
 a_minute_of_chaos() {
-    "$checkout/florin" chaos --minutes 1 --rate 150 --limit-least-ms 2000 --report "$report/minute"
+    "$checkout/florin" chaos --minutes 1 --rate 150 --shared --report "$report/minute"
 }
 
 # A worker that answers before the ledger has committed: what it told is lost when everything dies.
@@ -51,7 +52,7 @@ mkdir -p "$report"
 check "a minute of chaos: nothing lost, doubled or wrong, no error seen by clients that retry" a_minute_of_chaos
 check "a Florin that answers before it has committed is found out" a_lie_is_found
 check "nothing of the failpoints is in the build for use" no_failpoints_in_release
-check "the model finds what is there to be found" node --test "$here/model_test.mjs"
+check "the model finds what is there to be found" node --test --test-reporter=dot "$here/model_test.mjs"
 check "refunds that take their time survive kills" node "$here/refunds_survive_kills.mjs"
 echo "$passed passed, $failed failed"
 ((failed == 0))

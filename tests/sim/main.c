@@ -1,7 +1,7 @@
 /* florin-sim: runs worlds, a seed each, and says which of them break a promise. */
 #include "mutant.h"
 #include "play.h"
-#include "record.h"
+#include "recorder.h"
 #include "world.h"
 
 #include <stdio.h>

@@ -12,7 +12,7 @@
 #include "network.h"
 #include "poster.h"
 #include "postgres.h"
-#include "record.h"
+#include "recorder.h"
 #include "sim_loop.h"
 #include "world.h"
 #include <assert.h>

@@ -1,6 +1,6 @@
 #include "postgres.h"
 
-#include "record.h"
+#include "recorder.h"
 
 #include "database.h"
 #include "pg.h"

@@ -134,6 +134,10 @@ export function makeFaults(instance) {
     for (const role of ['broker', 'payments', 'network', 'leading ledger'])
         add(`SIGSTOP 60 s ${role}`, 0.3, {inject: blow(role, 'SIGSTOP'), lasts: 60000, end: (run, hit) => wake(hit), longest: 62000, apart: role !== 'broker'});
 
+    // What the measurement takes by itself.
+    for (const heard of [false, true])
+        add(`(nothing${heard ? ', until heard of' : ''})`, 3, {control: true, heard, inject: () => ({what: 'control', at: Date.now()})});
+
     add('kill -9 supervisor', 2, {async inject(run) {
         run.instance.processes();
         const pid = run.instance.supervisor;

@@ -95,6 +95,7 @@ class Stage {
         this.load.paid();
         if (answer.status !== (how.status ?? 200) || answer.state !== (how.state ?? 'succeeded'))
             throw new Wrong(`create: ${answer.status} ${answer.code ?? ''} ${answer.message ?? ''} ${answer.state} instead of ${how.state ?? 'succeeded'}`);
+        if (answer.state === 'succeeded' && !this.load.receiver.known.has(answer.id)) this.load.told.set(answer.id, Date.now());
         return {id: answer.id, amount, charge: answer.charge};
     }
 
@@ -147,9 +148,12 @@ export class Load {
     stages = [];
     marks = []; // [Unix s] → payments ended then
     stopped = false;
+    told = new Map(); // payment → when its client was told that it succeeded, until it is heard of
+    heardAfter = []; // [ms since the beginning, ms from there until the first endpoint heard of it]
 
-    constructor({port, merchants, history, rate, lanes, seed}) {
-        Object.assign(this, {port, merchants, history, rate, lanes});
+    constructor({port, merchants, history, receiver, rate, lanes, seed}) {
+        Object.assign(this, {port, merchants, history, receiver, rate, lanes});
+        receiver.onFirst = (id) => this.heard(id);
         this.counts = {requests: 0, again: 0, borne: new Map()};
         this.random = new Random(seed);
         this.deck = scenes.flatMap((scene) => Array(scene[1]).fill(scene));
@@ -159,6 +163,13 @@ export class Load {
         this.payments++;
         const second = Math.floor((Date.now() - this.begun) / 1000);
         this.marks[second] = (this.marks[second] ?? 0) + 1;
+    }
+
+    // From the receiver. Heard of before the client was told: that is at once.
+    heard(id) {
+        const told = this.told.get(id);
+        this.told.delete(id);
+        if (this.begun) this.heardAfter.push([Date.now() - this.begun, told ? Date.now() - told : 0]);
     }
 
     // When the next scene may begin: one after the other at the rate, whoever takes it.

@@ -18,10 +18,10 @@ export class Nemesis {
         Object.assign(this, {instance, load, receiver, endpoints, milliseconds});
         this.random = new Random(seed);
         this.faults = makeFaults(instance).filter((fault) =>
-            only ? only.test(fault.kind) : fault.longest <= milliseconds / 10);
-        if (!this.faults.length) throw new Error('No kind of fault has a name that --only matches.');
+            fault.control || (only ? only.test(fault.kind) : fault.longest <= milliseconds / 10));
+        if (this.faults.every((fault) => fault.control)) throw new Error('No kind of fault has a name that --only matches.');
         // First of all, every process once.
-        this.deck = this.random.shuffle(this.faults.filter((fault) => fault.kind.startsWith('kill -9 ')));
+        this.deck = this.random.shuffle(this.faults.filter((fault) => fault.control || fault.kind.startsWith('kill -9 ')));
         this.waiting = [];
     }
 
@@ -61,7 +61,8 @@ export class Nemesis {
             this.conditions.delete(fault);
             return;
         }
-        const record = {kind: fault.kind, group: fault.group ?? fault.kind, what: hit.what, at: hit.at, alone, limit: fault.limit};
+        const record = {kind: fault.kind, group: fault.group ?? fault.kind, what: hit.what, at: hit.at, alone, heard: Boolean(fault.heard),
+            limit: fault.limit};
         this.injected.push(record);
         this.current = record;
         const measure = (since) => this.load.recovered({since, receiver: this.receiver, heard: fault.heard, limitMs});

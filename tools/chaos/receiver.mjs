@@ -5,6 +5,7 @@ import {signatureOf} from './instance.mjs';
 
 export class Receiver {
     heard = new Map(); // 'ENDPOINT-NUMBER OBJECT' → how often
+    known = new Set(); // payments that any endpoint has heard of
     listeners = new Set(); // called with (merchant number, object id)
     secrets = new Map(); // endpoint number → its secret
     moods = new Map(); // endpoint number → 'failing', 'hanging' or 'cutting'
@@ -47,6 +48,10 @@ export class Receiver {
             const name = `${number} ${type} ${data.object.id}`;
             this.deliveries++;
             this.heard.set(name, (this.heard.get(name) ?? 0) + 1);
+            if (type === 'payment_intent.succeeded' && !this.known.has(data.object.id)) {
+                this.known.add(data.object.id);
+                this.onFirst?.(data.object.id);
+            }
             for (const listener of this.listeners) listener(number, data.object.id);
             response.end();
         });

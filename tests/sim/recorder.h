@@ -1,4 +1,4 @@
-/* record: what was said to the database and what it answered, in a file, so that the same can be
+/* recorder: what was said to the database and what it answered, in a file, so that the same can be
  * said to Postgres (replay.c). A line each, words and hexadecimal. */
 #pragma once
 

@@ -1,4 +1,4 @@
-#include "record.h"
+#include "recorder.h"
 
 #include <inttypes.h>
 #include <string.h>
