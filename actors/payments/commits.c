@@ -186,11 +186,25 @@ commit_send(struct job *job, enum aim aim, unsigned claim)
 /* --- answers --------------------------------------------------------------------------------- */
 
 static void
+forget_staged(struct job *job)
+{
+    const struct change *const change = &job->change;
+    for (size_t i = 0; i < change->row_count; i++)
+        store_forget(job->worker->store, change->rows[i].table, row_merchant(change->rows[i].row),
+                     row_id(change->rows[i].row));
+}
+
+static void
 go_on(struct job *job)
 {
     struct worker *const worker = job->worker;
-    for (size_t i = 0; i < job->change.row_count; i++)
-        store_wrote(worker->store, job->change.rows[i].table, job->change.rows[i].row);
+    /* An answer may come when the slot was another's and is ours again: what was written then may
+     * have been replaced since. */
+    if (job->commit.epoch != worker->slots.epoch[job->slot] && !FLORIN_MUTANT(late_news_is_news))
+        forget_staged(job);
+    else
+        for (size_t i = 0; i < job->change.row_count; i++)
+            store_wrote(worker->store, job->change.rows[i].table, job->change.rows[i].row);
     switch (job->aim) {
     case AIM_ANSWER:
     case AIM_FINISH:
@@ -215,15 +229,6 @@ go_on(struct job *job)
     case AIM_COUNT: break;
     }
     assert(!"a commit has an aim");
-}
-
-static void
-forget_staged(struct job *job)
-{
-    const struct change *const change = &job->change;
-    for (size_t i = 0; i < change->row_count; i++)
-        store_forget(job->worker->store, change->rows[i].table, row_merchant(change->rows[i].row),
-                     row_id(change->rows[i].row));
 }
 
 static void

@@ -3,7 +3,7 @@
  * prepared (actors/ledger/statements.c, actors/webhooks/outbox.c). A statement is done at once and
  * wholly; what a transaction changed can be taken back.
  *
- * It is held against Postgres by tests/sim/same_as_postgres.sh. */
+ * It is held against Postgres by replay.c. */
 #pragma once
 
 #include "row.h"

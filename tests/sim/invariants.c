@@ -1,7 +1,6 @@
 /* What must hold when nothing is under way any more: the audit's checks (tools/audit/checks.def and
  * network_check.c), by their names, said again in C over the database in memory and the network's
- * book; and what only somebody who saw everything can check. tests/sim/audit_agrees.sh holds the
- * two against each other. */
+ * book; and what only somebody who saw everything can check. */
 #include "play.h"
 
 #include "attempt.h"

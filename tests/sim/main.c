@@ -1,6 +1,7 @@
 /* florin-sim: runs worlds, a seed each, and says which of them break a promise. */
 #include "mutant.h"
 #include "play.h"
+#include "recorder.h"
 #include "world.h"
 
 #include <stdio.h>
@@ -24,6 +25,7 @@ static const char help[] =
     "  --from S        the first seed; 1 unless told\n"
     "  --jobs J        processes that share them; one for each core unless told\n"
     "  --seed S        one world\n"
+    "  --statements F  writes down what was said to the database (sim-replay)\n"
     "  --trace         tells what happens in it\n"
     "  --mutant NAME   with one protection taken out of the code\n"
     "  --mutants       the names of those\n"
@@ -44,7 +46,7 @@ struct sums {
 struct options {
     uint64_t seeds, from, jobs, seed;
     bool one, trace, json, until_broken;
-    const char *mutant;
+    const char *mutant, *statements;
 };
 
 static uint64_t
@@ -76,6 +78,8 @@ read_options(int argc, char **argv)
             o.seed = number(argv[i], next), o.one = true, i++;
         else if (strcmp(argv[i], "--mutant") == 0 && next)
             o.mutant = next, i++;
+        else if (strcmp(argv[i], "--statements") == 0 && next)
+            o.statements = next, i++;
         else if (strcmp(argv[i], "--trace") == 0)
             o.trace = true;
         else if (strcmp(argv[i], "--json") == 0)
@@ -214,7 +218,17 @@ main(int argc, char **argv)
     struct sums sums = {0};
     struct timespec begin, end;
     clock_gettime(CLOCK_MONOTONIC, &begin);
-    if (o.one) {
+    if (o.statements) {
+        FILE *const file = fopen(o.statements, "w");
+        if (!file) {
+            fprintf(stderr, "florin-sim: %s cannot be written.\n", o.statements);
+            return 2;
+        }
+        record_to(file);
+        run_one(o.seed, o.trace, &sums);
+        record_tables();
+        fclose(file);
+    } else if (o.one) {
         run_one(o.seed, o.trace, &sums);
         if (o.trace) printf("history %016llx\n", (unsigned long long)world.history);
     } else if (o.jobs == 1) {

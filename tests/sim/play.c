@@ -12,6 +12,7 @@
 #include "network.h"
 #include "poster.h"
 #include "postgres.h"
+#include "recorder.h"
 #include "sim_loop.h"
 #include "world.h"
 #include <assert.h>
@@ -1003,6 +1004,7 @@ play_begin(void)
     play.worker_count = world.seed % 3 ? WORKER_COUNT - 1 : WORKER_COUNT;
     for (int i = 0; i < MERCHANTS; i++)
         found_merchant(i);
+    record_rows();
     play.stories_open = (int)chance_between(2, 6);
     for (int i = 0; i < play.stories_open; i++) {
         struct story *s = take(sizeof *s);

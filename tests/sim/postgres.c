@@ -1,5 +1,7 @@
 #include "postgres.h"
 
+#include "recorder.h"
+
 #include "database.h"
 #include "pg.h"
 #include "statements.h"
@@ -33,6 +35,7 @@ struct sent {
 };
 
 struct pg_conn {
+    int number;
     struct process *client;
     uint64_t life;
     bool ended;  /* at the server */
@@ -53,12 +56,14 @@ struct pg_conn {
 static struct pg_conn *sessions[SESSIONS_MAX];
 static int session_count;
 static uint64_t lock_order;
+static int session_number;
 
 void
 postgres_begin(void)
 {
     session_count = 0;
     lock_order = 0;
+    session_number = 0;
     database_begin();
 }
 
@@ -122,6 +127,7 @@ session_end(struct pg_conn *s)
 {
     if (s->ended) return;
     s->ended = true;
+    record_end(s->number);
     if (s->in_transaction) database_undo(&s->log);
     s->in_transaction = s->waits_for_lock = s->has_lock = s->busy = false;
     s->under_way = NULL;
@@ -159,7 +165,7 @@ static const char *const passing[] = {"53100", "40001", "57014", "55P03", "XX000
 
 /* One command of a transaction. */
 static struct pg_result *
-do_one(struct pg_conn *s, const struct sent *c, bool stumbles)
+do_one_now(struct pg_conn *s, const struct sent *c, bool stumbles)
 {
     struct pg_result *r = new_result(PGRES_COMMAND_OK);
     if (is_statement(c, "begin") || is_statement(c, "BEGIN")) {
@@ -203,6 +209,28 @@ do_one(struct pg_conn *s, const struct sent *c, bool stumbles)
     else if (r->answer.columns || strncmp(c->statement, "update_", 7) == 0)
         r->status = PGRES_TUPLES_OK;
     snprintf(r->changed, sizeof r->changed, "%zu", r->answer.changed);
+    return r;
+}
+
+/* What is recorded is what Postgres would do the same: a statement that stumbles is not said, and a
+ * COMMIT that a failover takes away was none. */
+static struct pg_result *
+do_one(struct pg_conn *s, const struct sent *c, bool stumbles)
+{
+    struct pg_result *r = do_one_now(s, c, stumbles);
+    const bool plain = c->statement[0] >= 'A' && c->statement[0] <= 'Z' &&
+                       (is_statement(c, "BEGIN") || is_statement(c, "COMMIT"));
+    const bool whole =
+        is_statement(c, "begin") || is_statement(c, "commit") || is_statement(c, "rollback");
+    const char *const role = s->client->role;
+    if (!recording() || (stumbles && !whole && !plain)) return r;
+    if (r->takes_away)
+        record_plain(s->number, role, "ROLLBACK");
+    else if (plain)
+        record_plain(s->number, role, c->statement);
+    else
+        record_statement(s->number, role, c->statement, c->parameters, c->count, c->binary,
+                         &r->answer);
     return r;
 }
 
@@ -314,18 +342,21 @@ pg_connect(const char *home, const char *role, int64_t timeout_ms, char *error, 
         return NULL;
     }
     struct pg_conn *conn = take(sizeof *conn);
-    *conn = (struct pg_conn){.client = world.running, .life = world.running->life};
+    *conn = (struct pg_conn){
+        .number = ++session_number, .client = world.running, .life = world.running->life};
     conn->results_end = &conn->results;
     conn->building_end = &conn->building;
     return sessions[session_count++] = conn;
 }
 
-/* They are known here by their names (database_do). */
+/* They are known here by their names (database_do); to be recorded, they are made all the same. */
+bool statements_prepare_at_postgres(PGconn *conn, char *error, size_t error_size);
 bool
 statements_prepare(PGconn *conn, char *error, size_t error_size)
 {
-    (void)error, (void)error_size;
     world_touched("prepare");
+    if (recording() && !conn->broken)
+        return statements_prepare_at_postgres(conn, error, error_size);
     return !conn->broken;
 }
 
@@ -436,7 +467,8 @@ PQexecParams(PGconn *conn, const char *sql, int count, const Oid *types, const c
 PGresult *
 PQprepare(PGconn *conn, const char *name, const char *sql, int count, const Oid *types)
 {
-    (void)name, (void)sql, (void)count, (void)types;
+    (void)count, (void)types;
+    record_prepare(conn->number, conn->client->role, name, sql);
     return new_result(conn->broken ? PGRES_FATAL_ERROR : PGRES_COMMAND_OK);
 }
 
