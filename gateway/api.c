@@ -538,7 +538,8 @@ read_params(struct call *c)
     const enum form_verdict verdict =
         form_parse(form.at, form.size, block, cap, &c->params, culprit);
     if (verdict != FORM_OK) {
-        const struct text name = arena_copy(c->arena, text_of(culprit));
+        const bool is_card = card_number_in(text_of(culprit)); /* is not told back */
+        const struct text name = is_card ? NO_TEXT : arena_copy(c->arena, text_of(culprit));
         return refuse(c, refusal_of_form(verdict), name, name);
     }
     if (c->has_key_in_form) c->params = cards_without(c->params, "key", c->arena);
