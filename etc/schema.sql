@@ -65,6 +65,7 @@ CREATE TABLE IF NOT EXISTS idempotency (
     PRIMARY KEY (merchant, key),
     CHECK ((status IS NULL) = (body IS NULL))
 ) WITH (fillfactor = 12); -- four to a page: the answer, six times as long as the rest, comes there too
+ALTER TABLE idempotency SET (fillfactor = 12); -- another in version 1
 COMMENT ON TABLE idempotency IS 'Idempotency keys: one effect each, and the answer once it is true.';
 COMMENT ON COLUMN idempotency.command IS 'id of the commit that claimed it';
 COMMENT ON COLUMN idempotency.request IS 'Request-Id of the first request';
@@ -87,6 +88,7 @@ CREATE TABLE IF NOT EXISTS event (
     UNIQUE (merchant, id)
 );
 COMMENT ON TABLE event IS 'The outbox: what happened, numbered without gaps in commit order.';
+DROP INDEX IF EXISTS event_object; -- of version 1
 -- What every payment tells is met soon by whoever walks from the newest on, and is left out: a payment
 -- pays nothing for this index. (store_events.c says the same words, so that it is used.)
 CREATE INDEX IF NOT EXISTS event_type ON event (merchant, type, id) WHERE type NOT IN
@@ -172,6 +174,7 @@ CREATE TABLE IF NOT EXISTS balance (
     amount   bigint NOT NULL,
     PRIMARY KEY (merchant, account, currency)
 ) WITH (fillfactor = 10); -- few rows, replaced all the time
+ALTER TABLE balance SET (fillfactor = 10); -- another in version 1
 COMMENT ON TABLE balance IS 'Sums of the entries, kept by each batch.';
 
 -- --- deliveries (webhooks) -----------------------------------------------------------------------------

@@ -70,6 +70,13 @@ ALTER TABLE merchant
     ADD COLUMN IF NOT EXISTS "currency" text COLLATE "C",
     ADD COLUMN IF NOT EXISTS "api_version" text COLLATE "C",
     ADD COLUMN IF NOT EXISTS "told_version" text COLLATE "C";
+ALTER TABLE merchant SET (fillfactor = 80);
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'public.merchant'::regclass AND contype = 'p'
+                   AND pg_get_constraintdef(oid) = 'PRIMARY KEY (merchant, id)') THEN
+        ALTER TABLE merchant DROP CONSTRAINT merchant_pkey, ADD PRIMARY KEY (merchant, id);
+    END IF;
+END $$;
 COMMENT ON TABLE merchant IS 'An account that takes payments.';
 COMMENT ON COLUMN merchant."id" IS 'acct_…';
 COMMENT ON COLUMN merchant."merchant" IS 'itself';
@@ -104,6 +111,13 @@ ALTER TABLE api_key
     ADD COLUMN IF NOT EXISTS "permissions" text COLLATE "C";
 ALTER TABLE api_key ALTER COLUMN "publishable" DROP DEFAULT;
 ALTER TABLE api_key ALTER COLUMN "livemode" DROP DEFAULT;
+ALTER TABLE api_key SET (fillfactor = 80);
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'public.api_key'::regclass AND contype = 'p'
+                   AND pg_get_constraintdef(oid) = 'PRIMARY KEY (merchant, id)') THEN
+        ALTER TABLE api_key DROP CONSTRAINT api_key_pkey, ADD PRIMARY KEY (merchant, id);
+    END IF;
+END $$;
 CREATE UNIQUE INDEX IF NOT EXISTS api_key_hash ON api_key (hash);
 COMMENT ON INDEX api_key_hash IS 'CREATE UNIQUE INDEX api_key_hash ON api_key (hash)';
 COMMENT ON TABLE api_key IS 'A key of the API, kept as a keyed hash.';
@@ -159,6 +173,13 @@ ALTER TABLE customer
 ALTER TABLE customer ALTER COLUMN "balance" DROP DEFAULT;
 ALTER TABLE customer ALTER COLUMN "next_invoice_sequence" DROP DEFAULT;
 ALTER TABLE customer ALTER COLUMN "deleted" DROP DEFAULT;
+ALTER TABLE customer SET (fillfactor = 80);
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'public.customer'::regclass AND contype = 'p'
+                   AND pg_get_constraintdef(oid) = 'PRIMARY KEY (merchant, id)') THEN
+        ALTER TABLE customer DROP CONSTRAINT customer_pkey, ADD PRIMARY KEY (merchant, id);
+    END IF;
+END $$;
 CREATE INDEX IF NOT EXISTS customer_email ON customer (merchant, email, id) WHERE email IS NOT NULL;
 COMMENT ON INDEX customer_email IS 'CREATE INDEX customer_email ON customer (merchant, email, id) WHERE email IS NOT NULL';
 COMMENT ON TABLE customer IS 'Somebody who pays a merchant.';
@@ -229,6 +250,13 @@ ALTER TABLE payment_method ALTER COLUMN "exp_month" DROP DEFAULT;
 ALTER TABLE payment_method ALTER COLUMN "exp_year" DROP DEFAULT;
 ALTER TABLE payment_method ALTER COLUMN "consumed" DROP DEFAULT;
 ALTER TABLE payment_method ALTER COLUMN "set_up" DROP DEFAULT;
+ALTER TABLE payment_method SET (fillfactor = 80);
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'public.payment_method'::regclass AND contype = 'p'
+                   AND pg_get_constraintdef(oid) = 'PRIMARY KEY (merchant, id)') THEN
+        ALTER TABLE payment_method DROP CONSTRAINT payment_method_pkey, ADD PRIMARY KEY (merchant, id);
+    END IF;
+END $$;
 CREATE INDEX IF NOT EXISTS payment_method_customer ON payment_method (merchant, customer, id) WHERE customer IS NOT NULL;
 COMMENT ON INDEX payment_method_customer IS 'CREATE INDEX payment_method_customer ON payment_method (merchant, customer, id) WHERE customer IS NOT NULL';
 COMMENT ON TABLE payment_method IS 'A card that can be charged, by its token.';
@@ -332,6 +360,13 @@ ALTER TABLE payment_intent ALTER COLUMN "amount_capturable" DROP DEFAULT;
 ALTER TABLE payment_intent ALTER COLUMN "amount_received" DROP DEFAULT;
 ALTER TABLE payment_intent ALTER COLUMN "increments" DROP DEFAULT;
 ALTER TABLE payment_intent ALTER COLUMN "confirms" DROP DEFAULT;
+ALTER TABLE payment_intent SET (fillfactor = 48);
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'public.payment_intent'::regclass AND contype = 'p'
+                   AND pg_get_constraintdef(oid) = 'PRIMARY KEY (merchant, id)') THEN
+        ALTER TABLE payment_intent DROP CONSTRAINT payment_intent_pkey, ADD PRIMARY KEY (merchant, id);
+    END IF;
+END $$;
 ALTER TABLE payment_intent ADD CHECK (amount > 0);
 ALTER TABLE payment_intent ADD CHECK (amount_capturable >= 0 AND amount_received >= 0);
 ALTER TABLE payment_intent ADD CHECK (amount_received + amount_capturable <= amount);
@@ -446,6 +481,13 @@ ALTER TABLE charge ALTER COLUMN "captured" DROP DEFAULT;
 ALTER TABLE charge ALTER COLUMN "paid" DROP DEFAULT;
 ALTER TABLE charge ALTER COLUMN "refunded" DROP DEFAULT;
 ALTER TABLE charge ALTER COLUMN "bypass_pending" DROP DEFAULT;
+ALTER TABLE charge SET (fillfactor = 80);
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'public.charge'::regclass AND contype = 'p'
+                   AND pg_get_constraintdef(oid) = 'PRIMARY KEY (merchant, id)') THEN
+        ALTER TABLE charge DROP CONSTRAINT charge_pkey, ADD PRIMARY KEY (merchant, id);
+    END IF;
+END $$;
 ALTER TABLE charge ADD CHECK (amount > 0 AND amount_captured BETWEEN 0 AND amount);
 ALTER TABLE charge ADD CHECK (amount_refunded >= 0 AND amount_refunding >= 0);
 ALTER TABLE charge ADD CHECK (amount_refunded + amount_refunding <= amount);
@@ -524,6 +566,13 @@ ALTER TABLE refund
     ADD COLUMN IF NOT EXISTS "follow_at" bigint;
 ALTER TABLE refund ALTER COLUMN "amount" DROP DEFAULT;
 ALTER TABLE refund ALTER COLUMN "slot" DROP DEFAULT;
+ALTER TABLE refund SET (fillfactor = 80);
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'public.refund'::regclass AND contype = 'p'
+                   AND pg_get_constraintdef(oid) = 'PRIMARY KEY (merchant, id)') THEN
+        ALTER TABLE refund DROP CONSTRAINT refund_pkey, ADD PRIMARY KEY (merchant, id);
+    END IF;
+END $$;
 ALTER TABLE refund ADD CHECK (amount > 0);
 CREATE INDEX IF NOT EXISTS refund_to_follow ON refund (slot) WHERE follow_at IS NOT NULL;
 COMMENT ON INDEX refund_to_follow IS 'CREATE INDEX refund_to_follow ON refund (slot) WHERE follow_at IS NOT NULL';
@@ -576,6 +625,13 @@ ALTER TABLE balance_transaction ALTER COLUMN "amount" DROP DEFAULT;
 ALTER TABLE balance_transaction ALTER COLUMN "fee" DROP DEFAULT;
 ALTER TABLE balance_transaction ALTER COLUMN "net" DROP DEFAULT;
 ALTER TABLE balance_transaction ALTER COLUMN "available_on" DROP DEFAULT;
+ALTER TABLE balance_transaction SET (fillfactor = 80);
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'public.balance_transaction'::regclass AND contype = 'p'
+                   AND pg_get_constraintdef(oid) = 'PRIMARY KEY (merchant, id)') THEN
+        ALTER TABLE balance_transaction DROP CONSTRAINT balance_transaction_pkey, ADD PRIMARY KEY (merchant, id);
+    END IF;
+END $$;
 ALTER TABLE balance_transaction ADD CHECK (net = amount - fee);
 CREATE INDEX IF NOT EXISTS balance_transaction_source ON balance_transaction (source, merchant);
 COMMENT ON INDEX balance_transaction_source IS 'CREATE INDEX balance_transaction_source ON balance_transaction (source, merchant)';
@@ -621,6 +677,13 @@ ALTER TABLE webhook_endpoint
     ADD COLUMN IF NOT EXISTS "metadata" text COMPRESSION lz4 COLLATE "C",
     ADD COLUMN IF NOT EXISTS "deleted" boolean NOT NULL DEFAULT false;
 ALTER TABLE webhook_endpoint ALTER COLUMN "deleted" DROP DEFAULT;
+ALTER TABLE webhook_endpoint SET (fillfactor = 80);
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'public.webhook_endpoint'::regclass AND contype = 'p'
+                   AND pg_get_constraintdef(oid) = 'PRIMARY KEY (merchant, id)') THEN
+        ALTER TABLE webhook_endpoint DROP CONSTRAINT webhook_endpoint_pkey, ADD PRIMARY KEY (merchant, id);
+    END IF;
+END $$;
 COMMENT ON TABLE webhook_endpoint IS 'A URL that hears of events.';
 COMMENT ON COLUMN webhook_endpoint."id" IS 'we_…';
 COMMENT ON COLUMN webhook_endpoint."merchant" IS 'whose';
@@ -685,6 +748,13 @@ ALTER TABLE attempt ALTER COLUMN "slot" DROP DEFAULT;
 ALTER TABLE attempt ALTER COLUMN "epoch" DROP DEFAULT;
 ALTER TABLE attempt ALTER COLUMN "amount" DROP DEFAULT;
 ALTER TABLE attempt ALTER COLUMN "capture" DROP DEFAULT;
+ALTER TABLE attempt SET (fillfactor = 80);
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'public.attempt'::regclass AND contype = 'p'
+                   AND pg_get_constraintdef(oid) = 'PRIMARY KEY (id, merchant)') THEN
+        ALTER TABLE attempt DROP CONSTRAINT attempt_pkey, ADD PRIMARY KEY (id, merchant);
+    END IF;
+END $$;
 ALTER TABLE attempt ADD CHECK (CASE operation WHEN 'verify' THEN amount = 0 ELSE amount > 0 END);
 CREATE INDEX IF NOT EXISTS attempt_open ON attempt (slot) WHERE state IN ('sending', 'unknown', 'reversing');
 COMMENT ON INDEX attempt_open IS 'CREATE INDEX attempt_open ON attempt (slot) WHERE state IN (''sending'', ''unknown'', ''reversing'')';
@@ -765,6 +835,13 @@ ALTER TABLE setup_intent
     ADD COLUMN IF NOT EXISTS "payment_method_options" text COMPRESSION lz4 COLLATE "C",
     ADD COLUMN IF NOT EXISTS "metadata" text COMPRESSION lz4 COLLATE "C",
     ADD COLUMN IF NOT EXISTS "checkout_session" text COLLATE "C";
+ALTER TABLE setup_intent SET (fillfactor = 80);
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'public.setup_intent'::regclass AND contype = 'p'
+                   AND pg_get_constraintdef(oid) = 'PRIMARY KEY (merchant, id)') THEN
+        ALTER TABLE setup_intent DROP CONSTRAINT setup_intent_pkey, ADD PRIMARY KEY (merchant, id);
+    END IF;
+END $$;
 CREATE INDEX IF NOT EXISTS setup_intent_customer ON setup_intent (merchant, customer, id) WHERE customer IS NOT NULL;
 COMMENT ON INDEX setup_intent_customer IS 'CREATE INDEX setup_intent_customer ON setup_intent (merchant, customer, id) WHERE customer IS NOT NULL';
 CREATE INDEX IF NOT EXISTS setup_intent_payment_method ON setup_intent (merchant, payment_method, id) WHERE payment_method IS NOT NULL;
@@ -827,6 +904,13 @@ ALTER TABLE challenge ALTER COLUMN "expires_at" DROP DEFAULT;
 ALTER TABLE challenge ALTER COLUMN "amount" DROP DEFAULT;
 ALTER TABLE challenge ALTER COLUMN "livemode" DROP DEFAULT;
 ALTER TABLE challenge ALTER COLUMN "slot" DROP DEFAULT;
+ALTER TABLE challenge SET (fillfactor = 80);
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'public.challenge'::regclass AND contype = 'p'
+                   AND pg_get_constraintdef(oid) = 'PRIMARY KEY (merchant, id)') THEN
+        ALTER TABLE challenge DROP CONSTRAINT challenge_pkey, ADD PRIMARY KEY (merchant, id);
+    END IF;
+END $$;
 CREATE INDEX IF NOT EXISTS challenge_due ON challenge (expires_at) WHERE state = 'open';
 COMMENT ON INDEX challenge_due IS 'CREATE INDEX challenge_due ON challenge (expires_at) WHERE state = ''open''';
 COMMENT ON TABLE challenge IS 'A payer who is asked to prove who they are, on a page of ours, once.';
@@ -868,6 +952,13 @@ ALTER TABLE setup_attempt
     ADD COLUMN IF NOT EXISTS "payment_method" text COLLATE "C",
     ADD COLUMN IF NOT EXISTS "payment_method_details" text COMPRESSION lz4 COLLATE "C",
     ADD COLUMN IF NOT EXISTS "setup_error" text COMPRESSION lz4 COLLATE "C";
+ALTER TABLE setup_attempt SET (fillfactor = 80);
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'public.setup_attempt'::regclass AND contype = 'p'
+                   AND pg_get_constraintdef(oid) = 'PRIMARY KEY (merchant, id)') THEN
+        ALTER TABLE setup_attempt DROP CONSTRAINT setup_attempt_pkey, ADD PRIMARY KEY (merchant, id);
+    END IF;
+END $$;
 CREATE INDEX IF NOT EXISTS setup_attempt_setup_intent ON setup_attempt (setup_intent, merchant, id);
 COMMENT ON INDEX setup_attempt_setup_intent IS 'CREATE INDEX setup_attempt_setup_intent ON setup_attempt (setup_intent, merchant, id)';
 COMMENT ON TABLE setup_attempt IS 'One try to confirm a set-up.';
@@ -943,6 +1034,13 @@ ALTER TABLE checkout_session
 ALTER TABLE checkout_session ALTER COLUMN "slot" DROP DEFAULT;
 ALTER TABLE checkout_session ALTER COLUMN "expires_at" DROP DEFAULT;
 ALTER TABLE checkout_session ALTER COLUMN "phone" DROP DEFAULT;
+ALTER TABLE checkout_session SET (fillfactor = 80);
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'public.checkout_session'::regclass AND contype = 'p'
+                   AND pg_get_constraintdef(oid) = 'PRIMARY KEY (merchant, id)') THEN
+        ALTER TABLE checkout_session DROP CONSTRAINT checkout_session_pkey, ADD PRIMARY KEY (merchant, id);
+    END IF;
+END $$;
 ALTER TABLE checkout_session ADD CHECK (amount_total IS NULL OR amount_total > 0);
 CREATE INDEX IF NOT EXISTS checkout_session_id ON checkout_session USING hash (id);
 COMMENT ON INDEX checkout_session_id IS 'CREATE INDEX checkout_session_id ON checkout_session USING hash (id)';
@@ -991,6 +1089,13 @@ ALTER TABLE token
     ADD COLUMN IF NOT EXISTS "card" text COLLATE "C",
     ADD COLUMN IF NOT EXISTS "used" boolean NOT NULL DEFAULT false;
 ALTER TABLE token ALTER COLUMN "used" DROP DEFAULT;
+ALTER TABLE token SET (fillfactor = 80);
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'public.token'::regclass AND contype = 'p'
+                   AND pg_get_constraintdef(oid) = 'PRIMARY KEY (merchant, id)') THEN
+        ALTER TABLE token DROP CONSTRAINT token_pkey, ADD PRIMARY KEY (merchant, id);
+    END IF;
+END $$;
 COMMENT ON TABLE token IS 'A card as it may be used, once and within a day.';
 COMMENT ON COLUMN token."id" IS 'tok_…';
 COMMENT ON COLUMN token."merchant" IS 'whose';
@@ -1022,6 +1127,13 @@ ALTER TABLE confirmation_token
     ADD COLUMN IF NOT EXISTS "payment_intent" text COLLATE "C",
     ADD COLUMN IF NOT EXISTS "setup_intent" text COLLATE "C";
 ALTER TABLE confirmation_token ALTER COLUMN "expires_at" DROP DEFAULT;
+ALTER TABLE confirmation_token SET (fillfactor = 80);
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'public.confirmation_token'::regclass AND contype = 'p'
+                   AND pg_get_constraintdef(oid) = 'PRIMARY KEY (merchant, id)') THEN
+        ALTER TABLE confirmation_token DROP CONSTRAINT confirmation_token_pkey, ADD PRIMARY KEY (merchant, id);
+    END IF;
+END $$;
 COMMENT ON TABLE confirmation_token IS 'What a payer chose, to confirm a payment with, once.';
 COMMENT ON COLUMN confirmation_token."id" IS 'ctoken_…';
 COMMENT ON COLUMN confirmation_token."merchant" IS 'whose';
@@ -1047,6 +1159,13 @@ CREATE TABLE IF NOT EXISTS resend (
 ALTER TABLE resend
     ADD COLUMN IF NOT EXISTS "event" text COLLATE "C",
     ADD COLUMN IF NOT EXISTS "endpoint" text COLLATE "C";
+ALTER TABLE resend SET (fillfactor = 80);
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'public.resend'::regclass AND contype = 'p'
+                   AND pg_get_constraintdef(oid) = 'PRIMARY KEY (merchant, id)') THEN
+        ALTER TABLE resend DROP CONSTRAINT resend_pkey, ADD PRIMARY KEY (merchant, id);
+    END IF;
+END $$;
 CREATE INDEX IF NOT EXISTS resend_created ON resend (created);
 COMMENT ON INDEX resend_created IS 'CREATE INDEX resend_created ON resend (created)';
 COMMENT ON TABLE resend IS 'A wish that an endpoint should hear of an event once more.';

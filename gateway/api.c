@@ -44,9 +44,11 @@ struct api {
     struct card_memory *cards;
     struct limits *limits;
     unsigned requests_max;
-    atomic_uint under_way; /* requests that were let in */
+    atomic_uint under_way;  /* requests that were let in */
+    struct text overloaded; /* written once: whoever refuses much has no time */
     atomic_ullong kept_out;
     atomic_llong said_ms; /* when the log was last told of it */
+    struct arena *words;  /* that `overloaded` is in */
     struct text openapi;  /* the whole of GET /openapi.json */
 };
 
@@ -61,7 +63,6 @@ struct call {
     const struct route *route;
     struct text key_shown;    /* sk_test_***oobar: the API key as it may be shown */
     bool inside;              /* counted as under way */
-    bool quiet;               /* its refusal is not worth a line of the log */
     struct text object, path; /* path with its method: POST /v1/refunds */
     struct text parent;       /* the first id of a path with two */
     struct api_key who;
@@ -105,7 +106,7 @@ say(struct call *c, const struct answer *answer)
         answer_write(c->x, &whole);
     }
     const int64_t took_ms = clock_mono_ms() - c->x->began_ms;
-    log_event(answer->status >= 500 && !c->quiet ? LOG_WARNING : LOG_DEBUG,
+    log_event(answer->status >= 500 ? LOG_WARNING : LOG_DEBUG,
               answer->status >= 500 ? "request.failed" : "request.answered",
               "request=%s route=%s merchant=%.*s status=%d ms=%lld", c->request_text,
               c->route ? c->route->name : "none", (int)c->merchant.size,
@@ -916,6 +917,8 @@ answer_preflight(struct call *c)
                        NO_TEXT);
 }
 
+#define RETRY_SOON "Retry-After: 1\r\nStripe-Should-Retry: true\r\n"
+
 /* More than can be served soon would only wait, until those who asked have gone away: then all that
  * is done is done for nobody. So they are told at once, before anything is spent on them. */
 static bool
@@ -931,8 +934,10 @@ let_in(struct call *c)
         log_event(LOG_WARNING, "requests.refused",
                   "reason=overload under_way=%u refused_so_far=%llu", c->api->requests_max,
                   kept_out);
-    c->quiet = true;
-    return refuse(c, REFUSAL_OVERLOADED, NO_TEXT, NO_TEXT);
+    answer_write_bytes(c->x, 503, "application/json",
+                       any_origin(c) ? RETRY_SOON "Access-Control-Allow-Origin: *\r\n" : RETRY_SOON,
+                       c->api->overloaded);
+    return false;
 }
 
 static void
@@ -1034,6 +1039,8 @@ api_new(struct node *node, const struct settings *settings, struct mux *mux)
     api->cards = card_memory_new();
     api->limits = limits_new(settings, mux);
     api->openapi = make_openapi();
+    api->words = arena_new(4096);
+    api->overloaded = refusal_json(api->words, REFUSAL_OVERLOADED, NO_TEXT, NO_TEXT);
     return api;
 }
 
@@ -1045,6 +1052,7 @@ api_destroy(struct api **api_p)
     api_key_cache_destroy(&api->keys);
     card_memory_destroy(&api->cards);
     limits_destroy(&api->limits);
+    arena_destroy(&api->words);
     free((void *)(uintptr_t)api->openapi.at);
     sodium_memzero(api, sizeof *api);
     free(api);

@@ -9,7 +9,7 @@ catalog() {
 }
 
 same_catalog() {
-    diff <(echo "$1") <(echo "$2") | head -n 20
+    diff <(echo "$1") <(echo "$2") | head -n 60
     [[ -n $1 && $1 == "$2" ]]
 }
 
