@@ -617,8 +617,7 @@ batch_lead(struct batch *batch, PGconn **conn_p, const char *holder, char *clust
     const struct text name = result_text(r, 0, 4);
     snprintf(cluster, cluster_size, "%.*s", (int)name.size, name.at);
     PQclear(r);
-    if (books->epoch && epoch != books->epoch + 1 && !FLORIN_MUTANT(old_leader_goes_on))
-        return LEAD_LOST;
+    if (books->epoch && epoch != books->epoch + 1) return LEAD_LOST;
     if (!read_slots(books, *conn_p)) {
         books->epoch = books->epoch ? epoch : 0; /* raised by us: the next try is one above it */
         return LEAD_FAILED;

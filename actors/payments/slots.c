@@ -2,7 +2,6 @@
 
 #include "failpoint.h"
 #include "log.h"
-#include "mutant.h"
 #include "random.h"
 #include "worker.h"
 #include <assert.h>
@@ -141,6 +140,8 @@ serve_what_is_taken(struct worker *worker)
 {
     struct slots *const slots = &worker->slots;
     if (!any(slots->taken)) return;
+    /* Answers to what we had sent before may have come while they were another's. */
+    store_forget_slots(worker->store, slots->taken);
     if (!attempts_recover(worker, slots->taken)) {
         slots->read_again_ms = worker->mono_ms + SOON_MS;
         return;
@@ -288,8 +289,7 @@ slots_told(struct worker *worker, struct link *from, const struct packet *packet
     case MSG_worker_unknown:
         /* It may have taken us for dead, and given our slots to others until now. If so the ledger
          * fences our first commit; but not everything that we answer needs one. */
-        if (!FLORIN_MUTANT(unknown_forgets_nothing))
-            store_forget_slots(worker->store, worker->slots.held);
+        store_forget_slots(worker->store, worker->slots.held);
         if (!worker->leaving) say_ready(worker);
         return true;
     case MSG_slots_assign:

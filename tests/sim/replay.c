@@ -3,8 +3,8 @@
  *
  *     florin-sim --seed 7 --statements FILE && sim-replay FILE
  *
- * Words and hexadecimal, a line each, as recorder.c writes them. Rows are compared as sets: where an
- * order matters a statement says so, and the actors' own tests hold it. */
+ * Words and hexadecimal, a line each, as recorder.c writes them. Rows are compared as sets: where
+ * an order matters a statement says so, and the actors' own tests hold it. */
 #include "postgres_for_test.h"
 
 #include <libpq-fe.h>

@@ -31,6 +31,8 @@ mutant_is_caught() {
     local said
     said=$("$florin" sim --seeds "$mutant_seeds" --mutant "$1" --until-broken 2>/dev/null)
     [[ $? == 1 ]] || return 1
+    # It must be the mutant's doing.
+    "$florin" sim --seed "$(sed -n 's/.*the first is \([0-9]*\):.*/\1/p' <<<"$said")" >/dev/null || return 1
     sed -n 's/^[0-9]* seeds break a promise; the first is \(.*\)$/      seed \1/p' <<<"$said" | cut -c1-150
 }
 
