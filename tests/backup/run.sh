@@ -70,7 +70,10 @@ no_keys_in() {
     python3 - "$@" "$FLORIN_HOME"/secrets/* "$FLORIN_HOME"/keys/*.key <<'END'
 import os, sys
 folders = [name for name in sys.argv[1:] if os.path.isdir(name)]
-secrets = {name: open(name, "rb").read().strip(b"\n") for name in sys.argv[1:] if os.path.isfile(name)}
+secrets = {name: open(name, "rb").read() for name in sys.argv[1:] if os.path.isfile(name)}
+for name in secrets:  # text has its secret in its first line, and ends with a line's end
+    if name.endswith(".key") or secrets[name].isascii():
+        secrets[name] = secrets[name].split(b"\n")[0]
 assert folders and secrets and all(len(secret) >= 16 for secret in secrets.values())
 files = [os.path.join(at, name) for folder in folders for at, _, names in os.walk(folder) for name in names]
 contents = [open(name, "rb").read() for name in files]
