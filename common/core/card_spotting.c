@@ -38,18 +38,26 @@ is_grouping(const int *groups, size_t count)
 static bool
 is_hexadecimal_at(struct text text, size_t at)
 {
-    if (at >= text.size) return false; /* before the beginning, too */
     const char c = text.at[at];
     return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
 }
 
-/* A UUID has groups of digits too, by chance. Its groups in the middle have 12 of them, so whatever
- * has more begins or ends within the first or the last group, and touches the rest of that. */
+/* A UUID (RFC 9562: 8-4-4-4-12 hexadecimal digits) has groups of digits too, by chance. All of it
+ * must be there: a card's number does not hide behind a letter. */
 static bool
-is_within_uuid(struct text text, size_t from, size_t last, char separator)
+is_within_uuid(struct text text, size_t from)
 {
-    return separator == '-' &&
-           (is_hexadecimal_at(text, from - 1) || is_hexadecimal_at(text, last + 1));
+    static const char shape[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+    size_t begin = from;
+    while (begin && (is_hexadecimal_at(text, begin - 1) || text.at[begin - 1] == '-'))
+        begin--;
+    for (size_t i = 0; i < sizeof shape - 1; i++) {
+        if (begin + i >= text.size) return false;
+        if (shape[i] == '-' ? text.at[begin + i] != '-' : !is_hexadecimal_at(text, begin + i))
+            return false;
+    }
+    const size_t end = begin + sizeof shape - 1;
+    return end == text.size || (!is_hexadecimal_at(text, end) && text.at[end] != '-');
 }
 
 /* Collects the groups of digits from the one that begins at `from` on, and tries after each. */
@@ -72,7 +80,7 @@ card_begins_at(struct text text, size_t from, char digits[static CARD_DIGITS_MAX
         digits[count++] = c;
         groups[group]++;
         if (!more && is_grouping(groups, group + 1) && is_card((struct text){digits, count}) &&
-            !is_within_uuid(text, from, i, separator))
+            !is_within_uuid(text, from))
             return true;
     }
     return false;

@@ -41,12 +41,34 @@ written_so(struct text t, size_t from, const int *groups, char separator)
 }
 
 static bool
+hexadecimal(struct text t, size_t i)
+{
+    return digit(t, i) || (i < t.size && strchr("abcdefABCDEF", t.at[i]) && t.at[i]);
+}
+
+/* Part of a UUID that stands alone: one of the 36 places where it could begin has one. */
+static bool
+in_uuid(struct text t, size_t place)
+{
+    for (size_t from = place < 36 ? 0 : place - 35; from <= place; from++) {
+        bool is = from + 36 <= t.size;
+        for (size_t k = 0; is && k < 36; k++)
+            is = k == 8 || k == 13 || k == 18 || k == 23 ? t.at[from + k] == '-'
+                                                         : hexadecimal(t, from + k);
+        if (is && from) is = t.at[from - 1] != '-' && !hexadecimal(t, from - 1);
+        if (is && from + 36 < t.size) is = t.at[from + 36] != '-' && !hexadecimal(t, from + 36);
+        if (is) return true;
+    }
+    return false;
+}
+
+static bool
 slowly(struct text t)
 {
     static const int ways[][6] = {
         {14}, {15}, {16}, {17}, {18}, {19}, {4, 4, 4, 4}, {4, 4, 4, 4, 3}, {4, 6, 5}, {4, 6, 4}};
     for (size_t i = 0; i < t.size; i++) {
-        if (!digit(t, i) || (i && digit(t, i - 1))) continue;
+        if (!digit(t, i) || (i && digit(t, i - 1)) || in_uuid(t, i)) continue;
         for (size_t w = 0; w < sizeof ways / sizeof ways[0]; w++)
             if (written_so(t, i, ways[w], ' ') || written_so(t, i, ways[w], '-')) return true;
     }
