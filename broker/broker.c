@@ -341,15 +341,13 @@ on_slots_held(struct broker *b, uint8_t w, const struct packet *packet)
     b->serve_waiting = true;
 }
 
-/* Only what is on its way elsewhere: a worker does not give up the rest by itself. */
+/* What was to move goes to the next one. What was to move and no more is, because the plan changed
+ * while the worker was giving it back, stays its own but has to be granted anew: it is told so. */
 static void
 let_go(struct broker *b, uint8_t w, const uint8_t released[static SLOT_BYTES])
 {
-    uint8_t set[SLOT_BYTES];
-    owners_moving(&b->owners, w, set);
-    for (size_t i = 0; i < SLOT_BYTES; i++)
-        set[i] &= released[i];
-    owners_let_go(&b->owners, w, set);
+    owners_let_go(&b->owners, w, released);
+    if (!owners_all_held(&b->owners, w)) b->workers[w].told_ms = 0;
     b->replan = true;
 }
 

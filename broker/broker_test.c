@@ -364,6 +364,34 @@ Test(broker, slots_move_from_a_live_worker_only_after_it_has_let_go)
     cr_assert_eq(slot_count(workers[1].assigned), SLOT_COUNT / 2);
 }
 
+Test(broker, slots_given_back_when_nobody_is_there_to_get_them_any_more_are_assigned_again)
+{
+    join_worker(&workers[0], "payments-1", 11);
+    say_ready(&workers[0], NULL);
+    wait_until(slot_count(workers[0].assigned) == SLOT_COUNT);
+    join_worker(&workers[1], "payments-2", 22);
+    say_ready(&workers[1], NULL);
+    wait_until(workers[0].heard_release == 1);
+    uint16_t slot = 0;
+    while (!slot_in(workers[0].released, slot))
+        slot++;
+
+    /* The other one restarts before we let go: the slots stay ours in the new plan, and we, who
+     * have given them back, must hear of it. */
+    leave(&workers[1]);
+    ask(slot, 1, 0);
+    wait_until(gateway.heard_answer == 1); /* the broker has noticed: it comes to us again */
+    const struct msg_slots_released released = {
+        .has = HAS_slots_released_slots,
+        .slots = {(const char *)workers[0].released, SLOT_BYTES},
+    };
+    memset(workers[0].assigned, 0, SLOT_BYTES);
+    (void)link_send(workers[0].link, (struct envelope){0}, MSG_slots_released, &released);
+    wait_until(slot_count(workers[0].assigned) == SLOT_COUNT);
+    ask(slot, 2, 0);
+    wait_until(gateway.heard_answer == 2);
+}
+
 Test(broker, after_its_own_restart_it_asks_who_is_there_and_leaves_slots_where_they_are)
 {
     two_workers_at_work();

@@ -99,11 +99,20 @@ enum { HEAD_BYTES_MAX = 2048 };
 void
 answer_write(struct http_exchange *exchange, const struct answer *answer)
 {
-    const size_t body = json_pretty(answer->json, NULL, 0);
-    struct out out = {.cap = HEAD_BYTES_MAX + body + 1};
-    char line[64], when[40];
-    out.at = arena_take(exchange->arena, out.cap);
+    /* The body first, where a head of any size has room before it: its size stands in the head.
+     * What is laid out for people is seldom twice as long; then it is done again. */
+    size_t cap = 2 * answer->json.size + 64;
+    char *bytes = arena_take_unset(exchange->arena, HEAD_BYTES_MAX + cap + 1);
+    const size_t body = json_pretty(answer->json, bytes + HEAD_BYTES_MAX, cap);
+    if (body > cap) {
+        cap = body;
+        bytes = arena_take_unset(exchange->arena, HEAD_BYTES_MAX + cap + 1);
+        (void)json_pretty(answer->json, bytes + HEAD_BYTES_MAX, cap);
+    }
+    bytes[HEAD_BYTES_MAX + body] = '\n';
 
+    char head[HEAD_BYTES_MAX], line[64], when[40];
+    struct out out = {.at = head, .cap = sizeof head};
     put(&out,
         (struct text){line, (size_t)snprintf(line, sizeof line, "HTTP/1.1 %d ", answer->status)});
     put(&out, text_of(reason_of(answer->status)));
@@ -138,12 +147,9 @@ answer_write(struct http_exchange *exchange, const struct answer *answer)
     if (exchange->closes) put_header(&out, "Connection", TEXT("close"));
     put(&out, TEXT("\r\n"));
 
-    assert(out.cap - out.size > body);
-    const size_t written = json_pretty(answer->json, out.at + out.size, out.cap - out.size);
-    assert(written == body);
-    out.size += written;
-    put(&out, TEXT("\n"));
-    exchange->answer = (struct text){out.at, out.size};
+    char *const first = bytes + HEAD_BYTES_MAX - out.size;
+    memcpy(first, head, out.size);
+    exchange->answer = (struct text){first, out.size + body + 1};
 }
 
 void

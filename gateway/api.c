@@ -23,6 +23,7 @@
 #include "utf8.h"
 #include <assert.h>
 #include <sodium.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -42,7 +43,11 @@ struct api {
     struct api_key_cache *keys;
     struct card_memory *cards;
     struct limits *limits;
-    struct text openapi; /* the whole of GET /openapi.json */
+    unsigned requests_max;
+    atomic_uint under_way; /* requests that were let in */
+    atomic_ullong kept_out;
+    atomic_llong said_ms; /* when the log was last told of it */
+    struct text openapi;  /* the whole of GET /openapi.json */
 };
 
 /* One request of the API. What is borrowed lives as long as its exchange. */
@@ -56,6 +61,7 @@ struct call {
     const struct route *route;
     struct text key_shown;    /* sk_test_***oobar: the API key as it may be shown */
     bool inside;              /* counted as under way */
+    bool quiet;               /* its refusal is not worth a line of the log */
     struct text object, path; /* path with its method: POST /v1/refunds */
     struct text parent;       /* the first id of a path with two */
     struct api_key who;
@@ -99,7 +105,7 @@ say(struct call *c, const struct answer *answer)
         answer_write(c->x, &whole);
     }
     const int64_t took_ms = clock_mono_ms() - c->x->began_ms;
-    log_event(answer->status >= 500 ? LOG_WARNING : LOG_DEBUG,
+    log_event(answer->status >= 500 && !c->quiet ? LOG_WARNING : LOG_DEBUG,
               answer->status >= 500 ? "request.failed" : "request.answered",
               "request=%s route=%s merchant=%.*s status=%d ms=%lld", c->request_text,
               c->route ? c->route->name : "none", (int)c->merchant.size,
@@ -538,7 +544,8 @@ read_params(struct call *c)
     const enum form_verdict verdict =
         form_parse(form.at, form.size, block, cap, &c->params, culprit);
     if (verdict != FORM_OK) {
-        const struct text name = arena_copy(c->arena, text_of(culprit));
+        const bool is_card = card_number_in(text_of(culprit)); /* is not told back */
+        const struct text name = is_card ? NO_TEXT : arena_copy(c->arena, text_of(culprit));
         return refuse(c, refusal_of_form(verdict), name, name);
     }
     if (c->has_key_in_form) c->params = cards_without(c->params, "key", c->arena);
@@ -815,7 +822,8 @@ ask_worker(struct call *c)
         .original_request =
             told.has & HAS_api_answer_original_request ? told.original_request : NO_TEXT,
         .retry = told.has & HAS_api_answer_retry ? (enum answer_retry)told.retry : SAYS_NOTHING,
-        .retry_after_s = told.has & HAS_api_answer_retry_after_s ? (int64_t)told.retry_after_s : 0};
+        .retry_after_s = told.has & HAS_api_answer_retry_after_s ? (int64_t)told.retry_after_s
+                                                                 : told.status == 503};
     say(c, &answer);
 }
 
@@ -908,6 +916,39 @@ answer_preflight(struct call *c)
                        NO_TEXT);
 }
 
+/* More than can be served soon would only wait, until those who asked have gone away: then all that
+ * is done is done for nobody. So they are told at once, before anything is spent on them. */
+static bool
+let_in(struct call *c)
+{
+    if (atomic_fetch_add(&c->api->under_way, 1) < c->api->requests_max) return true;
+    atomic_fetch_sub(&c->api->under_way, 1);
+    /* A line each would be one more load; so there is one a second. */
+    long long said_ms = atomic_load(&c->api->said_ms);
+    const unsigned long long kept_out = atomic_fetch_add(&c->api->kept_out, 1) + 1;
+    if (c->x->began_ms - said_ms >= 1000 &&
+        atomic_compare_exchange_strong(&c->api->said_ms, &said_ms, c->x->began_ms))
+        log_event(LOG_WARNING, "requests.refused",
+                  "reason=overload under_way=%u refused_so_far=%llu", c->api->requests_max,
+                  kept_out);
+    c->quiet = true;
+    return refuse(c, REFUSAL_OVERLOADED, NO_TEXT, NO_TEXT);
+}
+
+static void
+serve(struct call *c)
+{
+    if (c->route->access == ACCESS_PAGE) {
+        ask_for_page(c);
+    } else if (authenticate(c) && read_headers_of_the_api(c) && check_content_type(c) &&
+               read_params(c) && check_params(c) && check_expansions(c) &&
+               read_idempotency_key(c) && resolve_card(c)) {
+        hash_request(c);
+        ask_worker(c);
+    }
+    if (c->inside) limits_leave(c->api->limits, c->merchant);
+}
+
 /* In this order: what may be said to whom, then what is wrong, then what it costs to find out. */
 void
 api_handle(void *state, struct http_exchange *x)
@@ -932,16 +973,9 @@ api_handle(void *state, struct http_exchange *x)
         return;
     }
     if (pages_serve(x)) return;
-    if (!find_route(&c)) return;
-    if (c.route->access == ACCESS_PAGE) {
-        ask_for_page(&c);
-    } else if (authenticate(&c) && read_headers_of_the_api(&c) && check_content_type(&c) &&
-               read_params(&c) && check_params(&c) && check_expansions(&c) &&
-               read_idempotency_key(&c) && resolve_card(&c)) {
-        hash_request(&c);
-        ask_worker(&c);
-    }
-    if (c.inside) limits_leave(c.api->limits, c.merchant);
+    if (!find_route(&c) || !let_in(&c)) return;
+    serve(&c);
+    atomic_fetch_sub(&c.api->under_way, 1);
     assert(x->answer.size);
 }
 
@@ -990,6 +1024,7 @@ api_new(struct node *node, const struct settings *settings, struct mux *mux)
     const char *home = node_home(node);
     api->mux = mux;
     api->redis_answer_s = settings->redis_answer_s;
+    api->requests_max = (unsigned)settings->requests_max;
     read_secret(home, "api_pepper", api->pepper);
     read_secret(home, "request_hash", api->request_secret);
     read_secret(home, "answer_mac", api->answer_secret);

@@ -305,6 +305,35 @@ Test(api, what_is_under_way_is_answered_before_the_process_ends)
     cr_expect(eq(int, statuses[0] == 200 || statuses[1] == 200 || stage_executed() >= 2, 1));
 }
 
+Test(api, a_gateway_that_leaves_does_not_wait_for_what_comes_meanwhile)
+{
+    static const char part[] = "GET /v1/customers HT"; /* and no more of it: always one is open */
+    pthread_t thread;
+    int status = 0, fds[400];
+    size_t count = 0;
+    siginfo_t ended = {0};
+    stage_delay(300);
+    pthread_create(&thread, NULL, one_call, &status);
+    while (stage_executed() < 1)
+        poll(NULL, 0, 1);
+    kill(stage_gateway(), SIGTERM);
+    do
+        stage_call("GET", "/v1/customers", "", NULL, &reply);
+    while (reply.status == 200);
+    const int64_t end_ms = clock_mono_ms() + 6000; /* it would give up by itself after 25 s */
+    while (ended.si_pid == 0 && clock_mono_ms() < end_ms && count < 400) {
+        fds[count] = stage_connect();
+        if (fds[count] >= 0) (void)stage_send(fds[count++], part, sizeof part - 1);
+        poll(NULL, 0, 20);
+        waitid(P_PID, (id_t)stage_gateway(), &ended, WEXITED | WNOHANG | WNOWAIT);
+    }
+    for (size_t i = 0; i < count; i++)
+        close(fds[i]);
+    pthread_join(thread, NULL);
+    cr_expect(eq(int, ended.si_pid, stage_gateway()));
+    cr_expect(eq(int, status, 200));
+}
+
 /* --- Redis
  * -------------------------------------------------------------------------------------------- */
 

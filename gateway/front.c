@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <civetweb.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -13,12 +14,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 struct front {
     struct mg_context *context;
-    front_serve_fn *serve;
+    front_take_fn *take;
     void *state;
+    int nobody; /* a socket whose other end is closed */
     struct sockaddr_in at;
     atomic_bool stopped;
 };
@@ -49,6 +52,19 @@ recv(int fd, void *buffer, size_t size, int flags)
     return sizeof instead - 1;
 }
 
+/* Before it reads, it waits for the client, for seconds and with one of its few threads: so the wait
+ * is over at once, too, for a connection of which nothing has been read. */
+int
+poll(struct pollfd *fds, nfds_t count, int ms)
+{
+    if (connection.is_new && count == 1) {
+        fds[0].revents = POLLIN;
+        return 1;
+    }
+    const struct timespec time = {ms / 1000, ms % 1000 * 1000000L};
+    return ppoll(fds, count, ms < 0 ? NULL : &time, NULL);
+}
+
 static int
 on_connection(const struct mg_connection *mg, void **data)
 {
@@ -60,7 +76,10 @@ on_connection(const struct mg_connection *mg, void **data)
 }
 
 /* Called once a connection, when civetweb has read `instead`. Had it read anything else, there
- * would be no socket here, and nothing would be served: it fails closed. */
+ * would be no socket here, and nothing would be served: it fails closed.
+ *
+ * The connection moves to a descriptor of ours, and civetweb is left with one that leads nowhere: it
+ * may shut that down and close it as it likes, and has its thread back at once. */
 static int
 on_request(struct mg_connection *mg)
 {
@@ -71,7 +90,13 @@ on_request(struct mg_connection *mg)
         log_event(LOG_ERROR, "http.unguarded", "reason=\"civetweb read a client's bytes itself\"");
         return 500;
     }
-    front->serve(front->state, fd);
+    const int ours = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (ours < 0) return 500; /* no descriptors left: civetweb closes it, and says nothing */
+    if (dup2(front->nobody, fd) < 0 || fcntl(ours, F_SETFL, O_RDWR | O_NONBLOCK) != 0) {
+        close(ours);
+        return 500;
+    }
+    front->take(front->state, ours);
     return 200;
 }
 
@@ -116,14 +141,15 @@ why_not(const struct sockaddr_in *at)
 }
 
 struct front *
-front_start(const char *address, int port, int threads, front_serve_fn *serve, void *state,
-            char *error, size_t error_size)
+front_start(const char *address, int port, front_take_fn *take, void *state, char *error,
+            size_t error_size)
 {
-    char ports[96], count[16];
+    char ports[96];
+    int pair[2];
     const char *const options[] = {"listening_ports",
                                    ports,
                                    "num_threads",
-                                   count,
+                                   "8",
                                    "request_timeout_ms",
                                    "10000",
                                    "tcp_nodelay",
@@ -131,7 +157,9 @@ front_start(const char *address, int port, int threads, front_serve_fn *serve, v
                                    "enable_keep_alive",
                                    "no",
                                    "listen_backlog",
-                                   "1024",
+                                   "4096",
+                                   "connection_queue",
+                                   "256",
                                    "decode_url",
                                    "no",
                                    NULL};
@@ -142,10 +170,9 @@ front_start(const char *address, int port, int threads, front_serve_fn *serve, v
                                            .log_message = on_message};
     struct front *front = calloc(1, sizeof *front);
     assert(front);
-    front->serve = serve;
+    front->take = take;
     front->state = state;
     snprintf(ports, sizeof ports, "%s:%d", address, port);
-    snprintf(count, sizeof count, "%d", threads);
     front->at = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     if (inet_pton(AF_INET, address, &front->at.sin_addr) != 1) {
         snprintf(error, error_size,
@@ -153,12 +180,20 @@ front_start(const char *address, int port, int threads, front_serve_fn *serve, v
         free(front);
         return NULL;
     }
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
+        snprintf(error, error_size, "The gateway has no descriptors left: %s.", strerror(errno));
+        free(front);
+        return NULL;
+    }
+    close(pair[1]);
+    front->nobody = pair[0];
     mg_init_library(MG_FEATURES_DEFAULT);
     front->context = mg_start(&callbacks, front, (const char **)options);
     if (front->context) return front;
     snprintf(error, error_size, "The gateway cannot listen at %s port %d: %s.", address, port,
              why_not(&front->at));
     mg_exit_library();
+    close(front->nobody);
     free(front);
     return NULL;
 }
@@ -188,6 +223,7 @@ front_stop(struct front **front_p)
     atomic_store(&front->stopped, true);
     if (knocks) pthread_join(knocker, NULL);
     mg_exit_library();
+    close(front->nobody);
     free(front);
     *front_p = NULL;
 }

@@ -1,21 +1,20 @@
-/* front: listens, accepts, and gives each connection a thread of its own. The only file that knows
- * civetweb; whatever else can hand out connected sockets can take its place.
+/* front: listens and accepts. The only file that knows civetweb; whatever else can hand out
+ * connected sockets can take its place.
  *
- * civetweb 1.15 reads HTTP in ways that cannot be made safe from its callbacks (README.md), so it
- * listens, keeps the threads and closes the connections, and not one byte that a client sends ever
- * reaches its parser. */
+ * civetweb 1.15 reads HTTP in ways that cannot be made safe from its callbacks (README.md), and has
+ * a thread for each connection. So it listens and accepts, and not one byte that a client sends
+ * ever reaches its parser: the socket is taken away from it before. */
 #pragma once
 
 #include <stddef.h>
 
 struct front;
 
-/* Serves one connection to its end, on a thread of its own. The socket does not block; it stays
- * front's, which closes it afterwards. */
-typedef void front_serve_fn(void *state, int fd);
+/* Takes one connection, on some thread. The socket does not block, and is the taker's to close. */
+typedef void front_take_fn(void *state, int fd);
 
 /* NULL when the address cannot be listened at, with one sentence in `error`. */
-struct front *front_start(const char *address, int port, int threads, front_serve_fn *serve,
-                          void *state, char *error, size_t error_size);
-/* Takes no more connections and waits until all that are served have ended. */
+struct front *front_start(const char *address, int port, front_take_fn *take, void *state,
+                          char *error, size_t error_size);
+/* Takes no more connections. */
 void front_stop(struct front **front_p);

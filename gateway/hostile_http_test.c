@@ -349,3 +349,115 @@ Test(hostile_http, others_are_served_while_many_misbehave)
     cr_expect(eq(int, kill(stage_gateway(), 0), 0));
     cr_expect(eq(int, stage_executed(), 60));
 }
+
+Test(hostile_http, silent_slow_and_deaf_clients_take_no_thread) /* H58 to H61 */
+{
+    static const char *const words[] = {
+        "", "GET /v1/customers HTTP/1.1\r\nHost: a\r\nX: ",
+        P "Content-Length: 600000\r\n\r\nemail=", "GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n"};
+    enum { EACH = 24 }; /* of each more than there are threads */
+    static int fds[4 * EACH];
+    stage_close();
+    stage_open("request_timeout_ms = 5000\nhttp_threads = 16\n");
+    for (int i = 0; i < 4 * EACH; i++) {
+        const int small = 4096;
+        fds[i] = stage_connect();
+        cr_assert(ge(int, fds[i], 0));
+        setsockopt(fds[i], SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+        stage_send(fds[i], words[i % 4], strlen(words[i % 4]));
+    }
+    static char more[50000];
+    memset(more, 'x', sizeof more); /* so much of a body that it must be fetched to make room */
+    for (int i = 2; i < 4 * EACH; i += 4)
+        stage_send(fds[i], more, sizeof more);
+    for (int i = 0; i < 100; i++) {
+        stage_call("GET", "/v1/customers", "", NULL, &reply);
+        cr_assert(eq(int, reply.status, 200));
+    }
+    /* who is slow is told so, when the time is over */
+    for (int i = 1; i < 4 * EACH; i += i % 4 == 1 ? 1 : 3) {
+        stage_read(fds[i], 30000, &reply);
+        cr_expect(eq(int, reply.status, 408), "%d", i);
+        cr_expect(reply.closed, "%d", i);
+    }
+    for (int i = 0; i < 4 * EACH; i++)
+        close(fds[i]);
+    cr_expect(eq(int, stage_executed(), 100));
+}
+
+Test(hostile_http, a_slow_reader_gets_all_of_its_answers_in_turn) /* H60 */
+{
+    static const char one[] = "GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n", last[] = G "\r\n";
+    enum { TIMES = 24 }; /* more than sockets hold */
+    const int fd = stage_connect();
+    for (int i = 0; i < TIMES; i++)
+        stage_send(fd, one, sizeof one - 1);
+    stage_send(fd, last, sizeof last - 1);
+    for (int i = 0; i < 50; i++) { /* the answers wait meanwhile */
+        stage_call("GET", "/v1/customers", "", NULL, &reply);
+        cr_assert(eq(int, reply.status, 200));
+    }
+    enum { SIZE = 32 << 20 };
+    char *const all = malloc(SIZE);
+    size_t size = 0, parsed = 0;
+    int answers = 0;
+    while (answers < TIMES + 1) {
+        struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+        cr_assert(eq(int, poll(&poll_fd, 1, 5000), 1), "after %zu bytes", size);
+        const ssize_t count = recv(fd, all + size, SIZE - 1 - size, 0);
+        cr_assert(gt(long, count, 0), "after %zu bytes", size);
+        size += (size_t)count;
+        all[size] = '\0';
+        const char *end;
+        while (parsed < size && (end = strstr(all + parsed, "\r\n\r\n"))) {
+            const char *const length = strstr(all + parsed, "Content-Length: ");
+            cr_assert(strncmp(all + parsed, "HTTP/1.1 200", 12) == 0);
+            cr_assert(length != NULL && length < end);
+            const size_t whole = (size_t)(end + 4 - all) + (size_t)atol(length + 16);
+            if (whole > size) break;
+            parsed = whole;
+            answers++;
+        }
+    }
+    cr_expect(gt(ulong, size, (ulong)8 << 20));
+    cr_expect(eq(ulong, parsed, size));
+    cr_expect(strstr(all + size - 200, "\"description\"") != NULL); /* the last is the last */
+    free(all);
+    close(fd);
+    cr_expect(eq(int, stage_executed(), 51));
+}
+
+Test(hostile_http, a_request_in_many_pieces_is_one_request) /* H22, H58 */
+{
+    static const char text[] = P "Content-Length: 7\r\n\r\nemail=a" G "\r\n";
+    const int fd = stage_connect();
+    for (size_t i = 0; i < sizeof text - 1; i++)
+        stage_send(fd, text + i, 1);
+    for (int i = 0; i < 2; i++) {
+        stage_read(fd, 5000, &reply);
+        cr_expect(eq(int, reply.status, 200));
+    }
+    close(fd);
+    cr_expect(eq(int, stage_executed(), 2));
+}
+
+Test(hostile_http, when_there_are_too_many_those_go_that_have_waited_longest)
+{
+    stage_close();
+    stage_open("http_connections = 16\n");
+    int fds[40];
+    for (int i = 0; i < 40; i++)
+        fds[i] = stage_connect();
+    for (int i = 0; i < 20; i++) {
+        stage_call("GET", "/v1/customers", "", NULL, &reply);
+        cr_assert(eq(int, reply.status, 200));
+    }
+    int closed = 0; /* and nothing was said */
+    for (int i = 0; i < 40; i++) {
+        char byte;
+        closed += recv(fds[i], &byte, 1, MSG_DONTWAIT) == 0;
+    }
+    cr_expect(ge(int, closed, 24));
+    for (int i = 0; i < 40; i++)
+        close(fds[i]);
+}

@@ -13,18 +13,18 @@
 #include <unistd.h>
 
 enum {
-    HEAD_MS_MAX = 10000, /* a head comes at once or not at all */
-    IDLE_MS_MAX = 60000, /* between two requests */
-    WRITE_MS_MAX = 30000,
-    FAREWELL_MS_MAX = 500, /* reading on, so that a refusal is not lost in a reset */
+    REFUSED_MS_MAX = 500, /* for a request that will be refused because the process ends */
+    HEAD_MS_MAX = 10000,  /* a head comes at once or not at all */
+    PATIENCE_MS = 20,     /* what a thread gives a client that is in the middle of something */
+    LINGER_MS = 200,      /* between two requests: sooner than a hand-over, most of the time */
     BUFFER_BYTES_FIRST = 4096,
     BUFFER_BYTES_KEPT = 64 << 10,
     ARENA_BYTES_MAX = 128 << 20,
 };
 
 static atomic_bool draining;
-static atomic_uint busy, connections;
-static unsigned connections_kept_max = 1;
+static atomic_uint busy, at_work;
+static unsigned waiting_max = 1;
 static int drain_fd = -1; /* readable once draining */
 
 struct connection {
@@ -32,12 +32,13 @@ struct connection {
     char *bytes; /* what has come and is not yet handled */
     size_t size, cap;
     const struct http_server *server;
+    struct http_visit *visit;
 };
 
 void
-http_limit_connections(unsigned count)
+http_limit_waiting(unsigned count)
 {
-    connections_kept_max = count;
+    waiting_max = count;
     if (drain_fd < 0) drain_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     assert(drain_fd >= 0);
 }
@@ -48,6 +49,12 @@ http_drain(void)
     const uint64_t one = 1;
     atomic_store(&draining, true);
     if (drain_fd >= 0 && write(drain_fd, &one, sizeof one) < 0) assert(errno == EAGAIN);
+}
+
+int
+http_drain_fd(void)
+{
+    return drain_fd;
 }
 
 bool
@@ -80,7 +87,12 @@ wait_for(int fd, short events, int64_t deadline_ms, bool idle)
     }
 }
 
-enum received { RECEIVED_SOME, RECEIVED_END, RECEIVED_LATE };
+enum received {
+    RECEIVED_SOME,
+    RECEIVED_END,
+    RECEIVED_LATE,    /* the deadline is over */
+    RECEIVED_NOTHING, /* the thread has waited long enough */
+};
 
 /* Gives the buffer back; what is not in use was wiped before. */
 static void
@@ -113,6 +125,7 @@ receive(struct connection *c, size_t limit, int64_t deadline_ms, bool idle)
     assert(c->size < limit);
     if (c->size == c->cap) grow(c);
     const size_t room = (c->cap < limit ? c->cap : limit) - c->size;
+    const int64_t patient_ms = clock_mono_ms() + (idle ? LINGER_MS : PATIENCE_MS);
     for (;;) {
         const ssize_t count = recvfrom(c->fd, c->bytes + c->size, room, 0, NULL, NULL);
         if (count > 0) {
@@ -122,49 +135,51 @@ receive(struct connection *c, size_t limit, int64_t deadline_ms, bool idle)
         if (count == 0) return RECEIVED_END;
         if (errno == EINTR) continue;
         if (errno != EAGAIN && errno != EWOULDBLOCK) return RECEIVED_END;
-        if (!wait_for(c->fd, POLLIN, deadline_ms, idle)) return RECEIVED_LATE;
+        const int64_t until_ms = patient_ms < deadline_ms ? patient_ms : deadline_ms;
+        if (!wait_for(c->fd, POLLIN, until_ms, idle))
+            return clock_mono_ms() >= deadline_ms ? RECEIVED_LATE : RECEIVED_NOTHING;
     }
 }
 
+/* What the client took of it within the thread's patience; less than all when it is slow. False: it
+ * is gone. */
 static bool
-send_all(struct connection *c, struct text bytes)
+send_some(struct connection *c, struct text *bytes)
 {
-    const int64_t deadline_ms = clock_mono_ms() + WRITE_MS_MAX;
-    while (bytes.size) {
-        const ssize_t count = send(c->fd, bytes.at, bytes.size, MSG_NOSIGNAL);
+    const int64_t patient_ms = clock_mono_ms() + PATIENCE_MS;
+    while (bytes->size) {
+        const ssize_t count = send(c->fd, bytes->at, bytes->size, MSG_NOSIGNAL);
         if (count > 0) {
-            bytes.at += count;
-            bytes.size -= (size_t)count;
+            bytes->at += count;
+            bytes->size -= (size_t)count;
         } else if (count < 0 && errno != EINTR) {
             if (errno != EAGAIN && errno != EWOULDBLOCK) return false;
-            if (!wait_for(c->fd, POLLOUT, deadline_ms, false)) return false;
+            if (!wait_for(c->fd, POLLOUT, patient_ms, false)) return true;
         }
     }
     return true;
 }
 
-static bool
-send_answer(struct connection *c, struct text bytes)
+/* How the connection stays after its answer. */
+static enum http_stay
+send_answer(struct connection *c, const struct http_exchange *x)
 {
+    struct text bytes = x->answer;
 #ifdef FLORIN_FAILPOINTS
-    const size_t half = bytes.size / 2;
-    if (!send_all(c, (struct text){bytes.at, half})) return false;
-    bytes = (struct text){bytes.at + half, bytes.size - half};
+    struct text half = {bytes.at, bytes.size / 2};
+    if (!send_some(c, &half)) return HTTP_OVER;
+    bytes.size -= (size_t)(half.at - bytes.at);
+    bytes.at = half.at;
 #endif
     FAILPOINT(gateway_mid_reply);
-    return send_all(c, bytes);
-}
-
-/* Closing with bytes unread would reset the connection and could take the answer with it. */
-static void
-say_farewell(struct connection *c)
-{
-    const int64_t deadline_ms = clock_mono_ms() + FAREWELL_MS_MAX;
-    char waste[4096];
-    shutdown(c->fd, SHUT_WR);
-    while (wait_for(c->fd, POLLIN, deadline_ms, false))
-        if (recvfrom(c->fd, waste, sizeof waste, 0, NULL, NULL) <= 0) break;
-    sodium_memzero(waste, sizeof waste);
+    if (!send_some(c, &bytes)) return HTTP_OVER;
+    if (!bytes.size) return x->closes ? HTTP_FAREWELL : HTTP_WAITS;
+    c->visit->rest = malloc(bytes.size);
+    assert(c->visit->rest);
+    memcpy(c->visit->rest, bytes.at, bytes.size);
+    c->visit->rest_size = bytes.size;
+    c->visit->over = x->closes;
+    return HTTP_SENDS;
 }
 
 /* --- one request ---------------------------------------------------------------------------------
@@ -177,57 +192,73 @@ refuse(struct connection *c, struct http_exchange *x, int status, const char *me
     c->server->refuse(c->server->state, x, status, message);
 }
 
-/* True when the head is there and good; `*used` is its size. */
-static bool
+/* What came of reading a part of a request. */
+enum reading { READ_WHOLE, READ_REFUSED, READ_NOT_YET };
+
+/* `*used` is the size of the head. */
+static enum reading
 read_head(struct connection *c, struct http_exchange *x, size_t *used)
 {
-    const int64_t limit_ms = x->began_ms + HEAD_MS_MAX;
-    const int64_t deadline_ms = limit_ms < x->deadline_ms ? limit_ms : x->deadline_ms;
+    const int64_t deadline_ms = http_deadline_ms(c->server, c->visit);
     for (;;) {
         struct text culprit;
         const enum http_verdict verdict =
             http_head_read(c->bytes, c->size, &x->head, used, &culprit);
-        if (verdict == HTTP_OK) return true;
+        if (verdict == HTTP_OK) return READ_WHOLE;
         if (verdict != HTTP_INCOMPLETE) {
             refuse(c, x, http_verdict_status(verdict), http_verdict_message(verdict));
-            return false;
+            return READ_REFUSED;
         }
         assert(c->size < HTTP_HEAD_MAX);
         switch (receive(c, HTTP_HEAD_MAX, deadline_ms, false)) {
         case RECEIVED_SOME: break;
-        case RECEIVED_END: refuse(c, x, 400, "The request ended within its head."); return false;
-        case RECEIVED_LATE: refuse(c, x, 408, "The request did not come in time."); return false;
+        case RECEIVED_END:
+            refuse(c, x, 400, "The request ended within its head.");
+            return READ_REFUSED;
+        case RECEIVED_LATE:
+            refuse(c, x, 408, "The request did not come in time.");
+            return READ_REFUSED;
+        case RECEIVED_NOTHING: return READ_NOT_YET;
         }
     }
 }
 
-/* True when all of the body is there. */
-static bool
+static enum reading
 read_body(struct connection *c, struct http_exchange *x, size_t used)
 {
     static const struct text go_on = {"HTTP/1.1 100 Continue\r\n\r\n", 25};
+    struct http_visit *visit = c->visit;
     if (x->head.length > c->server->body_max) {
         refuse(c, x, 413, "The body of the request is too long.");
-        return false;
+        return READ_REFUSED;
     }
     const size_t end = used + (size_t)x->head.length;
-    if (x->head.awaits_continue && c->size < end && !send_all(c, go_on)) return false;
+    visit->need = end;
+    if (x->head.awaits_continue && !visit->continued && c->size < end) {
+        struct text word = go_on; /* 25 bytes: they fit, or nobody is there */
+        visit->continued = true;
+        if (!send_some(c, &word) || word.size) {
+            refuse(c, x, 400, "The request ended within its body.");
+            return READ_REFUSED;
+        }
+    }
     while (c->size < end)
         switch (receive(c, end, x->deadline_ms, false)) {
         case RECEIVED_SOME: break;
         case RECEIVED_END:
             refuse(c, x, 400, "The body of the request is shorter than its Content-Length.");
-            return false;
+            return READ_REFUSED;
         case RECEIVED_LATE:
             refuse(c, x, 408, "The body of the request did not come in time.");
-            return false;
+            return READ_REFUSED;
+        case RECEIVED_NOTHING: return READ_NOT_YET;
         }
     /* the buffer may have moved: the slices of the head are cut again */
     struct text culprit;
     const enum http_verdict again = http_head_read(c->bytes, c->size, &x->head, &used, &culprit);
     assert(again == HTTP_OK);
     x->body = c->bytes + used;
-    return true;
+    return READ_WHOLE;
 }
 
 /* Forgets the first bytes, for good: any request may have had a card in it, the refused ones too.
@@ -243,48 +274,112 @@ forget(struct connection *c, size_t done)
     if (c->size == 0 && c->cap > BUFFER_BYTES_KEPT) release(c);
 }
 
-/* Answers one request; the first bytes of it have come. False: the connection is over. */
-static bool
+/* How long a request may take from its first byte on. */
+static int64_t
+request_ms_max(const struct http_server *server)
+{
+    return http_draining() ? REFUSED_MS_MAX : server->timeout_ms;
+}
+
+/* Answers one request; the first bytes of it have come, or will never come. */
+static enum http_stay
 serve_one(struct connection *c, struct arena *arena)
 {
-    const int64_t now_ms = clock_mono_ms();
-    struct http_exchange x = {
-        .arena = arena, .began_ms = now_ms, .deadline_ms = now_ms + c->server->timeout_ms};
+    struct http_visit *visit = c->visit;
+    if (!visit->began_ms) visit->began_ms = clock_mono_ms();
+    struct http_exchange x = {.arena = arena,
+                              .began_ms = visit->began_ms,
+                              .deadline_ms = visit->began_ms + request_ms_max(c->server)};
     size_t used = 0;
-    if (read_head(c, &x, &used) && read_body(c, &x, used)) {
-        x.closes =
-            x.head.closes || http_draining() || atomic_load(&connections) > connections_kept_max;
+    enum reading reading = read_head(c, &x, &used);
+    if (reading == READ_WHOLE) reading = read_body(c, &x, used);
+    if (reading == READ_NOT_YET) return HTTP_WAITS;
+    if (reading == READ_WHOLE) {
+        x.closes = x.head.closes || http_draining();
         c->server->handle(c->server->state, &x);
-        if (!x.closes) {
-            const bool sent = send_answer(c, x.answer);
-            forget(c, used + (size_t)x.head.length);
-            return sent;
-        }
     }
-    if (x.answer.size && send_answer(c, x.answer)) say_farewell(c);
-    return false;
+    const enum http_stay stay = x.answer.size ? send_answer(c, &x) : HTTP_OVER;
+    forget(c, reading == READ_WHOLE ? used + (size_t)x.head.length : c->size);
+    visit->began_ms = 0;
+    visit->need = 0;
+    visit->continued = false;
+    return stay;
+}
+
+enum http_stay
+http_serve(const struct http_server *server, struct http_visit *visit)
+{
+    struct connection c = {.fd = visit->fd,
+                           .bytes = visit->begun,
+                           .size = visit->begun_size,
+                           .cap = visit->begun_cap,
+                           .server = server,
+                           .visit = visit};
+    struct arena *arena = arena_new(ARENA_BYTES_MAX);
+    enum http_stay stay = HTTP_WAITS;
+    atomic_fetch_add(&at_work, 1);
+    for (;;) {
+        stay = serve_one(&c, arena);
+        if (visit->expected) atomic_fetch_sub(&busy, 1);
+        visit->expected = false;
+        arena_wipe(arena);
+        if (stay != HTTP_WAITS || visit->began_ms) break;
+        if (c.size == 0) {
+            if (atomic_load(&at_work) > waiting_max || http_draining()) break;
+            const enum received received = receive(&c, HTTP_HEAD_MAX, INT64_MAX, true);
+            if (received == RECEIVED_END) stay = HTTP_OVER;
+            if (received != RECEIVED_SOME) break;
+        }
+        http_expect(visit);
+    }
+    atomic_fetch_sub(&at_work, 1);
+    arena_destroy(&arena);
+    if (c.size == 0) release(&c);
+    visit->begun = c.bytes;
+    visit->begun_size = c.size;
+    visit->begun_cap = c.cap;
+    return stay;
 }
 
 void
-http_serve(void *server, int fd)
+http_expect(struct http_visit *visit)
 {
-    struct connection c = {.fd = fd, .server = server};
-    struct arena *arena = arena_new(ARENA_BYTES_MAX);
-    bool goes_on = true;
-    atomic_fetch_add(&connections, 1);
-    while (goes_on) {
-        const int64_t idle_ms = clock_mono_ms() + IDLE_MS_MAX;
-        if (c.size == 0 && receive(&c, HTTP_HEAD_MAX, idle_ms, true) != RECEIVED_SOME) break;
-        /* What comes while we leave is refused at once and is not waited for: under load there would
-         * always be some of it. Counted first and looked then, so that none is overlooked. */
-        atomic_fetch_add(&busy, 1);
-        const bool is_waited_for = !http_draining();
-        if (!is_waited_for) atomic_fetch_sub(&busy, 1);
-        goes_on = serve_one(&c, arena);
-        if (is_waited_for) atomic_fetch_sub(&busy, 1);
-        arena_wipe(arena);
-    }
-    atomic_fetch_sub(&connections, 1);
-    arena_destroy(&arena);
-    release(&c);
+    /* counted first and looked then, so that none is overlooked */
+    atomic_fetch_add(&busy, 1);
+    visit->expected = !http_draining();
+    if (!visit->expected) atomic_fetch_sub(&busy, 1);
+}
+
+/* --- waiting elsewhere --------------------------------------------------------------------------
+ */
+
+bool
+http_is_ready(const struct http_server *server, struct http_visit *visit, const char *bytes,
+              size_t size)
+{
+    struct http_head head;
+    struct text culprit;
+    size_t used;
+    const enum http_verdict verdict = http_head_read(bytes, size, &head, &used, &culprit);
+    if (verdict == HTTP_INCOMPLETE) return false;
+    if (verdict != HTTP_OK || head.length > server->body_max) return true;
+    visit->need = used + (size_t)head.length;
+    return size >= visit->need || (head.awaits_continue && !visit->continued);
+}
+
+int64_t
+http_deadline_ms(const struct http_server *server, const struct http_visit *visit)
+{
+    const int64_t whole_ms = request_ms_max(server);
+    const bool in_head = visit->need == 0 && whole_ms > HEAD_MS_MAX;
+    return visit->began_ms + (in_head ? HEAD_MS_MAX : whole_ms);
+}
+
+void
+http_forget(struct http_visit *visit)
+{
+    if (visit->begun) sodium_memzero(visit->begun, visit->begun_cap);
+    free(visit->begun);
+    free(visit->rest);
+    *visit = (struct http_visit){.fd = visit->fd};
 }

@@ -1,8 +1,9 @@
 /* florin-gateway: HTTP in, messages out. The main thread is the multiplexer; the HTTP threads are
- * front's. */
+ * the lobby's. */
 #include "api.h"
 #include "front.h"
 #include "http.h"
+#include "lobby.h"
 #include "log.h"
 #include "loop.h"
 #include "mux.h"
@@ -24,6 +25,7 @@ static const char help[] =
 struct gateway {
     struct loop *loop;
     struct mux *mux;
+    struct lobby *lobby;
 };
 
 /* After a signal: what is under way is answered first. */
@@ -34,7 +36,7 @@ on_turn(void *state, int64_t mono_ms)
     const int64_t again_ms = mux_turn(gateway->mux, mono_ms);
     if (!loop_stopping(gateway->loop)) return again_ms;
     if (!http_draining()) http_drain();
-    if (http_busy() == 0) loop_stop(gateway->loop);
+    if (http_busy() + lobby_busy(gateway->lobby) == 0) loop_stop(gateway->loop);
     return again_ms < 20 ? again_ms : 20;
 }
 
@@ -65,11 +67,12 @@ main(int argc, char **argv)
                                  .handle = api_handle,
                                  .refuse = api_refuse,
                                  .state = api};
-    http_limit_connections((unsigned)(settings.http_threads * 7 / 8));
+    http_limit_waiting((unsigned)(settings.http_threads * 7 / 8));
+    gateway.lobby =
+        lobby_new(&server, (unsigned)settings.http_threads, (unsigned)settings.http_connections);
     char error[512];
-    struct front *front =
-        front_start(settings.listen, (int)settings.port, (int)settings.http_threads, http_serve,
-                    &server, error, sizeof error);
+    struct front *front = front_start(settings.listen, (int)settings.port, lobby_take,
+                                      gateway.lobby, error, sizeof error);
     if (!front) die("%s", error);
     log_event(LOG_INFO, "gateway.listening", "address=%s port=%lld threads=%lld", settings.listen,
               (long long)settings.port, (long long)settings.http_threads);
@@ -80,6 +83,7 @@ main(int argc, char **argv)
     http_drain();
     mux_close(gateway.mux);
     front_stop(&front);
+    lobby_destroy(&gateway.lobby);
     api_destroy(&api);
     mux_destroy(&gateway.mux);
     loop_destroy(&gateway.loop);

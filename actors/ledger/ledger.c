@@ -34,7 +34,9 @@ struct ledger {
     struct arena *arena;
     size_t settling; /* commands of ours that are not written yet */
     int64_t settle_ms, head_ms;
-    int watched; /* the engine's descriptor, or -1 */
+    int watched;         /* the engine's descriptor, or -1 */
+    uint64_t refused[2]; /* told BUSY, by urgency; of urgent ones: never */
+    int64_t grumbled_ms;
 };
 
 static bool
@@ -73,6 +75,19 @@ refuse(struct ledger *ledger, const struct packet *packet, const char *code, con
     answer(ledger, &reply, packet->slot, MSG_refused, &refused);
 }
 
+/* One line a second: whoever is refused is so because there is much to do. */
+static void
+note_refusal(struct ledger *ledger, uint64_t urgency)
+{
+    const int64_t now_ms = clock_mono_ms();
+    ledger->refused[urgency != 0]++;
+    if (ledger->grumbled_ms && now_ms - ledger->grumbled_ms < 1000) return;
+    ledger->grumbled_ms = now_ms;
+    log_event(LOG_WARNING, "commits.refused",
+              "waiting=%zu refused_so_far=%" PRIu64 " urgent=%" PRIu64, queue_count(ledger->queue),
+              ledger->refused[0], ledger->refused[1]);
+}
+
 static void
 answer_verdict(struct ledger *ledger, const struct command *c)
 {
@@ -92,6 +107,7 @@ answer_verdict(struct ledger *ledger, const struct command *c)
         m.has |= HAS_committed_detail;
         m.detail = text_of(c->detail);
     }
+    if (c->verdict == COMMIT_BUSY) note_refusal(ledger, c->commit.urgency);
     answer(ledger, &c->reply, c->slot, MSG_committed, &m);
 }
 

@@ -98,6 +98,17 @@ static void
 send_take(struct worker *worker)
 {
     struct slots *const slots = &worker->slots;
+    uint8_t unwanted[SLOT_BYTES];
+    /* What was given up since is not asked for again: it may be another's already, who would be
+     * fenced until its first commit says so. */
+    memcpy(unwanted, slots->asked, SLOT_BYTES);
+    remove_all(unwanted, slots->wanted);
+    keep_only(slots->asked, slots->wanted);
+    say_released(worker, unwanted);
+    if (!any(slots->asked)) {
+        slots->take = 0;
+        return;
+    }
     struct ledger *const ledger = ledger_leading(worker);
     const struct msg_slots_take take = {
         .has = HAS_slots_take_slots | HAS_slots_take_incarnation,
@@ -151,13 +162,21 @@ slots_taken(struct worker *worker, struct link *from, const struct packet *packe
     for (uint16_t slot = 0; slot < SLOT_COUNT; slot++)
         if (slot_in(granted, slot) && taken.epoch > slots->epoch[slot])
             slots->epoch[slot] = taken.epoch;
+    /* A later epoch of what we hold: somebody else may have had it, and written, in between. */
+    uint8_t again[SLOT_BYTES], unwanted[SLOT_BYTES];
+    memcpy(again, granted, SLOT_BYTES);
+    keep_only(again, slots->held);
+    store_forget_slots(worker->store, again);
     if (!slots->take || packet->correlation != slots->take) return; /* a repetition's answer */
 
     FAILPOINT(payments_after_slots_taken);
     slots->take = 0;
     memcpy(slots->taken, granted, SLOT_BYTES);
     keep_only(slots->taken, slots->asked);
+    memcpy(unwanted, slots->taken, SLOT_BYTES);
+    remove_all(unwanted, slots->wanted);
     keep_only(slots->taken, slots->wanted);
+    say_released(worker, unwanted); /* asked back meanwhile: see release */
     serve_what_is_taken(worker);
     take_what_is_new(worker);
 }
@@ -234,6 +253,9 @@ release(struct worker *worker, const uint8_t given_back[static SLOT_BYTES])
     remove_all(slots->taken, given_back);
     memcpy(idle, given_back, SLOT_BYTES);
     remove_all(idle, slots->held);
+    /* What is asked of the ledger at this moment is given back when it has answered: else its next
+     * owner takes it first, and loses it to our late request. */
+    if (slots->take) remove_all(idle, slots->asked);
     say_released(worker, idle);
 
     memcpy(slots->releasing, given_back, SLOT_BYTES);

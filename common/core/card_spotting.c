@@ -35,8 +35,24 @@ is_grouping(const int *groups, size_t count)
     return count == 1;
 }
 
-/* Collects the groups of digits from the one that begins at `from` on, and tries after each. A UUID
- * has groups of digits too, by chance, but not these. */
+static bool
+is_hexadecimal_at(struct text text, size_t at)
+{
+    if (at >= text.size) return false; /* before the beginning, too */
+    const char c = text.at[at];
+    return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+/* A UUID has groups of digits too, by chance. Its groups in the middle have 12 of them, so whatever
+ * has more begins or ends within the first or the last group, and touches the rest of that. */
+static bool
+is_within_uuid(struct text text, size_t from, size_t last, char separator)
+{
+    return separator == '-' &&
+           (is_hexadecimal_at(text, from - 1) || is_hexadecimal_at(text, last + 1));
+}
+
+/* Collects the groups of digits from the one that begins at `from` on, and tries after each. */
 static bool
 card_begins_at(struct text text, size_t from, char digits[static CARD_DIGITS_MAX])
 {
@@ -55,7 +71,8 @@ card_begins_at(struct text text, size_t from, char digits[static CARD_DIGITS_MAX
         if (count == CARD_DIGITS_MAX) return false;
         digits[count++] = c;
         groups[group]++;
-        if (!more && is_grouping(groups, group + 1) && is_card((struct text){digits, count}))
+        if (!more && is_grouping(groups, group + 1) && is_card((struct text){digits, count}) &&
+            !is_within_uuid(text, from, i, separator))
             return true;
     }
     return false;

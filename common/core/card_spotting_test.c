@@ -31,6 +31,10 @@ Test(card_spotting, other_numbers_are_let_pass)
     cr_expect(not(card_number_in(text_of("order 000000000000000000"))));
     cr_expect(not(card_number_in(text_of(text("8b6e0c1d-%s-%s", "4242-4242", "424242424242")))));
     cr_expect(not(card_number_in(text_of(text("%s-%s", "4242", "424242424242")))));
+    cr_expect(
+        not(card_number_in(text_of(text("dcbc4234-%s-%s-7573cd79e690", "2442-4323", "8015")))));
+    cr_expect(
+        not(card_number_in(text_of(text("8b6e0c1d-%s-%sa1e690b2", "4242-4242-4242", "4242")))));
     cr_expect(not(card_number_in(text_of(text("%s %s", "4242-4242", "4242-4242")))));
     cr_expect(not(card_number_in(text_of(""))));
     cr_expect(not(card_number_in(NO_TEXT)));

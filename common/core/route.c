@@ -88,6 +88,15 @@ route_named(struct text name)
 
 #define SHOWN_MAX 60
 
+/* What of a client's text may be told back: its beginning, and nothing of it when a card number
+ * stands anywhere in it, because answers are kept and logged by those who get them. */
+static struct text
+shown(struct text text, size_t size)
+{
+    const struct text head = utf8_cut(text, size); /* which may look like one where text does not */
+    return card_number_in(text) || card_number_in(head) ? TEXT("***") : head;
+}
+
 /* False, so that a check can end with it. `param` is shown as the client wrote it. */
 static bool refuse(struct param_error *error, const char *code, struct text param,
                    const char *format, ...) __attribute__((format(printf, 4, 5)));
@@ -97,7 +106,7 @@ refuse(struct param_error *error, const char *code, struct text param, const cha
     va_list args;
     error->code = code;
     error->status = 400;
-    param = utf8_cut(param, sizeof error->param - 1);
+    param = shown(param, sizeof error->param - 1);
     memcpy(error->param, param.at, param.size);
     error->param[param.size] = '\0';
     va_start(args, format);
@@ -108,7 +117,7 @@ refuse(struct param_error *error, const char *code, struct text param, const cha
     return false;
 }
 
-#define SHOWN(text) (int)utf8_cut(text, SHOWN_MAX).size, (text).at
+#define SHOWN(text) (int)shown(text, SHOWN_MAX).size, shown(text, SHOWN_MAX).at
 
 /* "a", "a or b", "a, b, or c". */
 static void
@@ -144,7 +153,7 @@ static bool
 no_card_number(struct param p, struct param_error *error)
 {
     if (!card_number_in(p.value) && !card_number_in(p.name)) return true;
-    return refuse(error, NULL, card_number_in(p.name) ? TEXT("") : p.name,
+    return refuse(error, NULL, p.name,
                   "A text in your request holds what looks like a card number. Card numbers may be "
                   "sent as the number of a card only, never as a text.");
 }
@@ -432,6 +441,10 @@ route_check(const struct route *route, struct params params, struct param_error 
     }
     for (size_t i = 0; i < route->rule_count; i++) {
         const struct param_rule *rule = &route->rules[i];
+        bool asked = rule->need == PARAM_MUST; /* else what was not given needs no further look */
+        for (size_t k = 0; k < count && !asked; k++)
+            asked = judge[k] == rule;
+        if (!asked) continue;
         const bool in_array = strstr(rule->name, "[]") != NULL;
         size_t given = 0, keys = 0, at = 0;
         struct text hash = NO_TEXT; /* that the keys are of */

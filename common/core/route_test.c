@@ -181,6 +181,21 @@ Test(route, a_card_number_is_in_no_message)
     cr_expect(not(check(ROUTE_payment_method_create,
                         "type=card&card[number]=42424242424242424242424242424242424242")));
     cr_expect(eq(ptr, strstr(error.message, "4242"), NULL));
+    /* nor when it stands where it is not known, or is no number, currency or time (H133) */
+    static const char *const forms[] = {"4242424242424242=x",
+                                        "a[4242-4242-4242-4242]=x",
+                                        "description=4242424242424242",
+                                        "metadata[4242424242424242]=x",
+                                        "currency=4242424242424242",
+                                        "amount=4242424242424242.",
+                                        "confirm=4242 4242 4242 4242",
+                                        "payment_method_types=4242424242424242",
+                                        "description[4242424242424242]=x"};
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+        cr_expect(not(check(ROUTE_payment_intent_create, forms[i])), "%s", forms[i]);
+        cr_expect(eq(ptr, strstr(error.message, "4242"), NULL), "%s", error.message);
+        cr_expect(eq(ptr, strstr(error.param, "4242"), NULL), "%s", error.param);
+    }
 }
 
 Test(route, each_element_of_an_array_is_judged_by_the_row_with_empty_brackets)

@@ -265,7 +265,7 @@ take_value(struct reader *r, struct search_clause *clause)
                       "We were unable to parse your search query: quotation marks are missing "
                       "around the value of the field `%s`: %.*s",
                       clause->field->name, SHOWN(value));
-    if (clause->comparison == SEARCH_CONTAINS && value.size < SEARCH_SUBSTRING_MIN)
+    if (clause->comparison == SEARCH_CONTAINS && utf8_count(value) < SEARCH_SUBSTRING_MIN)
         return refuse(r,
                       "The substring operator ~ needs at least %d characters, and the field `%s` "
                       "has fewer: %.*s",

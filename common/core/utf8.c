@@ -1,6 +1,7 @@
 #include "utf8.h"
 
 #include <stdint.h>
+#include <string.h>
 
 /* First byte from..to, how many follow, and what the second may be: the table of RFC 3629. */
 static const struct lead {
@@ -19,11 +20,24 @@ lead_of(uint8_t byte)
     return NULL;
 }
 
+/* Nearly all text is ASCII: eight bytes at a time while none is zero or above 0x7F. */
+static size_t
+skip_ascii(const uint8_t *at, size_t i, size_t size)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
+    for (uint64_t eight; size - i >= sizeof eight; i += sizeof eight) {
+        memcpy(&eight, at + i, sizeof eight);
+        if ((eight | (eight - ones)) & tops) break;
+    }
+    return i;
+}
+
 bool
 utf8_is_clean(struct text text)
 {
     const uint8_t *at = (const uint8_t *)text.at;
     for (size_t i = 0; i < text.size;) {
+        if (at[i] < 0x80 && (i = skip_ascii(at, i, text.size)) == text.size) break;
         const struct lead *lead = lead_of(at[i]);
         if (!lead || text.size - i <= lead->more) return false;
         if (lead->more && (at[i + 1] < lead->second_low || at[i + 1] > lead->second_high))

@@ -12,13 +12,15 @@ import {fileURLToPath} from 'node:url';
 import {parseArgs, promisify} from 'node:util';
 
 const checkout = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
-const {values: options} = parseArgs({options: {each: {type: 'string', default: '8'}}});
-const each = Number(options.each);
+const {values: options} = parseArgs({options: {kills: {type: 'string', default: '24'}}});
+const wanted = Number(options.kills);
 const lanes = 6; // payers at once
 const killEveryMs = 400;
 const patienceMs = 90000; // of a payer, for one step
 const victims = /^(payments|ledger|gateway|network)-/;
 const back = 'https://shop.example/thanks';
+const absent = 6; // payers who never answer
+const expiryS = 30; // of a challenge: enough for those who do answer
 
 const florin = (...words) => execFileSync(path.join(checkout, 'florin'), words,
     {encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], maxBuffer: 1 << 28});
@@ -102,11 +104,31 @@ async function answerChallenge(address, decision) {
     });
 }
 
+// Whether the shop is told that it has succeeded. It has not when the issuer's answer was lost with the
+// network: then it was undone, and the payer may try again.
 async function passChallenge(nextAction, payer) {
     payer.page = nextAction.redirect_to_url.url;
     const sent = await answerChallenge(payer.page, 'approve');
     payer.sent = sent.searchParams.get('redirect_status');
-    expect(`${payer.name}: sent back with ${payer.sent}`, payer.sent === 'succeeded');
+    return payer.sent === 'succeeded';
+}
+
+// One try under a key of its own: true when the payer is through. What was answered is kept, to be
+// asked for again.
+async function attempt(payer, address, body, secret) {
+    const asked = {address, body, key: randomUUID(), secret};
+    const answer = await ask('POST', address, asked);
+    payer.answers.push({asked, answer});
+    const told = JSON.parse(answer.text);
+    if (answer.status === 402 && told.error.code === 'processing_error') return false; // undone, and said so
+    if (answer.status !== 200) throw new Error(`${answer.status} ${told.error?.message}`);
+    payer.intent = told.id;
+    return told.status === 'requires_action' ? passChallenge(told.next_action, payer) : told.status === 'succeeded';
+}
+
+async function untilThrough(payer, tries) {
+    for (payer.tries = 1; !await tries(); payer.tries++)
+        if (payer.tries === 20) throw new Error('twenty tries were undone');
 }
 
 const typed = (number) => `payment_method_data[type]=card&payment_method_data[card][number]=${number}` +
@@ -119,34 +141,29 @@ async function onCheckout(payer, number) {
         `&line_items[0][price_data][unit_amount]=${payer.amount}` +
         `&line_items[0][price_data][product_data][name]=Tea`, `session-${payer.name}`);
     payer.session = session.id;
-    payer.confirm = {address: `/v1/payment_pages/${session.id}/confirm`, key: randomUUID(),
-        body: `${typed(number)}&return_url=${back}`};
-    payer.answer = await ask('POST', payer.confirm.address, payer.confirm);
-    const told = JSON.parse(payer.answer.text);
-    if (payer.answer.status !== 200) throw new Error(`${payer.name}: ${payer.answer.status} ${told.error?.message}`);
-    if (told.status === 'requires_action') await passChallenge(told.next_action, payer);
-    payer.intent = told.id;
+    await untilThrough(payer, () => attempt(payer, `/v1/payment_pages/${session.id}/confirm`,
+        `${typed(number)}&return_url=${back}`, false));
 }
 
 const kinds = {
     checkout: (payer) => onCheckout(payer, '4242424242424242'),
     'checkout-3ds': (payer) => onCheckout(payer, '4000002760003184'),
     '3ds': async (payer) => {
-        const intent = await api('POST', '/v1/payment_intents', `amount=${payer.amount}&currency=usd&confirm=true` +
-            `&payment_method_types[]=card&payment_method=pm_card_authenticationRequired&return_url=${back}`,
-        `pay-${payer.name}`);
-        payer.intent = intent.id;
-        await passChallenge(intent.next_action, payer);
+        const {id} = await api('POST', '/v1/payment_intents', `amount=${payer.amount}&currency=usd` +
+            '&payment_method_types[]=card', `pay-${payer.name}`);
+        await untilThrough(payer, () => attempt(payer, `/v1/payment_intents/${id}/confirm`,
+            `payment_method=pm_card_authenticationRequired&return_url=${back}`, true));
     },
 };
 
 // --- the killing -----------------------------------------------------------------------------------
 
 const run = promisify(execFile);
-let killing = true, kills = 0;
+let killing = true; // false: the play was broken off
+let kills = 0;
 
 async function killInTurn() {
-    for (let turn = 0; killing; turn++) {
+    for (let turn = 0; killing && kills < wanted; turn++) {
         const {stdout} = await run(path.join(checkout, 'florin'), ['status', '--json'], {maxBuffer: 1 << 28});
         const there = JSON.parse(stdout).filter((a) => victims.test(a.name) && a.pid);
         const victim = there[turn % there.length];
@@ -160,28 +177,41 @@ async function killInTurn() {
     }
 }
 
+async function inLanes(next, work) {
+    await Promise.all(Array.from({length: lanes}, async () => {
+        for (let one; (one = next());) await work(one).catch((error) => failures.push(`${one.name}: ${error.message}`));
+    }));
+}
+
 // --- the play --------------------------------------------------------------------------------------
 
 async function play() {
-    const payers = Object.keys(kinds).flatMap((kind) =>
-        Array.from({length: each}, (_, i) => ({kind, name: `${kind}-${i}`, amount: 1000 + i})));
-    const queue = payers.slice().sort((a, b) => a.amount - b.amount); // all kinds, all the time
-    const killer = killInTurn();
+    const gone = await Promise.all(Array.from({length: absent}, (_, i) => api('POST', '/v1/payment_intents',
+        'amount=777&currency=usd&confirm=true&payment_method_types[]=card&return_url=' + back +
+        '&payment_method=pm_card_authenticationRequired', `gone-${i}`)));
+    const payers = [], names = Object.keys(kinds);
     const begun = Date.now();
-    await Promise.all(Array.from({length: lanes}, async () => {
-        for (let payer; (payer = queue.shift());)
-            await kinds[payer.kind](payer).catch((error) => failures.push(error.message));
-    }));
-    const seconds = (Date.now() - begun) / 1000;
-    killing = false;
+    let done = false;
+    const killer = killInTurn().finally(() => {
+        done = true;
+    });
+    await inLanes(() => {
+        if (done) return null;
+        const i = payers.length, kind = names[i % names.length];
+        payers.push({kind, name: `${kind}-${i}`, amount: 1000 + i, answers: []});
+        return payers[i];
+    }, (payer) => kinds[payer.kind](payer));
     await killer;
+    const seconds = (Date.now() - begun) / 1000;
 
     const charges = await listed('/v1/charges');
     const tellings = async (type) => (await listed(`/v1/events?type=${type}`)).map((event) => event.data.object.id);
     const succeeded = await tellings('payment_intent.succeeded');
     const completed = await tellings('checkout.session.completed');
     const count = (list, id) => list.filter((one) => one === id).length;
-    for (const payer of payers.filter(({intent}) => intent)) {
+    const through = payers.filter(({intent}) => intent);
+    expect(`${payers.length - through.length} payers were not through`, through.length === payers.length);
+    await inLanes(() => through.shift(), async (payer) => {
         const intent = await api('GET', `/v1/payment_intents/${payer.intent}`);
         expect(`${payer.name}: ${intent.id} is ${intent.status}`, intent.status === 'succeeded');
         const paid = charges.filter((charge) => charge.payment_intent === intent.id && charge.paid);
@@ -193,25 +223,43 @@ async function play() {
                 session.status === 'complete' && session.payment_status === 'paid');
             expect(`${payer.name}: its session was told ${count(completed, session.id)} times`,
                 count(completed, session.id) === 1);
-            const again = await ask('POST', payer.confirm.address, payer.confirm);
-            expect(`${payer.name}: answered ${payer.answer.status}, then ${again.status}\n${payer.answer.text}\n${again.text}`,
-                again.status === payer.answer.status && again.text === payer.answer.text);
+        }
+        for (const {asked, answer} of payer.answers) {
+            const again = await ask('POST', asked.address, asked);
+            expect(`${payer.name}: answered ${answer.status}, then ${again.status}\n${answer.text}\n${again.text}`,
+                again.status === answer.status && again.text === answer.text);
         }
         if (payer.page) {
             const sent = await answerChallenge(payer.page, 'fail');
             expect(`${payer.name}: sent back with ${payer.sent}, then ${sent.searchParams.get('redirect_status')}`,
                 sent.searchParams.get('redirect_status') === payer.sent);
         }
+    });
+    for (const {id} of gone) {
+        const intent = await definite(`${id} ends by itself`, async () => {
+            const now = await api('GET', `/v1/payment_intents/${id}`);
+            return now.status !== 'requires_action' && now;
+        });
+        expect(`${id}: ${intent.status}, ${intent.last_payment_error?.code}`, intent.status === 'requires_payment_method' &&
+            intent.last_payment_error.code === 'payment_intent_authentication_failure');
     }
+    const failed = await tellings('payment_intent.payment_failed');
+    for (const {id} of gone) expect(`${id} was told ${count(failed, id)} times`, count(failed, id) === 1);
     expect(`${charges.filter((c) => c.paid).length} charges for ${payers.length} payers`,
         charges.filter((c) => c.paid).length === payers.length);
-    expect(`only ${kills} kills`, kills >= 10);
+    for (const kind of names) {
+        const of = payers.filter((payer) => payer.kind === kind).length;
+        expect(`only ${of} payers of ${kind} in ${kills} kills`, of >= wanted / 2);
+    }
     florin('audit', '--wait', '30');
     console.log(`${payers.length} payers in ${seconds.toFixed(1)} s, ${kills} kills, ` +
+        `${payers.reduce((sum, payer) => sum + payer.tries - 1, 0)} tries undone and tried again, ` +
         `borne: ${JSON.stringify(Object.fromEntries(borne))}`);
 }
 
 try {
+    fs.mkdirSync(process.env.FLORIN_HOME, {mode: 0o700});
+    fs.writeFileSync(path.join(process.env.FLORIN_HOME, 'florin.conf'), `challenge_expiry_s = ${expiryS}\n`);
     florin('up', '--detach');
     for (const line of florin('env').split('\n')) {
         const found = /^(?:export )?(FLORIN_\w+)=(.*)$/.exec(line);

@@ -14,7 +14,7 @@ failed=0
 
 free_port() {
     local port
-    while port=$((20000 + RANDOM % 20000)); do
+    while port=$((20000 + RANDOM % 12000)); do # below those that connections are given
         (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { echo "$port"; return; }
     done
 }

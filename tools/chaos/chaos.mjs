@@ -24,12 +24,12 @@ or answered wrongly. Non-zero if anything was.
   --json               the result as JSON on standard output
   --report FOLDER      where history and report go (build/chaos-report)
   --document           writes docs/CHAOS.md and its picture, too
-  --rate N             payments begun each second, if it can be (230)
+  --rate N             payments begun each second, if it can be (240)
   --merchants N, --lanes N   how many merchants, and requests at once of each (8, 5)
   --only PATTERN       faults whose kind matches the regular expression alone
-  --shared             for a machine that does other things, too: recovery limits are 2 s at least, and what
-                       the control (a recovery from nothing) takes there is added four times
-  --settle S           how long everything that is under way may take to end after the last fault (90)
+  --shared             for a machine that does other things, too: recovery limits are doubled, and what the
+                       control (a recovery from nothing) takes there is added ten times
+  --settle S           how long everything that is under way may take to end after the last fault (180)
   --failpoints FP      what FP has for every process (common/io/failpoint.h): a Florin that is broken on purpose
   --quiet              no progress
 Example: ./florin chaos --minutes 10 --seed 7 --document
@@ -44,9 +44,9 @@ function readOptions() {
     const {values} = parseArgs({options: {
         minutes: {type: 'string', default: '1'}, seed: {type: 'string'}, json: {type: 'boolean', default: false},
         report: {type: 'string', default: path.join(checkout, 'build/chaos-report')}, document: {type: 'boolean', default: false},
-        rate: {type: 'string', default: '230'}, merchants: {type: 'string', default: '8'}, lanes: {type: 'string', default: '5'},
+        rate: {type: 'string', default: '240'}, merchants: {type: 'string', default: '8'}, lanes: {type: 'string', default: '5'},
         only: {type: 'string'}, shared: {type: 'boolean', default: false}, failpoints: {type: 'string'},
-        settle: {type: 'string', default: '90'},
+        settle: {type: 'string', default: '180'},
         quiet: {type: 'boolean', default: false}, help: {type: 'boolean', default: false},
     }});
     if (values.help) {
@@ -181,6 +181,12 @@ async function run(options) {
     const receiver = new Receiver();
     const history = new History(path.join(options.report, 'history.jsonl'));
     let load;
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+        process.once(signal, async () => { // nothing that was started stays behind
+            progress.say(`${signal}: taking down what was started`);
+            await instance.stop();
+            process.exit(130);
+        });
     const result = {seed: options.seed, minutes: options.minutes, date: new Date().toISOString(), failures: []};
     try {
         progress.say(`seed ${options.seed}: starting a Florin of the test build`);
@@ -232,7 +238,7 @@ let options;
 try {
     options = readOptions();
 } catch (error) {
-    process.stderr.write(`florin chaos: ${error.message.split('\n')[0]} ./florin chaos --help tells more.\n`);
+    process.stderr.write(`florin chaos: ${error.message.split('\n')[0].replace(/\.?$/, '.')} ./florin chaos --help tells more.\n`);
     process.exit(1);
 }
 const told = evaluate(await run(options), options);

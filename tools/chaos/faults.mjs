@@ -8,6 +8,7 @@
 //   heard    recovery is a webhook that arrives, not a payment that succeeds
 //   limit    ms within which recovery has to come at the 99th percentile
 //   apart    a condition rather than a blow: may last while others are injected
+//   beside   never anything but that: it lasts for long
 //
 // Recovery is measured from the moment of the blow, or from the end of a condition.
 import {childrenOf, isAlive, pause} from './instance.mjs';
@@ -131,8 +132,12 @@ export function makeFaults(instance) {
         add(`SIGTERM ${role}`, 2, {inject: blow(role, 'SIGTERM'), heard: role === 'webhooks'});
     for (const role of [...actors, 'leading ledger', 'redis'])
         add(`SIGSTOP 5 s ${role}`, 1, {inject: blow(role, 'SIGSTOP'), lasts: 5000, end: (run, hit) => wake(hit), longest: 6000});
-    for (const role of ['broker', 'payments', 'network', 'leading ledger'])
-        add(`SIGSTOP 60 s ${role}`, 0.3, {inject: blow(role, 'SIGSTOP'), lasts: 60000, end: (run, hit) => wake(hit), longest: 62000, apart: role !== 'broker'});
+    // Whoever has another beside it stands still while other things happen; the others stop everything, and that
+    // is for runs of half an hour and more.
+    for (const role of ['payments', 'leading ledger'])
+        add(`SIGSTOP 60 s ${role}`, 0.3, {inject: blow(role, 'SIGSTOP'), lasts: 60000, end: (run, hit) => wake(hit), longest: 60000, apart: true, beside: true});
+    for (const role of ['broker', 'network'])
+        add(`SIGSTOP 60 s ${role}`, 0.3, {inject: blow(role, 'SIGSTOP'), lasts: 60000, end: (run, hit) => wake(hit), longest: 180000});
 
     // What the measurement takes by itself.
     for (const heard of [false, true])

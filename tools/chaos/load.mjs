@@ -9,7 +9,7 @@ import {pause} from './instance.mjs';
 import {Random} from './random.mjs';
 
 const behindMs = 1500; // what a pause of the system has cost is caught up with, up to so much
-const againMax = 8; // how often a client begins again when it is told to
+const againMax = 30; // how often a client begins again when it is told to, "in a little bit"
 
 // name, share of a hundred, scene
 const scenes = [
@@ -85,6 +85,7 @@ class Stage {
             const nothingHappened = answer.code === 'processing_error' || (operation === 'refund' && answer.state === 'failed');
             if (!nothingHappened) return answer;
             this.load.counts.again++;
+            await pause(Math.min(100 * 2 ** again, 2000));
         }
         throw new Wrong(`${operation}: told ${againMax} times to begin again`);
     }

@@ -42,7 +42,7 @@ export class Nemesis {
         while (Date.now() - this.begun < this.milliseconds) {
             const fault = this.draw();
             if (!fault) break;
-            if (fault.apart && this.random.next() < 0.5) {
+            if (fault.apart && (this.random.next() < 0.5 || fault.beside)) {
                 if (!this.conditions.size) this.waiting.push(this.inject(fault, true));
             } else {
                 await this.inject(fault, false);

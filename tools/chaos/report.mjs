@@ -66,7 +66,7 @@ export function evaluate(result, options) {
     if (!audit.clean) failures.push(`florin audit:\n${audit.text}`);
     const controlOf = ({heard}) => told.table.find((row) => row.kind.startsWith('(nothing') && row.heard === heard);
     for (const row of told.table) {
-        if (row.limit && options.shared) row.limit = Math.max(row.limit, 2000) + 4 * (controlOf(row)?.p99 ?? 0);
+        if (row.limit && options.shared) row.limit = 2 * row.limit + 10 * (controlOf(row)?.p99 ?? 0);
         if (row.limit && row.p99 > row.limit) failures.push(`${row.kind}: recovery p99 of ${row.p99} ms, more than ${row.limit}`);
     }
     fail(real.length === 0 ? 1 : 0, 'run without a fault');

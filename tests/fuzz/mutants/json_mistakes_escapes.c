@@ -1,0 +1,3 @@
+#include <string.h>
+#define strchr(set, byte) (set)
+#include "../../../common/core/json_reader.c"

