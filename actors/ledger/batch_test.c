@@ -282,6 +282,23 @@ Test(batch, a_repetition_of_what_was_written_is_done_and_written_once)
     batch_destroy(&b.batch);
 }
 
+Test(batch, what_another_command_made_of_an_attempt_is_no_repetition)
+{
+    struct bench b;
+    bench_start(&b);
+    EXPECT_VERDICT(WRITE(&b, ROW(ROW_attempt, 0, new_attempt("att_1", 1, "sending"))), COMMIT_DONE);
+    EXPECT_VERDICT(WRITE(&b, ROW(ROW_attempt, 1, new_attempt("att_1", 2, "unknown"))), COMMIT_DONE);
+    EXPECT_VERDICT(WRITE(&b, ROW(ROW_attempt, 2, new_attempt("att_1", 3, "approved"))),
+                   COMMIT_DONE);
+    EXPECT_VERDICT(WRITE(&b, .repeated = 1, .id = 'r',
+                         ROW(ROW_attempt, 2, new_attempt("att_1", 3, "reversing"))),
+                   COMMIT_STALE);
+    EXPECT_VERDICT(WRITE(&b, .repeated = 1, .id = 'a',
+                         ROW(ROW_attempt, 2, new_attempt("att_1", 3, "approved"))),
+                   COMMIT_DONE);
+    batch_destroy(&b.batch);
+}
+
 Test(batch, an_attempt_goes_only_where_its_arrows_lead)
 {
     struct bench b;

@@ -30,6 +30,16 @@ say(struct command *c, enum commit_verdict verdict, const char *format, ...)
     return verdict;
 }
 
+/* An attempt may have been brought to the same version by another command, of another owner of the
+ * slot: then its state is not the one that this command would give it. A decision to reverse that
+ * was not written must never count as durable because somebody else has booked the approval. */
+static bool
+stands_as_written(const struct command_row *row)
+{
+    return row->table->number != ROW_attempt || FLORIN_MUTANT(version_is_all) ||
+           row->now.state == attempt_state_named(((const struct row_attempt *)row->row)->state);
+}
+
 /* By an earlier sending of the same command: its key bears its id, or all its rows stand where it
  * would put them. */
 static bool
@@ -39,7 +49,8 @@ was_written(const struct command *c, const struct key_row *key)
     if (!c->commit.repeated) return false;
     if (c->row_count == 0) return key->found && key->status;
     for (size_t i = 0; i < c->row_count; i++)
-        if (c->rows[i].now.version != c->rows[i].version + 1) return false;
+        if (c->rows[i].now.version != c->rows[i].version + 1 || !stands_as_written(&c->rows[i]))
+            return false;
     return true;
 }
 

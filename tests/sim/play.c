@@ -24,6 +24,7 @@
 #define TICK_US 100000
 #define PATIENCE_US_MAX (60 * SECOND_US) /* after things have stopped going wrong */
 #define RUNS_QUIET_MAX 3
+#define RELEASE_US_MAX (2 * SECOND_US) /* as the broker waits for slots_released */
 
 struct play_counts play_counts;
 struct wish *play_wishes;
@@ -32,6 +33,7 @@ struct merchant {
     struct text id, endpoint;
     uint16_t slot;
     int planned, owner; /* worker, by index in `workers`; -1: none */
+    int64_t free_us;    /* who was asked to give it back may take so long */
 };
 
 static struct {
@@ -54,7 +56,8 @@ broker_assign(int worker)
     uint8_t slots[SLOT_BYTES] = {0};
     if (play.dead[worker]) return;
     for (int m = 0; m < MERCHANTS; m++)
-        if (play.merchants[m].planned == worker) slot_add(slots, play.merchants[m].slot);
+        if (play.merchants[m].planned == worker && world.now_us >= play.merchants[m].free_us)
+            slot_add(slots, play.merchants[m].slot);
     const struct msg_slots_assign assign = {HAS_slots_assign_slots,
                                             {(const char *)slots, SLOT_BYTES}};
     post(play.workers[worker], LINK_broker_back, &(struct envelope){.slot = 0}, MSG_slots_assign,
@@ -192,10 +195,14 @@ broker_hears_released(int worker, const struct packet *packet)
     if (message_decode(MSG_slots_released, packet->body, packet->size, &released, &culprit) !=
         MESSAGE_OK)
         violation("a malformed slots_released");
-    for (int i = 0; i < MERCHANTS; i++)
-        if (slot_in((const uint8_t *)released.slots.at, play.merchants[i].slot) &&
-            play.merchants[i].owner == worker)
-            play.merchants[i].owner = -1;
+    for (int i = 0; i < MERCHANTS; i++) {
+        struct merchant *m = &play.merchants[i];
+        if (!slot_in((const uint8_t *)released.slots.at, m->slot)) continue;
+        if (m->owner == worker) m->owner = -1;
+        if (m->planned == worker || m->free_us <= world.now_us) continue;
+        m->free_us = 0;
+        broker_assign(m->planned);
+    }
 }
 
 /* Whoever says so does not hold the slot, whatever it said before. */
@@ -261,7 +268,7 @@ static void
 move_slot(struct merchant *m, int worker)
 {
     const int before = m->planned;
-    if (worker == before) return;
+    if (worker == before || m->free_us > world.now_us) return;
     m->planned = worker;
     say_trace("broker: the slot of %s goes from payments-%d to payments-%d", m->id.at, before + 1,
               worker + 1);
@@ -272,6 +279,7 @@ move_slot(struct merchant *m, int worker)
         slot_add(slots, m->slot);
         const struct msg_slots_release release = {HAS_slots_release_slots,
                                                   {(const char *)slots, SLOT_BYTES}};
+        if (before >= 0 && play.workers[before]->up) m->free_us = world.now_us + RELEASE_US_MAX;
         if (before >= 0)
             post(play.workers[before], LINK_broker_back, &(struct envelope){.slot = 0},
                  MSG_slots_release, &release, false);

@@ -10,7 +10,9 @@ here=$(cd "$(dirname "$0")" && pwd)
 florin=${FLORIN:-$here/../../florin}
 seeds=${FLORIN_SIM_SEEDS:-100000}
 [[ -n ${FLORIN_SIM_FAST:-} ]] && seeds=$((seeds / 10))
-mutant_seeds=20000
+mutant_seeds=60000
+# Where to look first for those that need several races at once; elsewhere too if it is not there.
+declare -A looked_at_first=([version_is_all]=41201 [late_news_is_news]=4101)
 passed=0
 failed=0
 
@@ -29,8 +31,12 @@ check() { # check WHAT COMMAND…
 # Says by which seed.
 mutant_is_caught() {
     local said
-    said=$("$florin" sim --seeds "$mutant_seeds" --mutant "$1" --until-broken 2>/dev/null)
-    [[ $? == 1 ]] || return 1
+    if [[ -n ${looked_at_first[$1]:-} ]]; then
+        said=$("$florin" sim --seeds 100 --from "${looked_at_first[$1]}" --mutant "$1" --until-broken 2>/dev/null)
+    fi
+    [[ -n ${said:-} && $said != *kept* ]] ||
+        said=$("$florin" sim --seeds "$mutant_seeds" --mutant "$1" --until-broken 2>/dev/null)
+    [[ $said == *'break a promise'* ]] || return 1
     # It must be the mutant's doing.
     "$florin" sim --seed "$(sed -n 's/.*the first is \([0-9]*\):.*/\1/p' <<<"$said")" >/dev/null || return 1
     sed -n 's/^[0-9]* seeds break a promise; the first is \(.*\)$/      seed \1/p' <<<"$said" | cut -c1-150
