@@ -924,8 +924,10 @@ answer_preflight(struct call *c)
 static bool
 let_in(struct call *c)
 {
-    if (atomic_fetch_add(&c->api->under_way, 1) < c->api->requests_max) return true;
-    atomic_fetch_sub(&c->api->under_way, 1);
+    if (!c->x->hurried) {
+        if (atomic_fetch_add(&c->api->under_way, 1) < c->api->requests_max) return true;
+        atomic_fetch_sub(&c->api->under_way, 1);
+    }
     /* A line each would be one more load; so there is one a second. */
     long long said_ms = atomic_load(&c->api->said_ms);
     const unsigned long long kept_out = atomic_fetch_add(&c->api->kept_out, 1) + 1;
@@ -952,6 +954,13 @@ serve(struct call *c)
         ask_worker(c);
     }
     if (c->inside) limits_leave(c->api->limits, c->merchant);
+}
+
+bool
+api_is_full(void *state)
+{
+    const struct api *api = state;
+    return atomic_load(&api->under_way) >= api->requests_max;
 }
 
 /* In this order: what may be said to whom, then what is wrong, then what it costs to find out. */

@@ -125,7 +125,8 @@ receive(struct connection *c, size_t limit, int64_t deadline_ms, bool idle)
     assert(c->size < limit);
     if (c->size == c->cap) grow(c);
     const size_t room = (c->cap < limit ? c->cap : limit) - c->size;
-    const int64_t patient_ms = clock_mono_ms() + (idle ? LINGER_MS : PATIENCE_MS);
+    const int64_t patience_ms = c->visit->hurried ? 0 : idle ? LINGER_MS : PATIENCE_MS;
+    const int64_t patient_ms = clock_mono_ms() + patience_ms;
     for (;;) {
         const ssize_t count = recvfrom(c->fd, c->bytes + c->size, room, 0, NULL, NULL);
         if (count > 0) {
@@ -146,7 +147,7 @@ receive(struct connection *c, size_t limit, int64_t deadline_ms, bool idle)
 static bool
 send_some(struct connection *c, struct text *bytes)
 {
-    const int64_t patient_ms = clock_mono_ms() + PATIENCE_MS;
+    const int64_t patient_ms = clock_mono_ms() + (c->visit->hurried ? 0 : PATIENCE_MS);
     while (bytes->size) {
         const ssize_t count = send(c->fd, bytes->at, bytes->size, MSG_NOSIGNAL);
         if (count > 0) {
@@ -291,6 +292,7 @@ serve_one(struct connection *c, struct arena *arena)
     struct http_visit *visit = c->visit;
     if (!visit->began_ms) visit->began_ms = clock_mono_ms();
     struct http_exchange x = {.arena = arena,
+                              .hurried = visit->hurried,
                               .began_ms = visit->began_ms,
                               .deadline_ms = visit->began_ms + request_ms_max(c->server)};
     size_t used = 0;
@@ -328,6 +330,8 @@ http_serve(const struct http_server *server, struct http_visit *visit)
         arena_wipe(arena);
         if (stay != HTTP_WAITS || visit->began_ms) break;
         if (c.size == 0) {
+            /* whom we refuse next is refused at the lobby's door, without a thread */
+            if (visit->hurried || server->is_full(server->state)) break;
             if (atomic_load(&at_work) > waiting_max || http_draining()) break;
             const enum received received = receive(&c, HTTP_HEAD_MAX, INT64_MAX, true);
             if (received == RECEIVED_END) stay = HTTP_OVER;

@@ -21,7 +21,8 @@ struct http_exchange {
     struct arena *arena;
     int64_t began_ms, deadline_ms; /* of the monotonic clock */
     bool closes;                   /* the answer says so, and it is so */
-    struct text answer;            /* set by the handler: head and body, ready to be sent */
+    bool hurried;       /* whatever is not answered at once, without waiting, is to be refused */
+    struct text answer; /* set by the handler: head and body, ready to be sent */
 };
 
 struct http_server {
@@ -30,6 +31,8 @@ struct http_server {
     void (*handle)(void *state, struct http_exchange *exchange);
     /* What cannot be read is answered too; `exchange->head` is not to be looked at. */
     void (*refuse)(void *state, struct http_exchange *exchange, int status, const char *message);
+    /* More requests than there are would be refused now. */
+    bool (*is_full)(void *state);
     void *state;
 };
 
@@ -42,6 +45,7 @@ struct http_visit {
     int64_t began_ms; /* when its first byte came; 0: nothing came */
     bool continued;   /* its client was told to go on */
     bool expected;    /* counted as busy: http_expect */
+    bool hurried;     /* whoever serves it waits for nothing, its client neither */
     char *rest;       /* of an answer that the client has not taken yet; owned too */
     size_t rest_size;
     bool over; /* when the rest is sent, the connection is */

@@ -166,6 +166,28 @@ start_thread(struct lobby *lobby)
     pthread_attr_destroy(&attributes);
 }
 
+static void put_back(struct lobby *lobby, const struct http_visit *visit, enum http_stay stay);
+
+/* By the porter, who has it read, refused and back before a thread would have woken up: whoever is
+ * refused costs those that are served as little as can be. Nobody else knows of the connection
+ * meanwhile, so the lock is free. */
+static void
+refuse_at_the_door(struct lobby *lobby, int fd)
+{
+    struct http_visit visit = lobby->guests[fd].visit;
+    epoll_ctl(lobby->epoll, EPOLL_CTL_DEL, fd, NULL);
+    http_expect(&visit);
+    lobby->kept_bytes -= kept_by(&visit);
+    lobby->count--;
+    leave(lobby, fd);
+    pthread_mutex_unlock(&lobby->lock);
+    visit.hurried = true;
+    const enum http_stay stay = http_serve(lobby->server, &visit);
+    visit.hurried = false;
+    pthread_mutex_lock(&lobby->lock);
+    put_back(lobby, &visit, stay);
+}
+
 /* To a thread, or to the queue before them. */
 static void
 hand_over(struct lobby *lobby, int fd)
@@ -218,7 +240,9 @@ look(struct lobby *lobby, int fd, uint32_t events)
                               visit->begun_size + (size_t)(count > 0 ? count : 0));
         if (!ready && visit->need) ready = size >= visit->need;
     }
-    if (ready)
+    if (ready && visit->need && size >= visit->need && lobby->server->is_full(lobby->server->state))
+        refuse_at_the_door(lobby, fd);
+    else if (ready)
         hand_over(lobby, fd);
     else if (guest->place == IDLE)
         move(lobby, fd, BEGUN);
@@ -255,26 +279,33 @@ lobby_take(void *state, int fd)
     pthread_mutex_unlock(&lobby->lock);
 }
 
-/* From a thread that has done what there was to do. */
+/* Where it belongs after it was served. */
 static void
-take_back(struct lobby *lobby, struct http_visit *visit, enum http_stay stay)
+put_back(struct lobby *lobby, const struct http_visit *visit, enum http_stay stay)
 {
     const int fd = visit->fd;
     const int64_t now_ms = clock_mono_ms();
-    if (stay == HTTP_FAREWELL) shutdown(fd, SHUT_WR);
-    if (stay == HTTP_OVER) {
-        http_forget(visit);
-        close(fd);
-        return;
-    }
-    pthread_mutex_lock(&lobby->lock);
     lobby->guests[fd].visit = *visit;
     switch (stay) {
-    case HTTP_OVER: break;
-    case HTTP_FAREWELL: settle(lobby, fd, FAREWELL, now_ms + FAREWELL_MS_MAX); break;
+    case HTTP_OVER:
+        http_forget(&lobby->guests[fd].visit);
+        close(fd);
+        break;
+    case HTTP_FAREWELL:
+        shutdown(fd, SHUT_WR);
+        settle(lobby, fd, FAREWELL, now_ms + FAREWELL_MS_MAX);
+        break;
     case HTTP_SENDS: settle(lobby, fd, SENDS, now_ms + SENDS_MS_MAX); break;
     case HTTP_WAITS: settle(lobby, fd, visit->began_ms ? BEGUN : IDLE, now_ms + IDLE_MS_MAX); break;
     }
+}
+
+/* From a thread that has done what there was to do. */
+static void
+take_back(struct lobby *lobby, const struct http_visit *visit, enum http_stay stay)
+{
+    pthread_mutex_lock(&lobby->lock);
+    put_back(lobby, visit, stay);
     pthread_mutex_unlock(&lobby->lock);
 }
 

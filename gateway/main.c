@@ -66,6 +66,7 @@ main(int argc, char **argv)
                                  .body_max = (uint64_t)settings.body_bytes_max,
                                  .handle = api_handle,
                                  .refuse = api_refuse,
+                                 .is_full = api_is_full,
                                  .state = api};
     http_limit_waiting((unsigned)(settings.http_threads * 7 / 8));
     gateway.lobby =
