@@ -314,6 +314,8 @@ loop_run(struct loop *loop)
             break;
         }
     }
+    /* Who is told to end twice ends once, in order; Ctrl-C is for who has no patience for that. */
+    if (signalled) old_term = (struct sigaction){.sa_handler = SIG_IGN};
     sigaction(SIGTERM, &old_term, NULL);
     sigaction(SIGINT, &old_int, NULL);
     signalled = 0;
