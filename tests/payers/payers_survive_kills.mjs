@@ -127,8 +127,13 @@ async function attempt(payer, address, body, secret) {
 }
 
 async function untilThrough(payer, tries) {
-    for (payer.tries = 1; !await tries(); payer.tries++)
-        if (payer.tries === 20) throw new Error('twenty tries were undone');
+    // A try that meets a network which is not there is undone at once, so whoever tries again waits a
+    // little, as a person would; for as long as any process may take to come back.
+    const end = Date.now() + patienceMs;
+    for (payer.tries = 1; !await tries(); payer.tries++) {
+        if (Date.now() > end) throw new Error(`${payer.tries} tries were undone`);
+        await pause(100);
+    }
 }
 
 const typed = (number) => `payment_method_data[type]=card&payment_method_data[card][number]=${number}` +
