@@ -186,7 +186,10 @@ async function scenario() {
             const answer = await definite('POST', where, body, key);
             same(answer, await definite('POST', where, body, key), where);
             if (answer.status === 200 && fine(JSON.parse(answer.body))) return JSON.parse(answer.body);
-            must(/processing_error|try again|network/i.test(answer.body), `${where}: ${answer.status} ${answer.body}`);
+            // A refund that was undone is a refund that failed, told with 200.
+            const refund = where === '/v1/refunds' && answer.status === 200 ? JSON.parse(answer.body) : undefined;
+            must(refund ? refund.status === 'failed' && refund.failure_reason === 'unknown' : /processing_error|try again|network/i.test(answer.body),
+                `${where}: ${answer.status} ${answer.body}`);
             undone++;
             keys[i] = randomUUID();
         }
