@@ -41,7 +41,7 @@ a_neglect_is_found() {
     broken payments.forget_recovery 'FAILED: call .*(did not become definite|webhooks of)' --seconds 20 --only payments --classes zmq --kinds killed
 }
 
-sweep=(--seconds 30)
+sweep=(--seconds 25)
 [[ ${1:-} == --all ]] && sweep=()
 echo "seed $seed"
 check "the nth call fails and every payment is made once, told alike and booked" \
