@@ -1,6 +1,7 @@
 #include "batch.h"
 
 #include "failpoint.h"
+#include "log.h"
 #include "looking.h"
 #include "mutant.h"
 #include "pipeline.h"
@@ -38,6 +39,7 @@ struct batch {
     bool committed; /* COMMIT's result was fine; the Sync is still to come */
     int64_t now_s;
     int64_t retry_ms; /* PHASE_PAUSE: until when */
+    int64_t heard_ms; /* when Postgres last answered in this phase, or it began; 0: just now */
     int retries;
 
     struct command **commands; /* of this job; NULL where the verdict has been told */
@@ -146,6 +148,7 @@ static void
 enter(struct batch *b, enum phase phase)
 {
     b->phase = phase;
+    b->heard_ms = 0;
     b->error_state[0] = b->error[0] = 0;
     b->doubtful = b->committed = false;
 }
@@ -501,6 +504,7 @@ batch_step(struct batch *batch, int64_t mono_ms)
             break;
         }
         nothing = 0;
+        b->heard_ms = mono_ms;
         if (PQresultStatus(r) == PGRES_PIPELINE_SYNC) {
             PQclear(r);
             if (b->pipeline.broken) break;
@@ -510,6 +514,13 @@ batch_step(struct batch *batch, int64_t mono_ms)
         }
     }
     if (PQstatus(b->pipeline.conn) == CONNECTION_BAD) b->pipeline.broken = true;
+    const bool waits = b->phase != PHASE_NONE && b->phase != PHASE_PAUSE && !b->pipeline.broken;
+    if (!waits || !b->heard_ms) b->heard_ms = mono_ms;
+    /* What was read above counts: who has stood still for a while finds something to read. */
+    if (mono_ms - b->heard_ms >= BATCH_SILENCE_MS_MAX) {
+        log_event(LOG_WARNING, "batch.unanswered", "ms=%lld", (long long)(mono_ms - b->heard_ms));
+        b->pipeline.broken = true;
+    }
     return state_of(b);
 }
 

@@ -7,8 +7,9 @@
  *
  * An error in the middle rolls the batch back and halves it, down to the one command that Postgres
  * refuses: that one is REJECTED, the others are written. A connection that is lost (or a COMMIT
- * that ends with a warning) leaves the batch in doubt: it stays here, and the next batch_lead finds
- * out whether it was written, because last_batch was written with it.
+ * that ends with a warning, or an answer that does not come) leaves the batch in doubt: it stays
+ * here, and the next batch_lead finds out whether it was written, because last_batch was written
+ * with it.
  *
  * It opens no connection and waits for nothing: the caller brings a connection, polls its
  * descriptor and calls batch_step. The loop does so in production, a few lines do so in the tests.
@@ -18,6 +19,10 @@
 #include "books.h"
 #include "command.h"
 #include <libpq-fe.h>
+
+/* Postgres ends a statement after 5 s (statements.c), so whoever waits for longer than this waits
+ * for nothing: libpq, for one, forgets a result for which it had no memory and stays busy. */
+enum { BATCH_SILENCE_MS_MAX = 10000 };
 
 /* One worker's wish to own slots. */
 struct take {

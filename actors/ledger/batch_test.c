@@ -613,6 +613,35 @@ Test(batch, a_commit_in_doubt_that_was_not_written_is_written_once)
     batch_destroy(&b.batch);
 }
 
+Test(batch, a_batch_that_is_never_answered_is_in_doubt_and_does_not_hold_the_lead_for_ever)
+{
+    struct bench b;
+    bench_start(&b);
+    const struct wish wish = {
+        .id = 'a', ROW(ROW_customer, 0, new_customer("cus_1", 1, "Ada")), .events = {"evt_1"}};
+    PGconn *holder = postgres_connect("postgres"); /* so that it is not answered */
+    PQclear(PQexec(holder, "BEGIN; LOCK TABLE customer IN EXCLUSIVE MODE"));
+    const int64_t begun_ms = now_ms();
+    start_writing(&b, &wish, 1);
+    while (atoi(postgres_value("SELECT count(*) FROM pg_stat_activity WHERE usename = 'ledger' AND"
+                               " datname = current_database() AND wait_event_type = 'Lock'")) == 0)
+        cr_assert_eq(batch_step(b.batch, begun_ms), BATCH_BUSY);
+    cr_expect_eq(batch_step(b.batch, begun_ms), BATCH_BUSY); /* what had come before the lock */
+    cr_expect_eq(batch_step(b.batch, begun_ms + BATCH_SILENCE_MS_MAX - 1), BATCH_BUSY);
+    cr_expect_eq(batch_step(b.batch, begun_ms + BATCH_SILENCE_MS_MAX), BATCH_LOST);
+    cr_expect_eq(b.told.verdicts['a'], 0);
+    end_sessions_of_the_ledger();
+    PQfinish(holder);
+    batch_unlead(b.batch);
+    cr_assert_eq(try_lead(&b, "ledger-1"), LEAD_OK);
+    /* The silence of before is not held against the new connection. */
+    cr_expect_neq(batch_step(b.batch, begun_ms + 3 * BATCH_SILENCE_MS_MAX), BATCH_LOST);
+    cr_expect_eq(drive(&b), BATCH_IDLE);
+    EXPECT_VERDICT(b.told.verdicts['a'], COMMIT_DONE);
+    EXPECT_VALUE("SELECT count(*) || '/' || max(sequence) FROM event", "1/1");
+    batch_destroy(&b.batch);
+}
+
 Test(batch, a_session_ended_at_any_moment_loses_nothing_and_doubles_nothing)
 {
     struct bench b;

@@ -46,7 +46,9 @@ static struct world {
     int leader; /* 0 or 1; -1: none */
     /* The parts that are played. */
     uint64_t verdict; /* for the next commit, then DONE again */
-    bool ledger_silent, network_silent;
+    bool ledger_silent, network_silent, take_silent;
+    struct envelope take; /* how to answer the last slots_take */
+    int takes, given_back;
     uint64_t outcome[8]; /* by operation; 0: no answer */
 } world;
 
@@ -90,6 +92,7 @@ on_broker(void *state, struct link *from, const struct packet *packet)
         assign_all();
         return;
     case MSG_slots_held: world.held = true; return;
+    case MSG_slots_released: world.given_back++; return;
     case MSG_api_answer:
         cr_assert(packet_decode(from, packet, MSG_api_answer, &answer));
         {
@@ -112,7 +115,34 @@ on_broker(void *state, struct link *from, const struct packet *packet)
     }
 }
 
+static void
+ask_all_back(void)
+{
+    uint8_t all[SLOT_BYTES];
+    memset(all, 0xff, sizeof all);
+    const struct msg_slots_release release = {HAS_slots_release_slots,
+                                              {(const char *)all, sizeof all}};
+    link_send(world.back, (struct envelope){.to = &world.worker_peer}, MSG_slots_release, &release);
+}
+
 /* --- the ledgers ----------------------------------------------------------------------------- */
+
+static void
+grant(struct link *from, struct text slots)
+{
+    const struct msg_slots_taken taken = {HAS_slots_taken_slots | HAS_slots_taken_epoch, slots,
+                                          ++world.epoch};
+    world.take.to = &world.ledger_peer[from == world.commands[1]];
+    link_send(from, world.take, MSG_slots_taken, &taken);
+}
+
+static void
+grant_all(struct link *from)
+{
+    uint8_t all[SLOT_BYTES];
+    memset(all, 0xff, sizeof all);
+    grant(from, (struct text){(const char *)all, sizeof all});
+}
 
 static void
 answer_commit(struct link *from, const struct packet *packet, struct said *said)
@@ -173,9 +203,9 @@ on_ledger(void *state, struct link *from, const struct packet *packet)
         link_send(from, back, MSG_ledger_told, &told);
     } else if (packet->number == MSG_slots_take) {
         cr_assert(packet_decode(from, packet, MSG_slots_take, &take));
-        const struct msg_slots_taken taken = {HAS_slots_taken_slots | HAS_slots_taken_epoch,
-                                              take.slots, ++world.epoch};
-        link_send(from, back, MSG_slots_taken, &taken);
+        world.take.correlation = packet->correlation;
+        world.takes++;
+        if (!world.take_silent) grant(from, take.slots);
     } else if (packet->number == MSG_commit) {
         on_commit(from, packet);
     }
@@ -660,6 +690,42 @@ Test(worker, a_full_ledger_is_told_as_such)
     TURN_UNTIL(world.answers == 1);
     cr_expect_eq(world.last_answer.status, 503);
     cr_expect_eq(world.last_answer.retry, 1);
+}
+
+/* It is asked for all its slots, has asked the ledger for them, and then has to give them back.
+ * What it is asked afterwards it answers after it has heard that. */
+static void
+ask_back_what_is_being_taken(void)
+{
+    world.take_silent = true;
+    TURN_UNTIL(world.takes > 0);
+    ask_all_back();
+    ask(7, "customer_create", NULL, NULL);
+    TURN_UNTIL(world.answers == 1);
+    cr_expect_str_eq(world.last_answer.code, "unroutable");
+}
+
+Test(worker, a_slot_that_is_being_taken_is_given_back_when_the_ledger_has_answered)
+{
+    ask_back_what_is_being_taken();
+    cr_assert(world.worker->slots.take == 0 || world.given_back == 0,
+              "its next owner would lose it");
+    grant_all(world.commands[0]);
+    TURN_UNTIL(world.given_back == 1);
+    cr_expect_eq(world.worker->slots.take, 0);
+    cr_expect_eq(slots_held_count(world.worker), 0);
+    cr_expect(!world.held);
+}
+
+Test(worker, what_was_asked_back_is_not_asked_of_the_ledger_again)
+{
+    ask_back_what_is_being_taken();
+    TURN_UNTIL(world.given_back == 1); /* when it would have been asked for again */
+    cr_expect_eq(world.worker->slots.take, 0);
+    grant_all(world.commands[0]); /* late */
+    TURN_UNTIL(world.worker->slots.epoch[0] == world.epoch);
+    cr_expect_eq(slots_held_count(world.worker), 0);
+    cr_expect(!world.held);
 }
 
 Test(worker, a_request_for_an_account_that_is_not_there_is_refused)

@@ -184,14 +184,19 @@ inline hear(w)
     fi; m = 0
 }
 
-/* tell_worker */
+/* tell_worker: what is assigned is said before what is asked back, and again when it is long in being held. */
+#ifdef ONCE
+#define OVERDUE(w) (MAP_OWNER(map) == w && !MAP_HELD(map) && MAP_NEXT(map) == NOBODY)
+#else
+#define OVERDUE(w) (MAP_OWNER(map) == w && !MAP_HELD(map))
+#endif
 inline tell(w)
 {
     if
-    :: !told_any[w] || told[w] != (MAP_OWNER(map) == w) || (MAP_OWNER(map) == w && !MAP_HELD(map) && (len(to_worker[w]) == 0)) ->
+    :: !told_any[w] || told[w] != (MAP_OWNER(map) == w) || (OVERDUE(w) && (len(to_worker[w]) == 0)) ->
        told_any[w] = true; told[w] = (MAP_OWNER(map) == w);
        if :: told[w] -> to_worker[w]!ASSIGN :: else -> to_worker[w]!ASSIGN_NOT fi
-    :: MAP_OWNER(map) == w && MAP_NEXT(map) != NOBODY && !asked_back[w] -> asked_back[w] = true; to_worker[w]!RELEASE
+    :: told_any[w] && told[w] && MAP_OWNER(map) == w && MAP_NEXT(map) != NOBODY && !asked_back[w] -> asked_back[w] = true; to_worker[w]!RELEASE
     :: MAP_OWNER(map) != w && asked_back[w] -> asked_back[w] = false
     :: else
     fi

@@ -10,6 +10,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <hiredis/async.h>
 #include <libpq-fe.h>
@@ -44,7 +45,19 @@ begin(void)
     void *at = *name ? mmap(NULL, sizeof *control, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0)
                      : MAP_FAILED;
     close(file);
+    void *first[1];
+    (void)backtrace(first, 1); /* takes memory the first time */
     if (at != MAP_FAILED) control = at;
+}
+
+/* Who made the call that fails: into the log of the process. */
+static void
+tell_from_where(void)
+{
+    void *frames[24];
+    inside++;
+    backtrace_symbols_fd(frames, backtrace(frames, 24), STDERR_FILENO);
+    inside--;
 }
 
 /* True when this is the call that fails. A call that is to be the last one is. */
@@ -57,6 +70,7 @@ fails(int class)
     const int number = __atomic_add_fetch(&control->count, 1, __ATOMIC_SEQ_CST);
     if (number != control->n) return 0;
     control->fired = 1;
+    tell_from_where();
     if (control->kind == NTH_KILLED) kill(getpid(), SIGKILL);
     return 1;
 }
@@ -124,7 +138,10 @@ execv(const char *path, char *const arguments[])
 /* --- sockets -------------------------------------------------------------------------------------
  */
 
-#define BROKEN (errno = ECONNRESET, -1)
+/* A reset is one for both directions and for good, as the system's own. To say so of a send and let
+ * the next recv wait would be a fault that does not exist, and libzmq waits for that recv: it stops
+ * sending, and takes the connection for gone only when reading says so too. */
+#define BROKEN (shutdown(fd, SHUT_RDWR), errno = ECONNRESET, -1)
 /* Half of it, or an interruption: what must simply be done again. */
 static size_t
 shorter(size_t size)
