@@ -1,12 +1,12 @@
 #!/bin/bash
 # The nth call fails: a part of all cases, in a minute and a half, and that lies are found. README.md.
 #
-#   tests/nth_call/run.sh              the part that SEED picks (by default the hour; it is printed)
+#   tests/nth_call/run.sh              the part that SEED picks (1)
 #   tests/nth_call/run.sh --all        every n, every kind; hours
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 checkout=$(cd "$here/../.." && pwd)
-seed=${SEED:-$(date +%Y%m%d%H)}
+seed=${SEED:-1}
 passed=0
 failed=0
 check() {
