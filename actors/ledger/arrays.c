@@ -38,6 +38,7 @@ arrays_begin(struct arrays *arrays, const char *letters)
     for (int i = 0; i < ARRAYS_MAX; i++) {
         arrays->columns[i].size = HEADER_BYTES;
         arrays->columns[i].count = 0;
+        arrays->columns[i].any = i == 0;
     }
 }
 
@@ -73,6 +74,11 @@ static uint8_t *
 element(struct arrays *arrays, int column, size_t size)
 {
     struct array *a = &arrays->columns[column];
+    if (!a->any && a->count) { /* the nulls so far, which were only counted */
+        const size_t nulls = 4 * (size_t)a->count;
+        memset(grow(a, nulls), 0xff, nulls);
+    }
+    a->any = true;
     uint8_t *const at = grow(a, 4 + size);
     put_32(at, (uint32_t)size);
     a->count++;
@@ -83,7 +89,7 @@ void
 arrays_null(struct arrays *arrays, int column)
 {
     struct array *a = &arrays->columns[column];
-    put_32(grow(a, 4), UINT32_MAX);
+    if (a->any) put_32(grow(a, 4), UINT32_MAX);
     a->count++;
 }
 
@@ -138,9 +144,9 @@ arrays_send(struct arrays *arrays, PGconn *conn, const char *statement, int64_t 
     for (int i = 0; i < count; i++) {
         struct array *a = &arrays->columns[i];
         assert(a->count == arrays->columns[0].count);
-        write_header(a, &kinds[(int)arrays->kinds[i]]);
-        values[i] = (const char *)a->bytes;
-        lengths[i] = (int)a->size;
+        if (a->any) write_header(a, &kinds[(int)arrays->kinds[i]]);
+        values[i] = a->any ? (const char *)a->bytes : NULL;
+        lengths[i] = a->any ? (int)a->size : 0;
         formats[i] = 1;
     }
     if (more >= 0) {

@@ -1,6 +1,7 @@
 /* arrays: the columns of many rows as Postgres arrays in binary, one array a column, for
  * INSERT … SELECT unnest(…). Filled row by row; kept between statements so that the memory is taken
- * once. */
+ * once. A column of nulls alone is sent as no array at all: unnest beside longer ones gives nulls
+ * then, and neither side walks it. The first is always sent: it says how many rows there are. */
 #pragma once
 
 #include "text.h"
@@ -14,6 +15,7 @@ struct array {
     uint8_t *bytes;
     size_t size, cap;
     int32_t count;
+    bool any; /* it is sent: there is something but nulls, or it is the first */
 };
 
 struct arrays {

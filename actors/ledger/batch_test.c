@@ -250,6 +250,34 @@ Test(batch, a_row_is_replaced_only_at_its_version)
     batch_destroy(&b.batch);
 }
 
+/* A column that no row of a batch has anything in is not sent at all. */
+Test(batch, what_is_absent_is_absent_beside_rows_that_have_it)
+{
+    struct bench b;
+    struct row_customer *rows[4];
+    struct wish wishes[4];
+    bench_start(&b);
+    for (int version = 1; version <= 2; version++) {
+        for (int i = 0; i < 4; i++) {
+            char id[16];
+            snprintf(id, sizeof id, "cus_%d", i);
+            rows[i] = new_customer(strdup(id), version, "Ada");
+            rows[i]->description = i == version ? TEXT("there") : NO_TEXT;
+            rows[i]->email = version == 1 ? TEXT("gone") : NO_TEXT;
+            wishes[i] = (struct wish){.id = (char)('a' + 4 * version + i),
+                                      .rows = {{ROW_customer, version - 1, rows[i]}}};
+        }
+        write_all(&b, wishes, 4);
+        for (int i = 0; i < 4; i++)
+            cr_expect_eq(b.told.verdicts['a' + 4 * version + i], COMMIT_DONE);
+        EXPECT_VALUE("SELECT string_agg(coalesce(description, '-'), ' ' ORDER BY id) FROM customer",
+                     version == 1 ? "- there - -" : "- - there -");
+        EXPECT_VALUE("SELECT count(email) || ' ' || count(phone) FROM customer",
+                     version == 1 ? "4 0" : "0 0");
+    }
+    batch_destroy(&b.batch);
+}
+
 Test(batch, a_leader_that_knows_nothing_yet_asks_for_the_version)
 {
     struct bench b, next;

@@ -285,6 +285,7 @@ static struct reader
 reader_of(const struct parameter *parameter, char kind)
 {
     const uint8_t *const at = (const uint8_t *)parameter->at;
+    if (!at) return (struct reader){NULL, 0, kind}; /* no array: nulls beside the others */
     assert(parameter->size >= 20 && number_32(at) == 1);
     return (struct reader){at + 20, (int32_t)number_32(at + 12), kind};
 }
@@ -292,6 +293,7 @@ reader_of(const struct parameter *parameter, char kind)
 static struct text
 next_bytes(struct reader *r)
 {
+    if (!r->at) return NO_TEXT;
     assert(r->left > 0);
     r->left--;
     const uint32_t size = number_32(r->at);
@@ -325,6 +327,7 @@ readers_of(const struct parameter *parameters, const char *kinds, struct reader 
 {
     for (size_t i = 0; kinds[i]; i++)
         readers[i] = reader_of(&parameters[i], kinds[i]);
+    assert(readers[0].at);
     return (size_t)readers[0].left;
 }
 
