@@ -37,7 +37,7 @@ check() {
     states=$(sed -n 's/^ *\([0-9.e+]*\) states, stored.*/\1/p' "$at/out" 2>/dev/null)
     seconds=$(sed -n 's/^pan: elapsed time \([0-9.e+]*\) seconds/\1/p' "$at/out" 2>/dev/null)
     # A search that was cut short proves nothing.
-    if grep -qE 'max search depth too small|out of memory|Search not completed' "$at/out" 2>/dev/null && [ "${errors:-}" = 0 ]; then errors=cut; fi
+    if grep -qE 'max search depth too small|out of memory|Search not completed' "$at/out" 2>/dev/null && [ "${errors:-}" = 0 ]; then errors='cut'; fi
     if [ "$expected" = holds ] && [ "${errors:-}" = 0 ]; then is=passed; fi
     if [ "$expected" = fails ] && [ "${errors:-0}" -ge 1 ] 2>/dev/null && grep -q 'assertion violated' "$at/out"; then is=passed; fi
     printf '%-6s %-9s %s  %9s states  depth %6s  %6s s  %s (%s)\n' "$is" "$model" "$expected" "${states:-none}" \

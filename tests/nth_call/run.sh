@@ -46,6 +46,7 @@ sweep=(--seconds 25)
 echo "seed $seed"
 check "the nth call fails and every payment is made once, told alike and booked" \
     "$here/sweep.sh" "${sweep[@]}" --from "$seed"
+# shellcheck disable=SC2046 # words on purpose
 if [[ -x $checkout/build/chaos/bin/florin-payments ]] || { cd "$checkout" && cmake --preset chaos >/dev/null &&
     nice ninja -C build/chaos $(ninja -C build/chaos -t targets all | sed -n 's/^\(bin\/florin-[a-z]*\): .*/\1/p') >/dev/null; }; then
     check "a Florin that answers before it has committed is found out" a_lie_is_found
