@@ -82,6 +82,40 @@ up() {
         return 1
     fi
     eval "$("$florin" env)"
+    export FLORIN_URL FLORIN_SECRET_KEY FLORIN_PUBLISHABLE_KEY FLORIN_ACCOUNT
+}
+
+# What a script cannot do without: need COMMAND "sentence".
+need() {
+    command -v "$1" >/dev/null || { echo "${0%/*}: $2" >&2; exit 1; }
+}
+
+# node_packages PACKAGE…: of the working folder's package-lock.json.
+node_packages() {
+    need node "node is missing (apt-get install nodejs npm)"
+    [[ node_modules/.package-lock.json -nt package-lock.json ]] && return
+    echo "${0%/*}: installing $* from npm"
+    npm ci --no-audit --no-fund --loglevel=error || exit 1
+    touch node_modules/.package-lock.json
+}
+
+# node_tests [BEGINNING…]: the files NAME.test.js of the working folder, or those whose names begin
+# so; one after the other, because the last ones add up what the first ones did. Counts them.
+node_tests() {
+    local files=() wanted file skipped=0 code
+    (($#)) || set -- ''
+    for wanted in "$@"; do files+=("$wanted"*.test.js); done
+    for file in "${files[@]}"; do
+        code=0
+        node --test --test-reporter=spec --test-reporter-destination=stdout \
+            --test-reporter=tap --test-reporter-destination="$folder/tap" "$file" || code=$?
+        local bad
+        bad=$(sed -n 's/^# fail //p' "$folder/tap")
+        passed=$((passed + $(sed -n 's/^# pass //p' "$folder/tap")))
+        failed=$((failed + (code && !bad ? 1 : bad))) # a file that cannot be run fails, too
+        skipped=$((skipped + $(sed -n 's/^# skipped //p' "$folder/tap")))
+    done
+    if ((skipped)); then echo "$skipped skipped, as said above"; fi
 }
 
 # field NAME KEY: of a process in status --json.
