@@ -66,8 +66,8 @@
 #define KEY_ANSWERED 2
 #define KEY_OTHER    3 /* answered, and first used with other parameters */
 
-/* At which version the command's rows are: at the ones it replaces, at the ones it would make, or
- * anywhere else. */
+/* At which version the command's rows are: at the ones it replaces, at the ones it would make (an
+ * attempt: in the state that it would give it, too), or anywhere else. */
 #define ROWS_BASE 0
 #define ROWS_NEXT 1
 #define ROWS_ELSE 2

@@ -14,6 +14,7 @@
  *   NO_TOMBSTONE  a reversal of what the network does not know leaves no trace there
  *   NO_NETIDEM    the network does not know a reference again
  *   NO_COMPARE    rows are written whatever version they are at, and whatever the arrows say
+ *   VERSION_IS_ALL  what is at the version that a command would make counts as that command's doing
  *   NEW_ID        recovery asks anew under another reference instead of inquiring
  *   NO_RECOVERY   nobody looks after an attempt that is open
  * Variant that must hold: NO_FENCE (the ledger does not look at the slot's epoch): safety rests on
@@ -61,13 +62,18 @@ byte outcome[2] = 0;      /* what it is about to finish with */
 #define OWNS(w) (owner == w && job_fresh[w])
 #endif
 #ifdef NO_COMPARE
-#define ROWS(w) (version == row_version[w] + 1 && repeated[w] -> ROWS_NEXT : ROWS_BASE)
+#define ROWS(w, to) (version == row_version[w] + 1 && repeated[w] -> ROWS_NEXT : ROWS_BASE)
 #define MAY(w, to) true
 #else
-/* A finish replaces the payment's row too, which no other step touches: only a finish has been
- * written when both are one further. */
-#define ROWS(w) (version == row_version[w] -> ROWS_BASE : \
-    (version == row_version[w] + 1 && (step[w] == FINISHES) == FINAL(att) -> ROWS_NEXT : ROWS_ELSE))
+#ifdef VERSION_IS_ALL
+#define STANDS(to) true
+#else
+#define STANDS(to) (att == to)
+#endif
+/* One further, and in the state that this command gives it: another owner's command makes the same
+ * version. */
+#define ROWS(w, to) (version == row_version[w] -> ROWS_BASE : \
+    (version == row_version[w] + 1 && STANDS(to) -> ROWS_NEXT : ROWS_ELSE))
 #define MAY(w, to) ATTEMPT_MAY_GO(att, to)
 #endif
 #define KEY (claimed == 0 -> KEY_NONE : (FINAL(att) -> KEY_ANSWERED : KEY_OPEN))
@@ -100,7 +106,7 @@ inline commit(w, claim, aim, to, then)
 {
     if
     :: !calm -> repeated[w] = true /* the request is lost */
-    :: verdict = BOOKS(claim, repeated[w], KEY, SAME(w), OWNS(w), ROWS(w), MAY(w, to));
+    :: verdict = BOOKS(claim, repeated[w], KEY, SAME(w), OWNS(w), ROWS(w, to), MAY(w, to));
 #ifdef NO_KEY
        if :: claim == 1 && (verdict == COMMIT_OPEN || verdict == COMMIT_ANSWERED) -> verdict = WRITE
           :: else fi;

@@ -73,7 +73,7 @@ verdict(int claim, int repeated, int key, int same, int owns, int rows, int may)
         .path = TEXT("POST /v1/payment_intents"),
         .command = same ? TEXT("this command") : TEXT("another"),
     };
-    row.now = (struct version){1 + rows, ATTEMPT_SENDING};
+    row.now = (struct version){1 + rows, rows == 1 ? attempt_state_named(attempt.state) : ATTEMPT_SENDING};
     c.commit.claim = (uint64_t)claim;
     c.commit.repeated = (uint64_t)repeated;
     c.commit.id = TEXT("this command");
@@ -86,6 +86,11 @@ verdict(int claim, int repeated, int key, int same, int owns, int rows, int may)
     /* The epoch may be right and the owner another. */
     if (!owns) {
         books.slots[5] = (struct slot){7, 1, "payments-2"};
+        if ((int)books_verdict(&books, &c, &stored) != first) return -1;
+    }
+    /* Elsewhere is also where the version is right and the state another's. */
+    if (rows == 2) {
+        row.now = (struct version){2, ATTEMPT_APPROVED};
         if ((int)books_verdict(&books, &c, &stored) != first) return -1;
     }
     return first;
