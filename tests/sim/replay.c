@@ -282,6 +282,23 @@ compare_tables(void)
     }
 }
 
+/* A session that ends lets go of its locks when its backend does, some moments after its client:
+ * the one in memory does so at once. */
+static void
+end_session(int number)
+{
+    char question[80];
+    snprintf(question, sizeof question, "SELECT 1 FROM pg_stat_activity WHERE pid = %d",
+             PQbackendPID(sessions[number]));
+    PQfinish(sessions[number]);
+    sessions[number] = NULL;
+    for (bool there = true; there;) {
+        PGresult *result = PQexec(session(SESSIONS_MAX - 2, "auditor"), question);
+        there = PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) > 0;
+        PQclear(result);
+    }
+}
+
 static void
 replay(FILE *in)
 {
@@ -303,10 +320,7 @@ replay(FILE *in)
             break;
         case 'E': say_statement(); break;
         case 'R': compare_answer(); break;
-        case 'C':
-            PQfinish(sessions[atoi(words[1])]);
-            sessions[atoi(words[1])] = NULL;
-            break;
+        case 'C': end_session(atoi(words[1])); break;
         case 'T': expect_row(); break;
         default: abort();
         }
