@@ -1,5 +1,6 @@
 #include "challenge_page.h"
 
+#include "card.h"
 #include "json_reader.h"
 #include "return_url.h"
 #include <assert.h>
@@ -180,9 +181,10 @@ open_page(struct arena *arena, const struct challenge_asked *asked,
         say(&h, "</p>");
     }
     if (challenge->last4.at) {
+        const char *brand = card_brand_proper_name(challenge->brand);
         say(&h, "<p>Card: ");
-        quote(&h, challenge->brand);
-        say(&h, " ending in ");
+        say(&h, brand);
+        say(&h, *brand ? " ending in " : "ending in ");
         quote(&h, challenge->last4);
         say(&h, "</p>");
     }

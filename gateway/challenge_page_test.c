@@ -60,11 +60,20 @@ Test(challenge_page, it_runs_nothing_and_loads_nothing)
     EXPECT_IN(all, "Cache-Control: no-store\r\n");
     EXPECT_IN(all, "<form method=\"post\" action=\"tds_1/complete\">");
     EXPECT_IN(all, "$20.00");
-    EXPECT_IN(all, "visa ending in 3184");
+    EXPECT_IN(all, "Card: Visa ending in 3184");
     EXPECT_IN(all, "value=\"approve\"");
     EXPECT_IN(all, "value=\"fail\"");
     EXPECT_NOT_IN(all, "<script");
     EXPECT_NOT_IN(all, "http-equiv");
+}
+
+Test(challenge_page, a_brand_that_nobody_knows_is_not_said)
+{
+    const char *all = page(&looked, 200,
+                           "{\"brand\":\"<b>\",\"last4\":\"3184\",\"purpose\":\"payment\","
+                           "\"return_url\":\"https://shop.example/\",\"state\":\"open\"}");
+    EXPECT_IN(all, "<p>Card: ending in 3184</p>");
+    EXPECT_NOT_IN(all, "<b>");
 }
 
 Test(challenge_page, what_a_merchant_calls_itself_is_no_html)

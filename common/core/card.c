@@ -29,9 +29,9 @@ static const struct {
     // clang-format on
 };
 
-#define AS_ROW(name, word, code_digits) [CARD_##name] = {word, code_digits},
+#define AS_ROW(name, word, proper, code_digits) [CARD_##name] = {word, proper, code_digits},
 static const struct {
-    const char *name;
+    const char *name, *proper_name;
     size_t code_digits;
 } brands[CARD_BRAND_COUNT] = {CARD_BRANDS(AS_ROW)};
 #undef AS_ROW
@@ -161,6 +161,14 @@ card_brand_name(enum card_brand brand)
 {
     assert(brand < CARD_BRAND_COUNT);
     return brands[brand].name;
+}
+
+const char *
+card_brand_proper_name(struct text name)
+{
+    for (size_t i = 0; i < CARD_BRAND_COUNT; i++)
+        if (text_is(name, brands[i].name)) return brands[i].proper_name;
+    return "";
 }
 
 size_t

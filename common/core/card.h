@@ -15,17 +15,17 @@
 #define CARD_YEARS_AHEAD_MAX 50
 
 // clang-format off
-/* Brand, its word in the API, how many digits its security code has. */
+/* Brand, its word in the API, what people call it, how many digits its security code has. */
 #define CARD_BRANDS(X) \
-    X(UNKNOWN,    "unknown",    3) \
-    X(VISA,       "visa",       3) \
-    X(MASTERCARD, "mastercard", 3) \
-    X(AMEX,       "amex",       4) \
-    X(DISCOVER,   "discover",   3) \
-    X(DINERS,     "diners",     3) \
-    X(JCB,        "jcb",        3) \
-    X(UNIONPAY,   "unionpay",   3)
-#define AS_ENUM(name, word, code_digits) CARD_##name,
+    X(UNKNOWN,    "unknown",    "",                 3) \
+    X(VISA,       "visa",       "Visa",             3) \
+    X(MASTERCARD, "mastercard", "Mastercard",       3) \
+    X(AMEX,       "amex",       "American Express", 4) \
+    X(DISCOVER,   "discover",   "Discover",         3) \
+    X(DINERS,     "diners",     "Diners Club",      3) \
+    X(JCB,        "jcb",        "JCB",              3) \
+    X(UNIONPAY,   "unionpay",   "UnionPay",         3)
+#define AS_ENUM(name, word, proper, code_digits) CARD_##name,
 enum card_brand { CARD_BRANDS(AS_ENUM) CARD_BRAND_COUNT };
 #undef AS_ENUM
 
@@ -70,6 +70,9 @@ bool card_luhn_holds(struct text digits);
 /* By the first digits (BIN). */
 enum card_brand card_brand_of(struct text digits);
 const char *card_brand_name(enum card_brand brand);
+/* What people call the brand of this name, as "American Express" for "amex"; "" for one that is not
+ * known. */
+const char *card_brand_proper_name(struct text name);
 size_t card_code_digits(enum card_brand brand);
 /* The last day of that month is over. */
 bool card_is_past(int64_t month, int64_t year, struct card_month now);

@@ -133,6 +133,30 @@ Test(card, brand_is_by_the_first_digits)
                   "%s", rows[i].digits);
 }
 
+Test(card, brands_have_the_names_that_people_call_them)
+{
+    static const struct {
+        const char *name, *proper;
+    } rows[] = {
+        {"visa", "Visa"},
+        {"mastercard", "Mastercard"},
+        {"amex", "American Express"},
+        {"discover", "Discover"},
+        {"diners", "Diners Club"},
+        {"jcb", "JCB"},
+        {"unionpay", "UnionPay"},
+        {"unknown", ""},
+        {"vis", ""},
+        {"visa electron", ""},
+        {"", ""},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        cr_expect(
+            eq(str, (char *)card_brand_proper_name(text_of(rows[i].name)), (char *)rows[i].proper),
+            "%s", rows[i].name);
+    cr_expect(eq(str, (char *)card_brand_proper_name(NO_TEXT), (char *)""));
+}
+
 Test(card, months_turn_where_the_calendar_says)
 {
     static const struct {

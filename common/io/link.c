@@ -20,9 +20,11 @@
 #define OPTION_ZAP_ENFORCE_DOMAIN 93 /* zmq.h hides it among its drafts; the library has it */
 
 enum {
-    FRAME_BYTES_FULL = 1 << 20, /* a frame this long leaves before more is put into it */
-    FRAME_BYTES_MAX = 20 << 20, /* libzmq closes the connection of whoever sends a longer one */
-    FRAMES_QUEUED_MAX = 16384,  /* in each direction, per peer */
+    FRAME_BYTES_FULL = 1 << 20,   /* a frame this long leaves before more is put into it */
+    FRAME_BYTES_MAX = 20 << 20,   /* libzmq closes the connection of whoever sends a longer one */
+    SUBSCRIPTION_BYTES_MAX = 512, /* an XPUB takes nothing else, but for the handshake */
+    SUBSCRIPTIONS_QUEUED_MAX = 16,
+    FRAMES_QUEUED_MAX = 16384, /* in each direction, per peer */
     HANDSHAKE_MS_MAX = 2000,
     RECONNECT_MS_FIRST = 10,
     RECONNECT_MS_MAX = 200,
@@ -167,10 +169,11 @@ set_number(struct link *link, int option, int value)
 static void
 set_options(struct link *link, const char *endpoint)
 {
-    const int64_t frame_max = FRAME_BYTES_MAX;
+    const int64_t frame_max = link->type == ZMQ_XPUB ? SUBSCRIPTION_BYTES_MAX : FRAME_BYTES_MAX;
     set_number(link, ZMQ_LINGER, 0);
     set_number(link, ZMQ_SNDHWM, FRAMES_QUEUED_MAX);
-    set_number(link, ZMQ_RCVHWM, FRAMES_QUEUED_MAX);
+    set_number(link, ZMQ_RCVHWM,
+               link->type == ZMQ_XPUB ? SUBSCRIPTIONS_QUEUED_MAX : FRAMES_QUEUED_MAX);
     set_number(link, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS_MAX);
     set(link, ZMQ_MAXMSGSIZE, &frame_max, sizeof frame_max);
     if (link->type == ZMQ_ROUTER) {
@@ -683,17 +686,49 @@ take_message(struct link *link)
     return true;
 }
 
+/* Ends the connection that the frame came from. By now its descriptor may be another's, but only
+ * one that came to the same socket is touched: whoever it is connects again. */
+static void
+hang_up(const struct link *link, zmq_msg_t *frame)
+{
+    char endpoint[PATH_MAX];
+    struct sockaddr_un address = {.sun_family = AF_UNSPEC};
+    socklen_t size = sizeof address - 1; /* a zero is behind it, whatever it is */
+    const int fd = zmq_msg_get(frame, ZMQ_SRCFD);
+    link_endpoint(node_home(loop_node(link->loop)), link->number, link->instance, endpoint,
+                  sizeof endpoint);
+    if (fd < 0 || getsockname(fd, (struct sockaddr *)&address, &size) != 0) return;
+    if (address.sun_family == AF_UNIX && strncmp(endpoint, "ipc://", 6) == 0 &&
+        strcmp(address.sun_path, endpoint + 6) == 0)
+        (void)shutdown(fd, SHUT_RDWR);
+}
+
+/* Subscriptions, of everything and by nobody else: libzmq keeps each topic in a tree of its bytes,
+ * without a limit, and takes it apart at our expense when the peer leaves. */
+static bool
+take_subscription(struct link *link)
+{
+    zmq_msg_t frame;
+    zmq_msg_init(&frame);
+    const bool received = receive(link, &frame);
+    const uint8_t *at = zmq_msg_data(&frame);
+    const size_t size = zmq_msg_size(&frame);
+    if (received && !(size >= 1 && at[0] == 0) && !(size == 1 && at[0] == 1)) {
+        const char *sender = zmq_msg_gets(&frame, "User-Id");
+        const struct packet nothing = {.sender = sender ? sender : "nobody", .role = ""};
+        refuse(link, &nothing, "forbidden", "only all is subscribed to here");
+        hang_up(link, &frame);
+    }
+    zmq_msg_close(&frame);
+    return received;
+}
+
 unsigned
 link_drain(struct link *link)
 {
     unsigned frames = 0;
-    if (link->type == ZMQ_PUB) { /* lets libzmq see who has subscribed */
-        int events;
-        size_t size = sizeof events;
-        (void)zmq_getsockopt(link->socket, ZMQ_EVENTS, &events, &size);
-        return 0;
-    }
-    while (frames < FRAMES_PER_TURN_MAX && take_message(link))
+    bool (*take)(struct link *) = link->type == ZMQ_XPUB ? take_subscription : take_message;
+    while (frames < FRAMES_PER_TURN_MAX && take(link))
         frames++;
     return frames;
 }

@@ -43,7 +43,7 @@ struct packet {
 
 /* What a sender says of a packet. */
 struct envelope {
-    const struct peer *to; /* NULL on DEALER and PUB */
+    const struct peer *to; /* NULL on DEALER and XPUB */
     uint16_t slot;
     uint64_t correlation;
     int64_t deadline_ms;

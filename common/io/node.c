@@ -5,6 +5,7 @@
 #include "log.h"
 #include "random.h"
 #include "settings.h"
+#include "spare.h"
 #include "zap.h"
 #include <assert.h>
 #include <errno.h>
@@ -38,7 +39,7 @@ struct node {
     size_t lock_count;
 };
 
-/* libzmq accepts in a circle at full speed when descriptors run out (F46): have plenty. */
+/* Have plenty; spare.h is for when even they run out. */
 static void
 raise_file_limit(void)
 {
@@ -86,6 +87,7 @@ node_start(const char *home, const char *name)
 #endif
     random_start_streaming();
     raise_file_limit();
+    spare_keep();
     signal(SIGPIPE, SIG_IGN);
     keys_read_own(node->home, name, node->public_key, node->secret_key);
     node->context = zmq_ctx_new();

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Bad bytes on every socket that Florin's processes listen at (RELIABILITY e5, Z rows): none is let
 in, none is answered beyond the handshake, nobody ends or grows, and payments go on meanwhile."""
+import ctypes
 import json
 import os
 import random
+import resource
 import socket
 import subprocess
 import sys
@@ -155,6 +157,141 @@ while time.monotonic() - start < 2:
         except OSError:
             pass
 check(f"Z29 {storms} connects and ends in two seconds", storms > 200 and pay())
+
+
+
+# --- Z27: who has a key of Florin's, and asks the tap for more than anybody needs
+
+
+class Subscriber:
+    """A peer of the tap with a monitor's own key, over libzmq itself."""
+    ZMQ = ctypes.CDLL("libzmq.so.5")
+    ZMQ.zmq_ctx_new.restype = ZMQ.zmq_socket.restype = ctypes.c_void_p
+    PAIR, SUB, SUBSCRIBE, LINGER, SNDHWM, RCVTIMEO = 0, 2, 6, 17, 23, 27
+    PUBLIC, SECRET, SERVER, DISCONNECTED = 48, 49, 50, 0x0200
+
+    def __init__(self, ledger):
+        keys = os.path.join(home, "keys")
+        public, secret = open(os.path.join(keys, "monitor-1.key")).read().split()
+        server = open(os.path.join(keys, "public", f"ledger-{ledger}.pub")).read().strip()
+        self.context = ctypes.c_void_p(self.ZMQ.zmq_ctx_new())
+        self.socket = ctypes.c_void_p(self.ZMQ.zmq_socket(self.context, self.SUB))
+        for option, value in (self.PUBLIC, public), (self.SECRET, secret), (self.SERVER, server):
+            self.set(option, value.encode())
+        for option, value in (self.LINGER, 0), (self.SNDHWM, 0), (self.RCVTIMEO, 200):
+            self.set(option, value.to_bytes(4, "little"))
+        assert self.ZMQ.zmq_socket_monitor(self.socket, b"inproc://ends", self.DISCONNECTED) == 0
+        self.ends = ctypes.c_void_p(self.ZMQ.zmq_socket(self.context, self.PAIR))
+        assert self.ZMQ.zmq_connect(self.ends, b"inproc://ends") == 0
+        self.at = os.path.join(home, "run", f"ledger_tap-{ledger}").encode()
+
+    def set(self, option, value):
+        assert self.ZMQ.zmq_setsockopt(self.socket, option, value, ctypes.c_size_t(len(value))) == 0, option
+
+    def connect(self):
+        assert self.ZMQ.zmq_connect(self.socket, b"ipc://" + self.at) == 0
+
+    def hears(self, most=10):
+        """Whether the ledger tells anything: heads come several times a second."""
+        end, at = time.monotonic() + most, ctypes.create_string_buffer(4096)
+        while time.monotonic() < end:
+            if self.ZMQ.zmq_recv(self.socket, at, ctypes.c_size_t(4096), 0) >= 0:
+                return True
+        return False
+
+    def is_dropped(self, most=5):
+        end, at = time.monotonic() + most, ctypes.create_string_buffer(256)
+        while time.monotonic() < end:
+            if self.ZMQ.zmq_recv(self.ends, at, ctypes.c_size_t(256), 1) >= 0:
+                return True
+            time.sleep(0.02)
+        return False
+
+    def leave(self):
+        """Without freeing anything: libzmq takes a topic of a megabyte apart by a recursion, and dies of it."""
+        self.ZMQ.zmq_disconnect(self.socket, b"ipc://" + self.at)
+
+    def close(self):
+        self.ZMQ.zmq_close(self.ends)
+        self.ZMQ.zmq_close(self.socket)
+        self.ZMQ.zmq_ctx_term(self.context)
+
+
+def leader():
+    """The ledger that publishes, and its process."""
+    for n in (1, 2):
+        one = Subscriber(n)
+        one.set(one.SUBSCRIBE, b"")
+        one.connect()
+        heard = one.hears(2)
+        one.close()
+        if heard:
+            return n, next(p["pid"] for p in before if p["name"] == f"ledger-{n}")
+    return None, None
+
+
+ledger, ledger_pid = leader()
+check(f"a monitor is let in, and hears the tap of ledger-{ledger}", ledger)
+first = memory(ledger_pid)
+greedy = Subscriber(ledger)
+greedy.set(greedy.SUBSCRIBE, b"")
+greedy.connect()
+heard = greedy.hears()
+greedy.set(greedy.SUBSCRIBE, chance.randbytes(1 << 20))
+dropped = greedy.is_dropped()
+greedy.leave()
+most = memory(ledger_pid) - first
+check(f"Z27 who asks the tap for a topic of a megabyte is dropped, and the ledger grows by {most} MiB", heard and dropped and most < 8)
+
+dropped = 0
+for _ in range(2):
+    greedy = Subscriber(ledger)
+    for _ in range(100_000):
+        greedy.set(greedy.SUBSCRIBE, b"\0" + chance.randbytes(15) + bytes(32))  # of nothing that is ever sent
+    greedy.connect()
+    dropped += greedy.is_dropped(20)
+    greedy.close()
+most = memory(ledger_pid) - first
+check(f"Z27 who asks it for 100,000 topics is dropped too, and the ledger grows by {most} MiB", dropped == 2 and most < 8 and pay())
+quiet = Subscriber(ledger)
+quiet.set(quiet.SUBSCRIBE, b"")
+quiet.connect()
+check("Z27 the tap tells others as before", quiet.hears() and pay())
+quiet.close()
+
+# --- Z30: connections until a process has no descriptor left
+
+exhausted, full = [], []
+for p in before:
+    mine = [path for path in paths if os.path.basename(path).split("_")[0] + path[path.rindex("-"):] == p["name"]]
+    if not mine:
+        continue
+    old = resource.prlimit(p["pid"], resource.RLIMIT_NOFILE)
+    had = len(os.listdir(f"/proc/{p['pid']}/fd"))
+    resource.prlimit(p["pid"], resource.RLIMIT_NOFILE, (had + 40, old[1]))
+    many = []
+    try:
+        many = [connect(mine[i % len(mine)]) for i in range(120)]
+        end = time.monotonic() + 1.5
+        while len(os.listdir(f"/proc/{p['pid']}/fd")) < had + 40 and time.monotonic() < end:
+            time.sleep(0.01)
+        if len(os.listdir(f"/proc/{p['pid']}/fd")) >= had + 40:
+            full.append(p["name"])
+        paid = pay()
+        all_closed = all(until_closed(s, 20) is not None for s in many)
+        if not (paid and all_closed):
+            exhausted.append(f"{p['name']}: paid {paid}, closed {all_closed}")
+    except OSError as error:  # the process has ended
+        exhausted.append(f"{p['name']}: {error}")
+    finally:
+        for s in many:
+            s.close()
+        try:
+            resource.prlimit(p["pid"], resource.RLIMIT_NOFILE, old)
+        except ProcessLookupError:
+            exhausted.append(f"{p['name']} has ended")
+check(f"Z30 with all descriptors of {', '.join(full)} taken, payments go on, and the silent are closed in turn{''.join(' ' + e for e in exhausted)}",
+      len(full) >= 5 and not exhausted)
 
 after = status()
 check("all processes are those that they were, and serve", [(p["name"], p["pid"], p["restarts"]) for p in before] ==

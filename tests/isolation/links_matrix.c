@@ -372,7 +372,7 @@ start_binder(const char *home, const char *role, int instance)
     for (size_t link = 0; link < LINK_COUNT; link++)
         if (strcmp(links[link].binder, role) == 0)
             (void)loop_bind(loop, (enum link_number)link,
-                            links[link].bound_as == ZMQ_PUB ? on_pub_packet : on_packet, NULL);
+                            links[link].bound_as == ZMQ_XPUB ? on_pub_packet : on_packet, NULL);
     for (;;)
         loop_once(loop, 1000);
 }
@@ -464,10 +464,9 @@ try_backward_as(const char *home, size_t link, const char *role)
     if (pipe(ends) != 0) die("No pipe: %s.", strerror(errno));
     const pid_t child = start_connector(home, link, role, ends[1]);
     close(ends[1]);
-    /* Only now: whoever holds a context must not fork. XPUB is PUB that tells who has subscribed.
-     */
+    /* Only now: whoever holds a context must not fork. */
     void *context = zmq_ctx_new();
-    void *socket = zmq_socket(context, links[link].bound_as == ZMQ_PUB ? ZMQ_XPUB : ZMQ_ROUTER);
+    void *socket = zmq_socket(context, links[link].bound_as);
     assert(socket);
     set_number(socket, ZMQ_LINGER, 0);
     set_number(socket, ZMQ_CURVE_SERVER, 1);
@@ -480,7 +479,7 @@ try_backward_as(const char *home, size_t link, const char *role)
     if (got < 0) {
         wrong("%s does not connect to %s", role, links[link].name);
     } else {
-        const size_t id_size = links[link].bound_as == ZMQ_PUB ? 0 : (size_t)got;
+        const size_t id_size = links[link].bound_as == ZMQ_XPUB ? 0 : (size_t)got;
         if (id_size) zmq_recv(socket, (uint8_t[256]){0}, 256, 0); /* its ping */
         speak(socket, id, id_size, link, role, ends[0]);
     }

@@ -21,7 +21,7 @@ test('a payer is sent to a page, approves, comes back, and has paid', async () =
     assert.equal(response.status, 200);
     assert.match(response.headers.get('content-type'), /^text\/html/);
     assert.match(html, /\$20\.00/);
-    assert.match(html, /ending in 3184/);
+    assert.match(html, /Card: Visa ending in 3184/);
     assert.doesNotMatch(html, /<script/i);
     assert.match(html, /<meta name="viewport"/);
     const policy = response.headers.get('content-security-policy');

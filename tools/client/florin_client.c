@@ -42,13 +42,13 @@ static const struct {
     bool asks; /* questions and answers, not a tap */
 } rows[LINK_COUNT] = {
 #define ROUTER true
-#define PUB false
+#define XPUB false
 #define LINK(name, bound_by, bound_as, connected_as, may, doc) \
     [LINK_##name] = {#bound_by, may, bound_as},
 #include "links.def"
 #undef LINK
 #undef ROUTER
-#undef PUB
+#undef XPUB
 };
 
 struct florin_client *
