@@ -20,6 +20,13 @@ answer_row(struct call *call, enum row_table table, const void *row, const struc
 }
 
 void
+answer_with_method(struct call *call, enum row_table table, const void *row,
+                   const struct row_payment_method *method)
+{
+    answer_row(call, table, row, method ? KNOWN({ROW_payment_method, method}) : NULL);
+}
+
+void
 answer_deleted(struct call *call, struct text id, const char *object)
 {
     struct json_writer w = call_writer(call, 256);

@@ -7,6 +7,10 @@
 /* 200 with the row as the client wants it expanded; 503 when that cannot be read. */
 void answer_row(struct call *call, enum row_table table, const void *row,
                 const struct known *known);
+/* Likewise, of what is paid with `method`, which this request has read or made; NULL: it has not.
+ */
+void answer_with_method(struct call *call, enum row_table table, const void *row,
+                        const struct row_payment_method *method);
 /* {id, object, deleted: true}. */
 void answer_deleted(struct call *call, struct text id, const char *object);
 

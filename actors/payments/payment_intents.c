@@ -285,10 +285,7 @@ payment_intent_create(struct call *call)
     if (use.fresh) method_stage(call, &use);
     call_insert(call, ROW_payment_intent, pi);
     tell(call, "payment_intent.created", ROW_payment_intent, pi, NULL);
-    if (use.row)
-        answer_row(call, ROW_payment_intent, pi, KNOWN({ROW_payment_method, use.row}));
-    else
-        answer_row(call, ROW_payment_intent, pi, NULL);
+    answer_with_method(call, ROW_payment_intent, pi, use.row);
 }
 
 bool
@@ -417,10 +414,7 @@ payment_intent_update(struct call *call)
     /* After this point it must succeed. */
     if (use.fresh) method_stage(call, &use);
     call_update(call, ROW_payment_intent, pi);
-    if (use.row)
-        answer_row(call, ROW_payment_intent, pi, KNOWN({ROW_payment_method, use.row}));
-    else
-        answer_row(call, ROW_payment_intent, pi, NULL);
+    answer_with_method(call, ROW_payment_intent, pi, use.row);
 }
 
 void

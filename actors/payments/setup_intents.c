@@ -131,10 +131,7 @@ setup_intent_create(struct call *call)
     if (use.fresh) method_stage(call, &use);
     call_insert(call, ROW_setup_intent, si);
     tell(call, "setup_intent.created", ROW_setup_intent, si, NULL);
-    if (use.row)
-        answer_row(call, ROW_setup_intent, si, KNOWN({ROW_payment_method, use.row}));
-    else
-        answer_row(call, ROW_setup_intent, si, NULL);
+    answer_with_method(call, ROW_setup_intent, si, use.row);
 }
 
 static bool
@@ -215,10 +212,7 @@ setup_intent_update(struct call *call)
     /* After this point it must succeed. */
     if (use.fresh) method_stage(call, &use);
     call_update(call, ROW_setup_intent, si);
-    if (use.row)
-        answer_row(call, ROW_setup_intent, si, KNOWN({ROW_payment_method, use.row}));
-    else
-        answer_row(call, ROW_setup_intent, si, NULL);
+    answer_with_method(call, ROW_setup_intent, si, use.row);
 }
 
 void
