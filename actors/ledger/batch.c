@@ -27,6 +27,11 @@ struct range {
     size_t from, to;
 };
 
+struct done {
+    struct command *command;
+    int64_t sequence; /* of the event before its first */
+};
+
 struct batch {
     struct batch_callbacks callbacks;
     struct books books;
@@ -49,6 +54,9 @@ struct batch {
     struct take take;
     struct looking *looking;
     struct writing writing; /* of the transaction under way */
+
+    struct done *done; /* committed, and not told yet */
+    size_t done_count, done_cap;
 
     char error_state[6], error[COMMAND_DETAIL_MAX + 1]; /* the first in this pipeline */
     struct batch_counts counts;
@@ -73,6 +81,9 @@ batch_destroy(struct batch **batch_p)
     batch_unlead(b);
     for (size_t i = 0; i < b->count; i++)
         command_destroy(&b->commands[i]);
+    for (size_t i = 0; i < b->done_count; i++)
+        command_destroy(&b->done[i].command);
+    free(b->done);
     versions_destroy(&b->books.versions);
     arrays_free(&b->pipeline.arrays);
     looking_destroy(&b->looking);
@@ -250,6 +261,7 @@ book(struct batch *b)
 static void
 remember(struct batch *b, const struct command *c)
 {
+    books_claimed(&b->books, c);
     for (size_t i = 0; i < c->row_count; i++) {
         const struct command_row *row = &c->rows[i];
         struct version now = {row->version + 1, ATTEMPT_NONE};
@@ -258,6 +270,18 @@ remember(struct batch *b, const struct command *c)
         versions_put(b->books.versions, row->table->number, c->commit.merchant, row_id(row->row),
                      now);
     }
+}
+
+static void
+keep_done(struct batch *b, size_t index, int64_t sequence)
+{
+    if (b->done_count == b->done_cap) {
+        b->done_cap = b->done_cap ? 2 * b->done_cap : 256;
+        b->done = realloc(b->done, b->done_cap * sizeof *b->done);
+        assert(b->done);
+    }
+    b->done[b->done_count++] = (struct done){b->commands[index], sequence};
+    b->commands[index] = NULL;
 }
 
 static void
@@ -271,12 +295,25 @@ commands_committed(struct batch *b)
         const struct command *c = b->commands[i];
         if (!c) continue;
         remember(b, c);
-        for (size_t e = 0; e < c->event_count; e++)
-            b->callbacks.on_event(b->callbacks.state, ++sequence, c, &c->events[e]);
+        keep_done(b, i, sequence);
+        sequence += (int64_t)c->event_count;
         b->counts.commands++;
-        tell(b, i, COMMIT_DONE);
     }
     finish_range(b);
+}
+
+static void
+tell_done(struct batch *b)
+{
+    for (size_t i = 0; i < b->done_count; i++) {
+        struct command *c = b->done[i].command;
+        for (size_t e = 0; e < c->event_count; e++)
+            b->callbacks.on_event(b->callbacks.state, b->done[i].sequence + (int64_t)e + 1, c,
+                                  &c->events[e]);
+        c->verdict = COMMIT_DONE;
+        b->callbacks.on_verdict(b->callbacks.state, &c);
+    }
+    b->done_count = 0;
 }
 
 static void
@@ -347,6 +384,7 @@ halve_range(struct batch *b)
     struct range range = current(b);
     size_t to = range.from;
     versions_clear(b->books.versions);
+    b->books.known_since = b->books.last_batch + 1; /* nothing that was learned before */
     for (size_t i = range.from; i < range.to; i++)
         if (b->commands[i]) {
             struct command *c = b->commands[i];
@@ -514,6 +552,9 @@ batch_step(struct batch *batch, int64_t mono_ms)
         }
     }
     if (PQstatus(b->pipeline.conn) == CONNECTION_BAD) b->pipeline.broken = true;
+    if (b->done_count && state_of(b) == BATCH_IDLE && b->callbacks.on_idle)
+        b->callbacks.on_idle(b->callbacks.state);
+    tell_done(b);
     const bool waits = b->phase != PHASE_NONE && b->phase != PHASE_PAUSE && !b->pipeline.broken;
     if (!waits || !b->heard_ms) b->heard_ms = mono_ms;
     /* What was read above counts: who has stood still for a while finds something to read. */
@@ -648,7 +689,9 @@ batch_lead(struct batch *batch, PGconn **conn_p, const char *holder, char *clust
         books->event_head = event_head;
         books->transaction_head = transaction_head;
     }
+    books->known_since = books->last_batch;
     settle_doubt(b, last_batch, was_writing);
+    tell_done(b);
     return LEAD_OK;
 }
 

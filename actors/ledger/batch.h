@@ -3,7 +3,8 @@
  *     look    one pipeline of SELECTs: keys that are claimed, versions of rows that are not known
  *     decide  books_verdict on each; what is refused is told at once
  *     write   one pipeline, one Sync: BEGIN, fence and heads, a statement per table, COMMIT
- *     tell    every command that was written is DONE; its events have their numbers
+ *     tell    every command that was written is DONE; its events have their numbers; the next
+ *             thing to do has begun by then
  *
  * An error in the middle rolls the batch back and halves it, down to the one command that Postgres
  * refuses: that one is REJECTED, the others are written. A connection that is lost (or a COMMIT
@@ -33,7 +34,8 @@ struct take {
     int64_t epoch; /* under which it owns them: set when it is durable */
 };
 
-/* None of them may give the engine another thing to do: it is in the middle of a step. */
+/* None of them but on_idle may give the engine another thing to do: it is in the middle of a step.
+ */
 struct batch_callbacks {
     void *state;
     /* The verdict is known, and final. The command is the callee's from here on; its answer is
@@ -43,6 +45,9 @@ struct batch_callbacks {
     void (*on_event)(void *state, int64_t sequence, const struct command *c,
                      const struct msg_event_write *event);
     void (*on_taken)(void *state, const struct take *take);
+    /* The engine has nothing to do: it may be given the next thing here, before what is done is
+     * told, so that Postgres need not wait for the telling. May be NULL. */
+    void (*on_idle)(void *state);
     /* Rows of balance_transaction whose funds are due, as text, in the columns of pg_columns. */
     void (*on_due)(void *state, const PGresult *rows);
 };

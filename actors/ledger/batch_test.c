@@ -108,12 +108,19 @@ try_lead(struct bench *b, const char *holder)
 }
 
 static void
-bench_init(struct bench *b, const char *holder)
+bench_init_with(struct bench *b, const char *holder, void (*on_idle)(void *state))
 {
-    const struct batch_callbacks callbacks = {&b->told, on_verdict, on_event, on_taken, on_due};
+    const struct batch_callbacks callbacks = {&b->told, on_verdict, on_event,
+                                              on_taken, on_idle,    on_due};
     memset(b, 0, sizeof *b);
     b->batch = batch_new(&callbacks);
     cr_assert_eq(try_lead(b, holder), LEAD_OK);
+}
+
+static void
+bench_init(struct bench *b, const char *holder)
+{
+    bench_init_with(b, holder, NULL);
 }
 
 /* Until the engine has nothing more to do, or cannot go on. */
@@ -233,6 +240,98 @@ Test(batch, an_answer_is_never_changed)
     EXPECT_VERDICT(WRITE(&b, .id = 'b', .claim = 2, .key = "k", .status = 402, .body = "no"),
                    COMMIT_REJECTED);
     EXPECT_VALUE("SELECT status FROM idempotency", "200");
+    batch_destroy(&b.batch);
+}
+
+/* What a lookahead said of a key: it was not there when so many batches had been written. */
+static enum commit_verdict
+write_looked_ahead(struct bench *b, const struct wish *wish, int64_t seen_at)
+{
+    struct command *c = wish_command(wish);
+    cr_assert(c, "%s", wish_reason);
+    c->key_was_new = true;
+    c->key_seen_at = seen_at;
+    b->told.verdicts[(uint8_t)wish->id] = 0;
+    batch_write(b->batch, &c, 1, 1700000000);
+    cr_assert_eq(drive(b), BATCH_IDLE);
+    return b->told.verdicts[(uint8_t)wish->id];
+}
+
+#define WRITE_LOOKED_AHEAD(b, seen_at, ...) \
+    write_looked_ahead(b, &(struct wish){__VA_ARGS__}, seen_at)
+
+Test(batch, a_key_that_was_new_is_looked_up_when_it_was_claimed_since)
+{
+    struct bench b;
+    bench_start(&b);
+    const int64_t before = batch_books(b.batch)->last_batch;
+    EXPECT_VERDICT(WRITE_LOOKED_AHEAD(&b, before, .id = 'a', .claim = 1, .key = "k", .status = 200,
+                                      .body = "{}"),
+                   COMMIT_DONE);
+    EXPECT_VERDICT(WRITE_LOOKED_AHEAD(&b, before, .id = 'b', .claim = 1, .key = "k"),
+                   COMMIT_ANSWERED);
+    EXPECT_VERDICT(WRITE_LOOKED_AHEAD(&b, before, .id = 'c', .claim = 1, .key = "other"),
+                   COMMIT_DONE);
+    cr_expect_eq(batch_counts(b.batch).bisections, 0);
+    batch_destroy(&b.batch);
+}
+
+/* Postgres knows better, and then nothing is taken for known any more. */
+Test(batch, a_key_that_was_wrongly_taken_for_new_is_found_all_the_same)
+{
+    struct bench b;
+    bench_start(&b);
+    EXPECT_VERDICT(WRITE(&b, .id = 'a', .claim = 1, .key = "k", .status = 200, .body = "{}"),
+                   COMMIT_DONE);
+    batch_destroy(&b.batch);
+    bench_init(&b, "ledger-1"); /* knows nothing of the claim */
+    take_slots(&b, TEST_SENDER);
+    const uint64_t epoch = (uint64_t)b.told.taken_epoch;
+    const int64_t now = batch_books(b.batch)->last_batch;
+    const struct wish wishes[] = {{.id = 'b', .claim = 1, .key = "k", .epoch = epoch},
+                                  {.id = 'c', .claim = 1, .key = "other", .epoch = epoch}};
+    struct command *commands[2];
+    for (int i = 0; i < 2; i++) {
+        commands[i] = wish_command(&wishes[i]);
+        cr_assert(commands[i], "%s", wish_reason);
+        commands[i]->key_was_new = true;
+        commands[i]->key_seen_at = now;
+    }
+    batch_write(b.batch, commands, 2, 1700000000);
+    cr_assert_eq(drive(&b), BATCH_IDLE);
+    EXPECT_VERDICT(b.told.verdicts['b'], COMMIT_ANSWERED);
+    EXPECT_VERDICT(b.told.verdicts['c'], COMMIT_DONE);
+    cr_expect_eq(batch_counts(b.batch).bisections, 1);
+    batch_destroy(&b.batch);
+}
+
+/* Gives the engine its next thing from inside, as the ledger does, and looks what was told then. */
+static struct bench *idle_bench;
+static enum commit_verdict told_when_idle;
+
+static void
+write_when_idle(void *state)
+{
+    struct told *told = state;
+    const struct wish next = {.id = 'n',
+                              .rows = {{ROW_customer, 0, new_customer("cus_2", 1, "B")}}};
+    if (told_when_idle != COMMIT_REJECTED) return;
+    told_when_idle = told->verdicts['a'];
+    start_writing(idle_bench, &next, 1);
+}
+
+Test(batch, the_next_batch_is_with_postgres_before_the_last_one_is_told)
+{
+    struct bench b;
+    postgres_fresh();
+    bench_init_with(&b, "ledger-1", write_when_idle);
+    take_slots(&b, TEST_SENDER);
+    idle_bench = &b;
+    told_when_idle = COMMIT_REJECTED;
+    EXPECT_VERDICT(WRITE(&b, .id = 'a', ROW(ROW_customer, 0, new_customer("cus_1", 1, "A"))),
+                   COMMIT_DONE);
+    EXPECT_VERDICT(told_when_idle, 0);
+    EXPECT_VERDICT(b.told.verdicts['n'], COMMIT_DONE);
     batch_destroy(&b.batch);
 }
 

@@ -21,6 +21,7 @@ struct books {
     int64_t slot_epoch_head; /* the highest there is */
     struct slot slots[SLOT_COUNT];
     struct versions *versions;
+    int64_t known_since; /* last_batch when `versions` began: keys claimed since then stand in it */
 };
 
 /* The row of an idempotency key. */
@@ -34,6 +35,11 @@ struct key_row {
 bool books_must_know(const struct command *c, size_t row);
 /* True when the key's row must be known for the verdict. */
 bool books_must_know_key(const struct command *c);
+/* True when it is known that there is no such row: it was not there, and nobody has claimed the key
+ * since. A claim that was forgotten meanwhile is found by Postgres, which refuses a second one. */
+bool books_key_is_new(const struct books *books, const struct command *c);
+/* To be called once the command is committed. */
+void books_claimed(const struct books *books, const struct command *c);
 
 /* The first verdict that applies, in the order of commit_verdict.def; 0 when the command is to be
  * written. Every row that must be known has its `now`. Fills the command's answer and detail. */

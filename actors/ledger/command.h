@@ -60,6 +60,9 @@ struct command {
     char sender[COMMAND_OWNER_MAX + 1];
     struct reply_to reply;
 
+    bool key_was_new;    /* the key it claims was not there … */
+    int64_t key_seen_at; /* … when so many batches had been written: see lookahead.h */
+
     struct command_row *rows;
     size_t row_count;
     struct command_posting *postings;

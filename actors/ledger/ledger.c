@@ -5,6 +5,7 @@
 #include "failpoint.h"
 #include "leadership.h"
 #include "log.h"
+#include "lookahead.h"
 #include "pg.h"
 #include "queue.h"
 #include "random.h"
@@ -28,13 +29,16 @@ struct ledger {
     struct leadership *leadership;
     struct batch *batch;
     struct queue *queue;
+    struct lookahead *lookahead;
     struct command **next_batch; /* settings.batch_max of them */
     struct take takes[TAKES_MAX];
     size_t take_count;
     struct arena *arena;
     size_t settling; /* commands of ours that are not written yet */
     int64_t settle_ms, head_ms;
+    int64_t mono_ms;     /* of this turn */
     int watched;         /* the engine's descriptor, or -1 */
+    int watched_ahead;   /* the lookahead's */
     uint64_t refused[2]; /* told BUSY, by urgency; of urgent ones: never */
     int64_t grumbled_ms;
 };
@@ -75,6 +79,12 @@ refuse(struct ledger *ledger, const struct packet *packet, const char *code, con
     answer(ledger, &reply, packet->slot, MSG_refused, &refused);
 }
 
+static size_t
+waiting(const struct ledger *ledger)
+{
+    return queue_count(ledger->queue) + lookahead_count(ledger->lookahead);
+}
+
 /* One line a second: whoever is refused is so because there is much to do. */
 static void
 note_refusal(struct ledger *ledger, uint64_t urgency)
@@ -84,7 +94,7 @@ note_refusal(struct ledger *ledger, uint64_t urgency)
     if (ledger->grumbled_ms && now_ms - ledger->grumbled_ms < 1000) return;
     ledger->grumbled_ms = now_ms;
     log_event(LOG_WARNING, "commits.refused",
-              "waiting=%zu refused_so_far=%" PRIu64 " urgent=%" PRIu64, queue_count(ledger->queue),
+              "waiting=%zu refused_so_far=%" PRIu64 " urgent=%" PRIu64, waiting(ledger),
               ledger->refused[0], ledger->refused[1]);
 }
 
@@ -254,18 +264,18 @@ on_commit(struct ledger *ledger, const struct packet *packet)
         refuse(ledger, packet, "malformed", reason);
         return;
     }
-    if (c->commit.repeated && batch_redirect(ledger->batch, c)) {
+    if (c->commit.repeated &&
+        (batch_redirect(ledger->batch, c) || lookahead_redirect(ledger->lookahead, c))) {
         command_destroy(&c);
         return;
     }
-    if (!c->commit.urgency &&
-        queue_count(ledger->queue) >= (size_t)ledger->settings.ledger_queue_max) {
+    if (!c->commit.urgency && waiting(ledger) >= (size_t)ledger->settings.ledger_queue_max) {
         c->verdict = COMMIT_BUSY;
         answer_verdict(ledger, c);
         command_destroy(&c);
         return;
     }
-    queue_put(ledger->queue, &c);
+    if (!lookahead_put(ledger->lookahead, &c)) queue_put(ledger->queue, &c);
 }
 
 static void
@@ -286,7 +296,7 @@ on_packet(void *state, struct link *from, const struct packet *packet)
 /* Gives the idle engine its next thing; false when there is none. Slots first: whoever takes them
  * over has payments to finish. */
 static bool
-start_next(struct ledger *ledger, int64_t mono_ms)
+start_next(struct ledger *ledger)
 {
     const int64_t now_s = clock_wall_ms() / 1000;
     if (ledger->take_count > 0) {
@@ -301,8 +311,9 @@ start_next(struct ledger *ledger, int64_t mono_ms)
         batch_write(ledger->batch, ledger->next_batch, count, now_s);
         return true;
     }
-    if (ledger->settling == 0 && mono_ms >= ledger->settle_ms && !loop_stopping(ledger->loop)) {
-        ledger->settle_ms = mono_ms + SETTLE_MS;
+    if (ledger->settling == 0 && ledger->mono_ms >= ledger->settle_ms &&
+        !loop_stopping(ledger->loop)) {
+        ledger->settle_ms = ledger->mono_ms + SETTLE_MS;
         batch_find_due(ledger->batch, now_s);
         return true;
     }
@@ -310,13 +321,19 @@ start_next(struct ledger *ledger, int64_t mono_ms)
 }
 
 static void
-unwatch(struct ledger *ledger)
+on_idle(void *state)
 {
-    if (ledger->watched >= 0) loop_unwatch(ledger->loop, ledger->watched);
-    ledger->watched = -1;
+    (void)start_next(state);
 }
 
-/* The turn goes on with the engine; this only wakes the loop. */
+static void
+unwatch(struct ledger *ledger, int *watched)
+{
+    if (*watched >= 0) loop_unwatch(ledger->loop, *watched);
+    *watched = -1;
+}
+
+/* The turn goes on with whoever it is of; this only wakes the loop. */
 static void
 on_ready(void *state, int fd, short events)
 {
@@ -326,12 +343,11 @@ on_ready(void *state, int fd, short events)
 }
 
 static void
-watch(struct ledger *ledger)
+watch(struct ledger *ledger, int *watched, int fd, short events)
 {
-    const int fd = batch_fd(ledger->batch);
-    if (fd != ledger->watched) unwatch(ledger);
-    ledger->watched = fd;
-    if (fd >= 0) loop_watch(ledger->loop, fd, batch_poll_events(ledger->batch), on_ready, ledger);
+    if (fd != *watched) unwatch(ledger, watched);
+    *watched = fd;
+    if (fd >= 0) loop_watch(ledger->loop, fd, events, on_ready, ledger);
 }
 
 static void
@@ -346,14 +362,18 @@ publish_head(struct ledger *ledger, int64_t mono_ms)
 
 /* The engine, as far as it goes. */
 static enum batch_state
-drive(struct ledger *ledger, int64_t mono_ms)
+drive(struct ledger *ledger)
 {
     enum batch_state state;
-    while ((state = batch_step(ledger->batch, mono_ms)) == BATCH_IDLE)
-        if (!start_next(ledger, mono_ms)) break;
+    lookahead_open(ledger->lookahead, ledger->mono_ms);
+    lookahead_step(ledger->lookahead, batch_books(ledger->batch), ledger->queue, ledger->mono_ms);
+    while ((state = batch_step(ledger->batch, ledger->mono_ms)) == BATCH_IDLE)
+        if (!start_next(ledger)) break;
     if (state == BATCH_FENCED) die("Another ledger has taken the lead.");
     if (state == BATCH_LOST) {
-        unwatch(ledger);
+        unwatch(ledger, &ledger->watched);
+        unwatch(ledger, &ledger->watched_ahead);
+        lookahead_close(ledger->lookahead, ledger->queue);
         leadership_lost(ledger->leadership);
     }
     return state;
@@ -371,20 +391,24 @@ on_turn(void *state, int64_t mono_ms)
     struct ledger *ledger = state;
     int64_t again_ms = leadership_turn(ledger->leadership, mono_ms);
     enum batch_state engine = BATCH_LOST;
+    ledger->mono_ms = mono_ms;
     if (leads(ledger)) {
         const uint64_t batches = batch_counts(ledger->batch).batches;
-        engine = drive(ledger, mono_ms);
+        engine = drive(ledger);
         if (batch_counts(ledger->batch).batches != batches)
             FAILPOINT_AFTER(ledger->commands, ledger_after_tell);
         publish_head(ledger, mono_ms);
     }
     if (leads(ledger)) {
-        watch(ledger);
+        watch(ledger, &ledger->watched, batch_fd(ledger->batch), batch_poll_events(ledger->batch));
+        watch(ledger, &ledger->watched_ahead, lookahead_fd(ledger->lookahead),
+              lookahead_poll_events(ledger->lookahead));
         again_ms = least(again_ms, ledger->head_ms - mono_ms);
         const int64_t retry_ms = batch_retry_ms(ledger->batch);
         if (retry_ms) again_ms = least(again_ms, retry_ms - mono_ms);
     }
-    if (loop_stopping(ledger->loop) && engine != BATCH_BUSY) loop_stop(ledger->loop);
+    const bool at_work = engine == BATCH_BUSY || lookahead_count(ledger->lookahead) > 0;
+    if (loop_stopping(ledger->loop) && !at_work) loop_stop(ledger->loop);
     return again_ms < 0 ? 0 : again_ms;
 }
 
@@ -394,14 +418,16 @@ struct ledger *
 ledger_new(struct loop *loop, const char *home)
 {
     struct ledger *ledger = calloc(1, sizeof *ledger);
-    const struct batch_callbacks callbacks = {ledger, on_verdict, on_event, on_taken, on_due};
+    const struct batch_callbacks callbacks = {ledger,   on_verdict, on_event,
+                                              on_taken, on_idle,    on_due};
     assert(ledger);
-    ledger->watched = -1;
+    ledger->watched = ledger->watched_ahead = -1;
     settings_load(home, &ledger->settings);
     ledger->next_batch = calloc((size_t)ledger->settings.batch_max, sizeof *ledger->next_batch);
     assert(ledger->next_batch);
     ledger->arena = arena_new(DUE_ARENA_BYTES);
     ledger->queue = queue_new();
+    ledger->lookahead = lookahead_new(home);
     ledger->batch = batch_new(&callbacks);
     ledger->loop = loop;
     ledger->commands = loop_bind(loop, LINK_ledger_commands, on_packet, ledger);
@@ -418,6 +444,7 @@ ledger_destroy(struct ledger **ledger_p)
     if (!ledger) return;
     leadership_destroy(&ledger->leadership);
     batch_destroy(&ledger->batch);
+    lookahead_destroy(&ledger->lookahead);
     queue_destroy(&ledger->queue);
     arena_destroy(&ledger->arena);
     free(ledger->next_batch);

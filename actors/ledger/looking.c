@@ -62,14 +62,15 @@ ask(struct looking *l, struct command *c, size_t index)
 }
 
 static void
-ask_for_keys(struct looking *l, struct pipeline *p, struct command *const *commands, size_t count)
+ask_for_keys(struct looking *l, struct pipeline *p, const struct books *books,
+             struct command *const *commands, size_t count)
 {
     const size_t first = l->count;
     arrays_begin(&p->arrays, KINDS_KEY_FIND);
     for (size_t i = 0; i < count; i++) {
         struct command *c = commands[i];
         l->keys[i] = (struct key_row){.found = false};
-        if (!c || !books_must_know_key(c)) continue;
+        if (!c || !books_must_know_key(c) || books_key_is_new(books, c)) continue;
         ask(l, c, i);
         arrays_text(&p->arrays, 0, c->commit.merchant);
         arrays_text(&p->arrays, 1, c->commit.key);
@@ -115,7 +116,7 @@ looking_ask(struct looking *looking, struct pipeline *p, const struct books *boo
     l->keys = at_least(l->keys, &l->key_cap, count, sizeof *l->keys);
     PQclear(l->key_result);
     l->key_result = NULL;
-    ask_for_keys(l, p, commands, count);
+    ask_for_keys(l, p, books, commands, count);
     for (size_t i = 0; i < table_count; i++)
         ask_for_table(l, p, books, table_statements(i), commands, count);
 }

@@ -222,6 +222,17 @@ prepare_table(PGconn *conn, const struct table_statements *s, char *error, size_
 }
 
 static bool
+prepare_other(PGconn *conn, const struct statement *statement, char *error, size_t error_size)
+{
+    struct sql sql = {.size = 0};
+    put(&sql, "%s", statement->before);
+    if (statement->kinds)
+        put_unnest(&sql, statement->kinds, strcmp(statement->name, STATEMENT_KEY_FIND) == 0);
+    put(&sql, "%s", statement->after);
+    return prepare(conn, statement->name, &sql, error, error_size);
+}
+
+static bool
 prepare_due(PGconn *conn, char *error, size_t error_size)
 {
     struct sql sql = {.size = 0};
@@ -254,13 +265,17 @@ statements_prepare(PGconn *conn, char *error, size_t error_size)
     if (!worked(conn, PQexec(conn, session), error, error_size)) return false;
     for (size_t i = 0; i < table_count; i++)
         if (!prepare_table(conn, table_statements(i), error, error_size)) return false;
-    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
-        struct sql sql = {.size = 0};
-        put(&sql, "%s", others[i].before);
-        if (others[i].kinds)
-            put_unnest(&sql, others[i].kinds, strcmp(others[i].name, STATEMENT_KEY_FIND) == 0);
-        put(&sql, "%s", others[i].after);
-        if (!prepare(conn, others[i].name, &sql, error, error_size)) return false;
-    }
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        if (!prepare_other(conn, &others[i], error, error_size)) return false;
     return prepare_due(conn, error, error_size);
+}
+
+bool
+statements_prepare_key_find(PGconn *conn, char *error, size_t error_size)
+{
+    if (!worked(conn, PQexec(conn, session), error, error_size)) return false;
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        if (strcmp(others[i].name, STATEMENT_KEY_FIND) == 0)
+            return prepare_other(conn, &others[i], error, error_size);
+    return false;
 }

@@ -48,3 +48,5 @@ const struct table_statements *table_statements(size_t index);
 
 /* Blocks. False with a sentence when the database does not have what this version needs. */
 bool statements_prepare(PGconn *conn, char *error, size_t error_size);
+/* Likewise, STATEMENT_KEY_FIND alone. */
+bool statements_prepare_key_find(PGconn *conn, char *error, size_t error_size);

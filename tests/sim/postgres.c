@@ -351,12 +351,22 @@ pg_connect(const char *home, const char *role, int64_t timeout_ms, char *error, 
 
 /* They are known here by their names (database_do); to be recorded, they are made all the same. */
 bool statements_prepare_at_postgres(PGconn *conn, char *error, size_t error_size);
+bool statements_prepare_key_find_at_postgres(PGconn *conn, char *error, size_t error_size);
 bool
 statements_prepare(PGconn *conn, char *error, size_t error_size)
 {
     world_touched("prepare");
     if (recording() && !conn->broken)
         return statements_prepare_at_postgres(conn, error, error_size);
+    return !conn->broken;
+}
+
+bool
+statements_prepare_key_find(PGconn *conn, char *error, size_t error_size)
+{
+    world_touched("prepare for the lookahead");
+    if (recording() && !conn->broken)
+        return statements_prepare_key_find_at_postgres(conn, error, error_size);
     return !conn->broken;
 }
 
