@@ -746,6 +746,23 @@ Test(batch, a_commit_that_ends_with_a_warning_is_in_doubt)
     batch_destroy(&b.batch);
 }
 
+Test(batch, a_lead_that_is_taken_with_a_warning_is_none)
+{
+    struct bench b, next;
+    bench_start(&b);
+    batch_unlead(b.batch);
+    postgres_value("CREATE FUNCTION warn() RETURNS trigger LANGUAGE plpgsql AS"
+                   " $$ BEGIN RAISE WARNING USING ERRCODE = '01000'; RETURN NULL; END $$;"
+                   " CREATE CONSTRAINT TRIGGER warn AFTER UPDATE ON ledger_leader DEFERRABLE"
+                   " INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION warn()");
+    cr_expect_eq(try_lead(&b, "ledger-1"), LEAD_DOUBT);
+    batch_destroy(&b.batch);
+    postgres_value("DROP TRIGGER warn ON ledger_leader");
+    bench_init(&next, "ledger-1");
+    cr_expect_eq(batch_books(next.batch)->epoch, 3);
+    batch_destroy(&next.batch);
+}
+
 Test(batch, an_error_that_may_pass_is_tried_again_and_only_what_is_not_urgent_is_told_busy)
 {
     struct bench b;
