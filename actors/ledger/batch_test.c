@@ -327,6 +327,21 @@ Test(batch, what_another_command_made_of_an_attempt_is_no_repetition)
     batch_destroy(&b.batch);
 }
 
+Test(batch, a_change_that_another_owner_may_have_made_is_no_repetition)
+{
+    struct bench b;
+    bench_start(&b);
+    EXPECT_VERDICT(WRITE(&b, ROW(ROW_customer, 0, new_customer("cus_1", 1, "Ada"))), COMMIT_DONE);
+    EXPECT_VERDICT(WRITE(&b, .id = 'b', ROW(ROW_customer, 1, new_customer("cus_1", 2, "Bob"))),
+                   COMMIT_DONE);
+    const struct wish again = {
+        .id = 'b', .repeated = 1, ROW(ROW_customer, 1, new_customer("cus_1", 2, "Bob"))};
+    EXPECT_VERDICT(write_one(&b, &again), COMMIT_DONE); /* who else could it have been? */
+    take_slots(&b, "payments-2");
+    EXPECT_VERDICT(write_one(&b, &again), COMMIT_FENCED);
+    batch_destroy(&b.batch);
+}
+
 Test(batch, an_attempt_goes_only_where_its_arrows_lead)
 {
     struct bench b;
