@@ -437,13 +437,18 @@ note_error(struct batch *b, const PGresult *r)
 
 /* libpq reports success for a COMMIT that was committed here and perhaps not replicated: WARNING
  * 01000. It is in doubt like a lost one. */
+static bool
+is_doubt(const PGresult *r)
+{
+    const char *code = PQresultErrorField(r, PG_DIAG_SQLSTATE);
+    return code && strcmp(code, "01000") == 0 && !FLORIN_MUTANT(warning_is_nothing);
+}
+
 static void
 on_notice(void *state, const PGresult *r)
 {
     struct batch *b = state;
-    const char *code = PQresultErrorField(r, PG_DIAG_SQLSTATE);
-    if (FLORIN_MUTANT(warning_is_nothing)) return;
-    if (code && strcmp(code, "01000") == 0 && b->phase == PHASE_WRITE) b->doubtful = true;
+    if (is_doubt(r) && b->phase == PHASE_WRITE) b->doubtful = true;
 }
 
 /* --- stepping --------------------------------------------------------------------------------- */
@@ -651,6 +656,14 @@ settle_doubt(struct batch *b, int64_t last_batch, bool was_writing)
     }
 }
 
+/* While the lead is taken. */
+static void
+on_lead_notice(void *state, const PGresult *r)
+{
+    bool *const doubtful = state;
+    *doubtful |= is_doubt(r);
+}
+
 enum lead_verdict
 batch_lead(struct batch *batch, PGconn **conn_p, const char *holder, char *cluster,
            size_t cluster_size)
@@ -658,8 +671,11 @@ batch_lead(struct batch *batch, PGconn **conn_p, const char *holder, char *clust
     struct batch *b = batch;
     struct books *books = &b->books;
     const char *const values[] = {holder};
+    bool doubtful = false;
     assert(!b->pipeline.conn);
+    PQsetNoticeReceiver(*conn_p, on_lead_notice, &doubtful);
     PGresult *r = PQexecPrepared(*conn_p, STATEMENT_LEAD, 1, values, NULL, NULL, 1);
+    PQsetNoticeReceiver(*conn_p, on_notice, b);
     if (PQresultStatus(r) != PGRES_TUPLES_OK || PQntuples(r) != 1) {
         PQclear(r);
         return LEAD_FAILED;
@@ -669,6 +685,9 @@ batch_lead(struct batch *batch, PGconn **conn_p, const char *holder, char *clust
     const struct text name = result_text(r, 0, 4);
     snprintf(cluster, cluster_size, "%.*s", (int)name.size, name.at);
     PQclear(r);
+    /* Should the primary be lost now, another would lead under the same epoch. So this one is not
+     * to be remembered: who begins anew raises it again, and waits for the standby. */
+    if (doubtful) return LEAD_DOUBT;
     if (books->epoch && epoch != books->epoch + 1) return LEAD_LOST;
     if (!read_slots(books, *conn_p)) {
         books->epoch = books->epoch ? epoch : 0; /* raised by us: the next try is one above it */
@@ -681,7 +700,6 @@ batch_lead(struct batch *batch, PGconn **conn_p, const char *holder, char *clust
     b->pipeline.conn = *conn_p;
     *conn_p = NULL;
     b->pipeline.broken = false;
-    PQsetNoticeReceiver(b->pipeline.conn, on_notice, b);
     PQsetnonblocking(b->pipeline.conn, 1);
     if (!PQenterPipelineMode(b->pipeline.conn)) b->pipeline.broken = true;
     if (!(was_writing && last_batch == b->writing.number)) {

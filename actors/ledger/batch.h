@@ -68,6 +68,7 @@ const struct books *batch_books(const struct batch *batch);
 enum lead_verdict {
     LEAD_FAILED, /* the world: ask again with another connection */
     LEAD_LOST,   /* somebody else has led since this process did: it ends */
+    LEAD_DOUBT,  /* taken, and perhaps not replicated: it ends, and asks with nothing in mind */
     LEAD_OK,
 };
 

@@ -426,6 +426,21 @@ Test(batch, what_another_command_made_of_an_attempt_is_no_repetition)
     batch_destroy(&b.batch);
 }
 
+Test(batch, a_change_that_another_owner_may_have_made_is_no_repetition)
+{
+    struct bench b;
+    bench_start(&b);
+    EXPECT_VERDICT(WRITE(&b, ROW(ROW_customer, 0, new_customer("cus_1", 1, "Ada"))), COMMIT_DONE);
+    EXPECT_VERDICT(WRITE(&b, .id = 'b', ROW(ROW_customer, 1, new_customer("cus_1", 2, "Bob"))),
+                   COMMIT_DONE);
+    const struct wish again = {
+        .id = 'b', .repeated = 1, ROW(ROW_customer, 1, new_customer("cus_1", 2, "Bob"))};
+    EXPECT_VERDICT(write_one(&b, &again), COMMIT_DONE); /* who else could it have been? */
+    take_slots(&b, "payments-2");
+    EXPECT_VERDICT(write_one(&b, &again), COMMIT_FENCED);
+    batch_destroy(&b.batch);
+}
+
 Test(batch, an_attempt_goes_only_where_its_arrows_lead)
 {
     struct bench b;
@@ -843,6 +858,23 @@ Test(batch, a_commit_that_ends_with_a_warning_is_in_doubt)
     EXPECT_VERDICT(b.told.verdicts['a'], COMMIT_DONE);
     EXPECT_VALUE("SELECT count(*) FROM customer", "1");
     batch_destroy(&b.batch);
+}
+
+Test(batch, a_lead_that_is_taken_with_a_warning_is_none)
+{
+    struct bench b, next;
+    bench_start(&b);
+    batch_unlead(b.batch);
+    postgres_value("CREATE FUNCTION warn() RETURNS trigger LANGUAGE plpgsql AS"
+                   " $$ BEGIN RAISE WARNING USING ERRCODE = '01000'; RETURN NULL; END $$;"
+                   " CREATE CONSTRAINT TRIGGER warn AFTER UPDATE ON ledger_leader DEFERRABLE"
+                   " INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION warn()");
+    cr_expect_eq(try_lead(&b, "ledger-1"), LEAD_DOUBT);
+    batch_destroy(&b.batch);
+    postgres_value("DROP TRIGGER warn ON ledger_leader");
+    bench_init(&next, "ledger-1");
+    cr_expect_eq(batch_books(next.batch)->epoch, 3);
+    batch_destroy(&next.batch);
 }
 
 Test(batch, an_error_that_may_pass_is_tried_again_and_only_what_is_not_urgent_is_told_busy)

@@ -183,6 +183,7 @@ take_lead(struct leadership *l)
     FAILPOINT(ledger_before_lead);
     switch (batch_lead(l->batch, &l->conn, l->name, cluster, sizeof cluster)) {
     case LEAD_LOST: die("Another ledger has taken the lead.");
+    case LEAD_DOUBT: die("The lead was taken, and perhaps not replicated.");
     case LEAD_FAILED: drop(l); return;
     case LEAD_OK: break;
     }

@@ -4,13 +4,17 @@
 
 #include "attempt.h"
 #include "clock.h"
+#include "files.h"
 #include "log.h"
 #include "node.h"
 #include "refund_life.h"
+#include "store_inside.h"
 #include <criterion/criterion.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { PATIENCE_MS = 20000, SAID_MAX = 256 };
@@ -430,7 +434,7 @@ serve(void)
 
 /* A request as the broker forwards it. */
 static void
-ask(uint64_t correlation, const char *route, const char *key, const char *hash)
+send_request(uint64_t correlation, const char *route, const char *key, const char *hash)
 {
     struct msg_api_request request = {
         .has = HAS_api_request_merchant | HAS_api_request_request | HAS_api_request_route |
@@ -480,7 +484,7 @@ expect_asked(int n, uint64_t operation)
 Test(worker, an_attempt_is_durable_then_asked_then_booked_then_told)
 {
     serve();
-    ask(7, "payment_intent_confirm", "k1", HASH);
+    send_request(7, "payment_intent_confirm", "k1", HASH);
     TURN_UNTIL(world.answers == 1);
     expect_commit(0, "sending", 1);
     cr_expect_eq(world.said[0].status, 0, "there is no answer to keep yet");
@@ -508,8 +512,8 @@ Test(worker, a_hundred_requests_with_one_key_ask_the_ledger_once)
     serve();
     world.outcome[NETWORK_CAPTURE] = 0;
     for (uint64_t i = 1; i <= 100; i++)
-        ask(i, "payment_intent_confirm", "k1", HASH);
-    ask(101, "payment_intent_confirm", "k1", OTHER_HASH);
+        send_request(i, "payment_intent_confirm", "k1", HASH);
+    send_request(101, "payment_intent_confirm", "k1", OTHER_HASH);
     TURN_UNTIL(world.answers == 100 && commits_said() > 0); /* on two sockets: in any order */
     int conflicts = 0, mismatches = 0;
     for (int i = 0; i < world.count; i++) {
@@ -529,7 +533,7 @@ Test(worker, what_the_network_does_not_know_is_reversed_and_the_decision_is_dura
     world.outcome[NETWORK_CAPTURE] = 0;
     world.outcome[NETWORK_INQUIRE] = OUTCOME_NOT_FOUND;
     world.outcome[NETWORK_REVERSE] = OUTCOME_REVERSED;
-    ask(7, "payment_intent_confirm", "k1", HASH);
+    send_request(7, "payment_intent_confirm", "k1", HASH);
     TURN_UNTIL(world.worker->jobs_busy == 0 && world.answers == 1);
     expect_commit(0, "sending", 1);
     expect_asked(1, NETWORK_CAPTURE);
@@ -560,7 +564,7 @@ Test(worker, a_refund_that_is_due_is_inquired_until_what_is_heard_is_booked)
 {
     serve();
     world.outcome[NETWORK_INQUIRE] = 0; /* the first question gets no answer */
-    ask(7, "refund_create", NULL, NULL);
+    send_request(7, "refund_create", NULL, NULL);
     TURN_UNTIL(world.answers == 1);
     TURN_UNTIL(count_said(MSG_network_request) == 1);
     cr_expect_eq(count_said(MSG_commit), 1);
@@ -580,7 +584,7 @@ Test(worker, what_an_inquiry_finds_is_adopted)
     serve();
     world.worker->settings.network_timeout_ms = 50;
     world.outcome[NETWORK_CAPTURE] = 0;
-    ask(7, "payment_intent_confirm", NULL, NULL);
+    send_request(7, "payment_intent_confirm", NULL, NULL);
     TURN_UNTIL(world.answers == 1 && world.worker->jobs_busy == 0);
     cr_expect_str_eq(world.said[world.count - 1].state, "approved");
     cr_expect_eq(world.said[world.count - 1].claim, 0, "there is no key");
@@ -606,7 +610,7 @@ Test(worker, an_open_attempt_of_a_slot_that_is_taken_over_is_finished)
     store_wrote(world.worker->store, ROW_payment_intent, &pi);
     world.outcome[NETWORK_INQUIRE] = 0;
     serve();
-    ask(8, "payment_intent_confirm", "k1", HASH);
+    send_request(8, "payment_intent_confirm", "k1", HASH);
     TURN_UNTIL(world.answers == 1);
     cr_expect_eq(world.last_answer.status, 409, "its key is in use");
     world.outcome[NETWORK_INQUIRE] = OUTCOME_APPROVED;
@@ -620,7 +624,7 @@ Test(worker, a_commit_that_is_not_answered_is_sent_to_the_next_leader_with_its_i
 {
     serve();
     world.ledger_silent = true;
-    ask(7, "customer_create", NULL, NULL);
+    send_request(7, "customer_create", NULL, NULL);
     TURN_UNTIL(world.count == 1);
     world.ledger_silent = false;
     world.leader = 1;
@@ -635,7 +639,7 @@ Test(worker, a_stored_answer_is_replayed)
 {
     serve();
     world.verdict = COMMIT_ANSWERED;
-    ask(7, "customer_create", "k1", HASH);
+    send_request(7, "customer_create", "k1", HASH);
     TURN_UNTIL(world.answers == 1);
     cr_expect_str_eq(world.last_answer.body, "{\"old\":1}");
     cr_expect_eq(world.last_answer.stored, 1);
@@ -645,11 +649,11 @@ Test(worker, a_key_of_others_parameters_is_a_mismatch_and_an_open_one_is_in_use)
 {
     serve();
     world.verdict = COMMIT_MISMATCH;
-    ask(7, "customer_create", "k1", HASH);
+    send_request(7, "customer_create", "k1", HASH);
     TURN_UNTIL(world.answers == 1);
     cr_expect_eq(world.last_answer.status, 400);
     world.verdict = COMMIT_OPEN;
-    ask(8, "customer_create", "k2", HASH);
+    send_request(8, "customer_create", "k2", HASH);
     TURN_UNTIL(world.answers == 2);
     cr_expect_eq(world.last_answer.status, 409);
 }
@@ -658,7 +662,7 @@ Test(worker, what_was_decided_from_old_rows_is_decided_again)
 {
     serve();
     world.verdict = COMMIT_STALE;
-    ask(7, "customer_create", NULL, NULL);
+    send_request(7, "customer_create", NULL, NULL);
     TURN_UNTIL(world.answers == 1);
     cr_expect_eq(world.last_answer.status, 200);
     cr_expect_eq(world.said[0].verdict, COMMIT_STALE);
@@ -670,13 +674,13 @@ Test(worker, a_fenced_worker_gives_the_slot_up_and_asks_for_its_place)
 {
     serve();
     world.verdict = COMMIT_FENCED;
-    ask(7, "customer_create", NULL, NULL);
+    send_request(7, "customer_create", NULL, NULL);
     TURN_UNTIL(world.answers == 1);
     cr_expect_str_eq(world.last_answer.code, "unroutable");
     TURN_UNTIL(world.said[world.count - 1].number == MSG_worker_ready);
     TURN_UNTIL(slots_held_count(world.worker) == SLOT_COUNT);
     world.count = 0;
-    ask(8, "customer_create", NULL, NULL);
+    send_request(8, "customer_create", NULL, NULL);
     TURN_UNTIL(world.answers == 2);
     cr_expect_eq(world.last_answer.status, 200);
     cr_expect_gt(world.said[0].epoch, 1, "under its new epoch");
@@ -686,7 +690,7 @@ Test(worker, a_full_ledger_is_told_as_such)
 {
     serve();
     world.verdict = COMMIT_BUSY;
-    ask(7, "customer_create", "k1", HASH);
+    send_request(7, "customer_create", "k1", HASH);
     TURN_UNTIL(world.answers == 1);
     cr_expect_eq(world.last_answer.status, 503);
     cr_expect_eq(world.last_answer.retry, 1);
@@ -700,7 +704,7 @@ ask_back_what_is_being_taken(void)
     world.take_silent = true;
     TURN_UNTIL(world.takes > 0);
     ask_all_back();
-    ask(7, "customer_create", NULL, NULL);
+    send_request(7, "customer_create", NULL, NULL);
     TURN_UNTIL(world.answers == 1);
     cr_expect_str_eq(world.last_answer.code, "unroutable");
 }
@@ -728,10 +732,67 @@ Test(worker, what_was_asked_back_is_not_asked_of_the_ledger_again)
     cr_expect(!world.held);
 }
 
+/* From here on there is a database, and it does not answer: who has to read anew says so. */
+static void
+take_the_database_away(void)
+{
+    send_request(7, "customer_create", NULL, NULL);
+    TURN_UNTIL(world.answers == 1);
+    cr_assert_eq(world.last_answer.status, 200);
+    char secrets[80];
+    snprintf(secrets, sizeof secrets, "%s/secrets", home);
+    cr_assert(mkdir(secrets, 0700) == 0);
+    cr_assert(file_write(strcat(secrets, "/postgres_payments"), "none", 4, 0600));
+    world.worker->store->database = database_new(home);
+    send_request(8, "customer_create", NULL, NULL);
+    TURN_UNTIL(world.answers == 2);
+    cr_assert_eq(world.last_answer.status, 200, "it remembers the merchant");
+}
+
+static void
+expect_to_read_anew(void)
+{
+    send_request(9, "customer_create", NULL, NULL);
+    TURN_UNTIL(world.answers == 3);
+    cr_expect_eq(world.last_answer.status, 503, "and not what it remembers");
+}
+
+Test(worker, what_the_broker_took_for_dead_remembers_nothing)
+{
+    serve();
+    take_the_database_away();
+    link_send(world.back, (struct envelope){.to = &world.worker_peer}, MSG_worker_unknown,
+              &(const struct msg_worker_unknown){0});
+    expect_to_read_anew();
+}
+
+Test(worker, a_slot_that_is_granted_once_more_is_read_anew)
+{
+    serve();
+    take_the_database_away();
+    grant_all(world.commands[0]); /* the answer to a request that was repeated */
+    TURN_UNTIL(world.worker->slots.epoch[0] == world.epoch);
+    expect_to_read_anew();
+}
+
+Test(worker, a_slot_that_was_asked_back_and_is_assigned_again_is_read_anew)
+{
+    serve();
+    take_the_database_away();
+    world.ledger_silent = true; /* what is in flight keeps the slot a while */
+    world.count = 0;
+    send_request(6, "customer_create", NULL, NULL);
+    TURN_UNTIL(world.count == 1);
+    ask_all_back();
+    TURN_UNTIL(slot_in(world.worker->slots.releasing, slot_of(TEXT(MERCHANT))));
+    assign_all();
+    expect_to_read_anew();
+}
+
 Test(worker, a_request_for_an_account_that_is_not_there_is_refused)
 {
     open_shop();
-    ask(7, "customer_create", "k1", HASH);
+    send_request(7, "customer_create", "k1", HASH);
     TURN_UNTIL(world.answers == 1);
     cr_expect_eq(world.last_answer.status, 401);
     cr_expect_eq(world.worker->jobs_busy, 0);
@@ -741,7 +802,7 @@ Test(worker, a_request_for_a_slot_of_another_is_refused)
 {
     world.leader = -1; /* nobody grants any */
     TURN_UNTIL(world.worker_peer.size);
-    ask(7, "customer_create", NULL, NULL);
+    send_request(7, "customer_create", NULL, NULL);
     TURN_UNTIL(world.answers == 1);
     cr_expect_str_eq(world.last_answer.code, "unroutable");
 }
