@@ -52,8 +52,7 @@ PLAY = [
     ("malformed", "POST", "/v1/payment_intents", {"amount": "much", "currency": "usd"}, None),
 ]
 # What is chance without looking like an id or a moment.
-CHANCE = {"authorization_code", "client_secret", "invoice_prefix", "fingerprint", "network_transaction_id",
-          "risk_score", "request", "reference", "url", "receipt_url", "request_log_url"}
+CHANCE = {"authorization_code", "client_secret", "fingerprint", "invoice_prefix"}
 
 
 def masked(value, name=""):
@@ -64,6 +63,7 @@ def masked(value, name=""):
     if name in CHANCE and value is not None:
         return "…"
     if isinstance(value, str):
+        value = re.sub(r"([?&]secret=)\w+", r"\1…", value)
         return re.sub(r"\b([a-z]+)_(?:test_)?[0-9A-Za-z]{14,}(_secret_\w+)?", r"\1_…", value)
     if isinstance(value, int) and value > 10**9:
         return "moment"
@@ -102,14 +102,27 @@ def perform(port, secret):
     return told
 
 
+def where_they_differ(one, other, path=""):
+    """The first field in which two answers are not the same, with both values; or None."""
+    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+        below = [(one[key], other[key], f"{path}.{key}") for key in one]
+    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        below = [(a, b, f"{path}[{index}]") for index, (a, b) in enumerate(zip(one, other))]
+    elif one == other:
+        return None
+    else:
+        return f"{path[1:]} is {str(one)[:60]} and {str(other)[:60]}"
+    return next((words for words in (where_they_differ(*row) for row in below) if words), None)
+
+
 def difference(one, other):
-    """In words: the first scene in which they are not the same."""
+    """In words: the first scene in which two performances are not the same; or None."""
     for (name, status, answer), (_, other_status, other_answer) in zip(one, other):
         if status != other_status:
             return f"{name}: {status} and {other_status}"
-        if answer != other_answer:
-            keys = [key for key in answer if answer[key] != other_answer.get(key)]
-            return f"{name}: {', '.join(keys) or 'other fields'} differ"
+        words = where_they_differ(answer, other_answer)
+        if words:
+            return f"{name}: {words}"
     return None if len(one) == len(other) else "one of them ended early"
 
 
