@@ -7,6 +7,7 @@ import subprocess
 import zlib
 
 WIDTH, ROW, LEAST = 1200, 16, 0.6
+BYTES_MAX = 200_000  # they are committed: the narrowest boxes go until a picture is no larger
 
 
 def record(pids, seconds, data, frequency=199):
@@ -43,7 +44,25 @@ def fold(data, name_of):
     return folded
 
 
+def hottest(rows, count):
+    """[(function, share of the samples in which it ran itself)], the most first."""
+    alone = {}
+    for stack, samples in rows.items():
+        alone[stack[-1]] = alone.get(stack[-1], 0) + samples
+    total = sum(rows.values())
+    return [(name, samples / total) for name, samples in
+            sorted(alone.items(), key=lambda row: -row[1])[:count]]
+
+
 def draw(title, rows):
+    least = LEAST
+    while len(picture := draw_above(title, rows, least)) > BYTES_MAX:
+        least *= 1.5
+    return picture
+
+
+def draw_above(title, rows, least):
+    """Without the boxes that are narrower than so many pixels."""
     total = sum(rows.values())
     tree = {}
     for stack, count in rows.items():
@@ -58,7 +77,7 @@ def draw(title, rows):
         nonlocal deepest
         for name, (count, below) in sorted(node.items()):
             width = count / total * WIDTH
-            if width >= LEAST:
+            if width >= least:
                 boxes.append((x, depth, width, name, count))
                 deepest = max(deepest, depth)
                 lay(below, x, depth + 1)

@@ -14,7 +14,12 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { REQUEST_BYTES_MAX = 2048, ANSWER_BYTES_MAX = 64 << 10, EVENTS_MAX = 256 };
+enum {
+    REQUEST_BYTES_MAX = 2048,
+    ANSWER_BYTES_MAX = 64 << 10,
+    EVENTS_MAX = 256,
+    WAIT_US_MAX = 100000
+};
 
 struct connection {
     int fd;
@@ -32,8 +37,8 @@ struct runner {
     const struct load *load;
     struct load_result *result;
     struct connection *connections;
-    unsigned *idle; /* open loop: connections with nothing to do */
-    unsigned idle_count;
+    unsigned *idle; /* open loop: a ring of connections with nothing to do; each gets its turn */
+    unsigned idle_first, idle_count;
     size_t latency_cap, made_cap, subject_at;
     uint64_t nonce, merchant_at;
     int64_t begin_us, measure_us, end_us, due_us;
@@ -68,6 +73,18 @@ connection_open(struct runner *r, struct connection *c)
 
 /* --- requests --------------------------------------------------------------------------------- */
 
+/* As different as clients' UUIDs are, so that keys fall everywhere into Florin's index of them, and
+ * never the same for two numbers (the last step of splitmix64, which can be undone). */
+static uint64_t
+key_of(uint64_t nonce)
+{
+    nonce ^= nonce >> 30;
+    nonce *= UINT64_C(0xbf58476d1ce4e5b9);
+    nonce ^= nonce >> 27;
+    nonce *= UINT64_C(0x94d049bb133111eb);
+    return nonce ^ nonce >> 31;
+}
+
 /* Copies, with the id for {id}. */
 static size_t
 put_with_id(char *out, size_t cap, const char *text, const char *id)
@@ -94,7 +111,7 @@ send_request(struct runner *r, struct connection *c)
     if (load->key != LOAD_KEY_NONE)
         size += snprintf(text + size, sizeof text - (size_t)size,
                          "Idempotency-Key: bench-%s%016llx\r\n", c->second ? "then-" : "",
-                         (unsigned long long)c->nonce);
+                         (unsigned long long)key_of(c->nonce));
     if (request->body)
         size += snprintf(text + size, sizeof text - (size_t)size,
                          "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: "
@@ -251,23 +268,23 @@ mark(struct runner *r, int64_t now)
     }
 }
 
-/* Open loop: sends what is due while a connection is free. Returns how long until the next is due.
- */
-static int
+/* Open loop: sends what is due while a connection is free. Returns the µs until the next is due. */
+static int64_t
 send_due(struct runner *r, int64_t now)
 {
     const double step_us = 1e6 / r->load->rate;
     while (r->due_us <= now && r->idle_count) {
-        struct connection *c = &r->connections[r->idle[--r->idle_count]];
+        struct connection *c = &r->connections[r->idle[r->idle_first]];
+        r->idle_first = (r->idle_first + 1) % r->load->connections;
+        r->idle_count--;
         if (!begin(r, c, r->due_us)) {
             r->end_us = now;
             break;
         }
         r->due_us = r->begin_us + (int64_t)(step_us * (double)(r->nonce - r->load->first_nonce));
     }
-    if (!r->idle_count) return 100;
-    const int64_t wait_us = r->due_us - now;
-    return wait_us <= 0 ? 0 : (int)(wait_us / 1000);
+    if (!r->idle_count) return WAIT_US_MAX;
+    return r->due_us > now ? r->due_us - now : 0;
 }
 
 static int
@@ -305,21 +322,25 @@ load_run(const struct load *load, struct load_result *result)
     const int64_t patience_us = 35000000; /* what is under way is waited for */
     while (!r.over || (busy && now_us() < r.end_us + patience_us)) {
         int64_t now = now_us();
-        int wait_ms = 100;
+        int64_t wait_us = WAIT_US_MAX;
         mark(&r, now);
         if (load->rate > 0 && !r.over) {
             const unsigned idle = r.idle_count;
-            wait_ms = send_due(&r, now);
+            wait_us = send_due(&r, now);
+            if (wait_us > WAIT_US_MAX) wait_us = WAIT_US_MAX;
             busy += idle - r.idle_count;
         }
         if (!busy && load->rate <= 0 && !r.over) /* the subjects are used up */
             *(r.marked ? &r.end_us : &r.measure_us) = now;
-        const int count = epoll_wait(r.epoll, events, EVENTS_MAX, wait_ms);
+        /* To the microsecond: a client that waits by turning would take a core from Florin. */
+        const struct timespec wait = {.tv_nsec = wait_us * 1000};
+        const int count = epoll_pwait2(r.epoll, events, EVENTS_MAX, &wait, NULL);
         for (int i = 0; i < count; i++) {
             struct connection *c = events[i].data.ptr;
             if (!receive(&r, c)) continue;
             if (load->rate > 0) {
-                r.idle[r.idle_count++] = (unsigned)(c - r.connections);
+                r.idle[(r.idle_first + r.idle_count++) % load->connections] =
+                    (unsigned)(c - r.connections);
                 busy--;
             } else if (r.over || !begin(&r, c, now_us())) {
                 busy--;

@@ -5,6 +5,7 @@
 #include "id.h"
 #include "load.h"
 #include "log.h"
+#include "network_seed.h"
 #include "random.h"
 #include "secret_keys.h"
 #include <errno.h>
@@ -21,6 +22,8 @@ static const char help[] =
     "  florin-load merchants --home DIR --count N          a line `acct_… sk_test_…` for each\n"
     "  florin-load sink --port N                           takes webhooks until SIGTERM\n"
     "  florin-load yardstick --port N --bytes N            civetweb with a constant body\n"
+    "  florin-load network --home DIR --like REFERENCE     writes what comes in lines\n"
+    "                        `REFERENCE MERCHANT NETWORK_ID MS` into the network's journal\n"
     "  florin-load run --port N --keys FILE --request 'METHOD PATH [BODY]' [OPTION VALUE]…\n"
     "\n"
     "  --then 'METHOD PATH [BODY]'   a second request to each; {id} is the id in the first's "
@@ -243,6 +246,8 @@ main(int argc, char **argv)
     if (argc > 1 && strcmp(argv[1], "yardstick") == 0)
         return yardstick_serve((uint16_t)number_of(argc, argv, "--port", 0), 512,
                                (unsigned)number_of(argc, argv, "--bytes", 1536));
+    if (argc > 1 && strcmp(argv[1], "network") == 0)
+        return network_seed(must_have(argc, argv, "--home"), must_have(argc, argv, "--like"));
     fputs(help, stderr);
     return 1;
 }
