@@ -23,7 +23,8 @@ struct outbox {
     char others[64]; /* pattern of NAME/… */
     PGconn *connection;
     int64_t connect_at; /* mono */
-    int64_t cursor;
+    int64_t cursor;     /* where it stood when we last looked at it or moved it */
+    bool others_move;   /* it stood elsewhere at the last look: another process moves it */
     bool reclaim;
     char scanned[ENDPOINT_ID_MAX + 1]; /* the last scan ended here */
     int64_t resends_from_s;            /* wishes made before have been granted */
@@ -36,19 +37,49 @@ struct outbox {
 #define STATEMENTS(X) \
 X(RECLAIM, "UPDATE delivery SET next_ms = $2::bigint, lease_owner = NULL, lease_until_ms = NULL" \
     "  WHERE state = 'pending' AND lease_owner LIKE $1::text AND lease_owner <> $3::text") \
-/* Nothing to lock, and so nothing to write, when there is nothing new. */ \
-X(CURSOR, "SELECT sequence FROM dispatch" \
-    "  WHERE EXISTS (SELECT FROM event e WHERE e.sequence > dispatch.sequence)" \
-    "  FOR UPDATE SKIP LOCKED") \
-X(EVENTS, "SELECT sequence, id, merchant, type, created FROM event" \
-    "  WHERE sequence > $1::bigint ORDER BY sequence LIMIT $2::int") \
+/* Where the cursor stands, how far the events go from there (at most $1 of them), and those among \
+ * them whose merchant has anybody who may want them. One question, so one snapshot: an endpoint whose \
+ * creation was answered before an event was committed is seen by whoever sees the event. And no event \
+ * below the last one that is seen is missing: numbers are given out by the ledger that leads, under the \
+ * lock of its row, so they are committed in their order. When nobody may want anything the cursor \
+ * moves at once, if it stood where we knew it to ($2). \
+ * \
+ * The bounds are questions of their own, and the endpoint has its LIMIT, so that whatever the planner \
+ * believes the tables to hold, the events are read along their index, and few of them, and endpoints \
+ * looked up one merchant at a time; nothing is read where nobody ever made an endpoint. */ \
+X(NEWS, "WITH at AS (" \
+    "    SELECT sequence AS low, least(sequence + $1::bigint," \
+    "           coalesce((SELECT max(sequence) FROM event), 0)) AS high FROM dispatch)," \
+    "  news AS (" \
+    "    SELECT new.sequence, new.id, new.merchant, new.type, new.created FROM event new" \
+    "    CROSS JOIN LATERAL (SELECT FROM webhook_endpoint w WHERE w.merchant = new.merchant" \
+    "                        AND w.status = 'enabled' AND NOT w.deleted LIMIT 1) AS somebody" \
+    "    WHERE new.sequence > (SELECT low FROM at) AND new.sequence <= (SELECT high FROM at)" \
+    "      AND EXISTS (SELECT FROM webhook_endpoint w WHERE w.merchant > ''))," \
+    "  moved AS (" \
+    "    UPDATE dispatch SET sequence = (SELECT high FROM at)" \
+    "    WHERE (SELECT high > low AND low = coalesce($2::bigint, low) FROM at)" \
+    "      AND NOT EXISTS (SELECT FROM news)" \
+    "      AND one = (SELECT d.one FROM dispatch d WHERE d.sequence = (SELECT low FROM at)" \
+    "                 FOR UPDATE SKIP LOCKED)" \
+    "    RETURNING one)" \
+    "  SELECT (SELECT low FROM at), (SELECT high FROM at), (SELECT count(*) FROM moved), news.*" \
+    "  FROM (SELECT) AS one LEFT JOIN news ON true ORDER BY news.sequence") \
 X(ENDPOINTS, "SELECT merchant, id, created, enabled_events FROM webhook_endpoint" \
     "  WHERE merchant = ANY ($1::text[]) AND status = 'enabled' AND NOT deleted ORDER BY merchant") \
-X(INSERT, "INSERT INTO delivery (sequence, endpoint, merchant, event, state, tries, next_ms)" \
-    "  SELECT sequence, endpoint, merchant, event, 'pending', 0, $5::bigint" \
-    "  FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[])" \
-    "       AS new (sequence, endpoint, merchant, event)" \
-    "  ON CONFLICT DO NOTHING") \
+/* The cursor, if it still stands where it was read ($6), and the deliveries that it stands for, or neither. \
+ * Who finds the row locked does not wait: whoever holds it moves the cursor. */ \
+X(DISPATCH, "WITH moved AS (" \
+    "    UPDATE dispatch SET sequence = $7::bigint WHERE one = (" \
+    "      SELECT one FROM dispatch WHERE sequence = $6::bigint FOR UPDATE SKIP LOCKED)" \
+    "    RETURNING one)," \
+    "  added AS (" \
+    "    INSERT INTO delivery (sequence, endpoint, merchant, event, state, tries, next_ms)" \
+    "    SELECT new.sequence, new.endpoint, new.merchant, new.event, 'pending', 0, $5::bigint" \
+    "    FROM moved CROSS JOIN unnest($1::bigint[], $2::text[], $3::text[], $4::text[])" \
+    "         AS new (sequence, endpoint, merchant, event)" \
+    "    ON CONFLICT DO NOTHING)" \
+    "  SELECT count(*) FROM moved") \
 /* Wishes of the table resend: a try more, whatever became of the earlier ones; one that is under way \
  * counts. Granted once, because the delivery remembers the last wish. */ \
 X(RESEND, "INSERT INTO delivery (sequence, endpoint, merchant, event, state, tries, next_ms, resend)" \
@@ -64,7 +95,6 @@ X(RESEND, "INSERT INTO delivery (sequence, endpoint, merchant, event, state, tri
     "              ELSE $2::bigint END" \
     "    WHERE delivery.resend IS NULL OR delivery.resend < excluded.resend" \
     "  RETURNING endpoint") \
-X(ADVANCE, "UPDATE dispatch SET sequence = $1::bigint") \
 /* A walk from endpoint to endpoint along the index, however much is pending for each. */ \
 X(SCAN, "WITH RECURSIVE pending AS (" \
     "  (SELECT endpoint FROM delivery WHERE state = 'pending' AND endpoint > $1::text" \
@@ -161,26 +191,18 @@ run(struct outbox *outbox, enum statement statement, const char *const *params, 
     return NULL;
 }
 
-/* BEGIN, COMMIT, ROLLBACK. A COMMIT that had to warn is not known to be one (F51). */
-static bool
-command(struct outbox *outbox, const char *sql)
-{
-    PGresult *result = PQexec(outbox->connection, sql);
-    const bool done =
-        PQresultStatus(result) == PGRES_COMMAND_OK && strcmp(PQcmdStatus(result), sql) == 0;
-    PQclear(result);
-    if (!done) give_up(outbox, sql);
-    return done;
-}
-
 /* No commit of ours has to wait for the disk. What a crash of Postgres may take away (deliveries
  * with the cursor that stands for them, a lease, a mark) is done again, and that is what everybody
  * may expect of a webhook: at least once. A turn has several commits, and nothing is posted
- * meanwhile. */
+ * meanwhile.
+ *
+ * The plans are the same whatever the parameters are, and to make one takes longer than to follow
+ * it. */
 static bool
-commits_without_waiting(struct outbox *outbox)
+set_up(struct outbox *outbox)
 {
-    PGresult *result = PQexec(outbox->connection, "SET synchronous_commit = off");
+    PGresult *result = PQexec(outbox->connection, "SET synchronous_commit = off;"
+                                                  " SET plan_cache_mode = force_generic_plan");
     const bool done = PQresultStatus(result) == PGRES_COMMAND_OK;
     PQclear(result);
     if (!done) give_up(outbox, "SET");
@@ -208,6 +230,7 @@ outbox_new(const char *home, const char *name, uint64_t incarnation)
     struct outbox *outbox = calloc(1, sizeof *outbox);
     if (!outbox) return NULL;
     outbox->home = home;
+    outbox->cursor = -1;
     outbox->reclaim = true;
     snprintf(outbox->owner, sizeof outbox->owner, "%.31s/%016" PRIx64, name, incarnation);
     snprintf(outbox->others, sizeof outbox->others, "%.31s/%%", name);
@@ -260,7 +283,7 @@ outbox_ready(struct outbox *outbox, struct moment now)
         outbox->connect_at = clock_mono_ms() + RECONNECT_MS;
         return false;
     }
-    if (!commits_without_waiting(outbox) || !prepare(outbox)) return false;
+    if (!set_up(outbox) || !prepare(outbox)) return false;
     if (outbox->reclaim && !reclaim(outbox, now)) return false;
     outbox->reclaim = false;
     outbox->trouble[0] = '\0';
@@ -362,7 +385,18 @@ text_at(const PGresult *result, int row, int column)
 /* --- from events to deliveries
  * -------------------------------------------------------------------- */
 
-enum { EVENT_SEQUENCE, EVENT_ID, EVENT_MERCHANT, EVENT_TYPE, EVENT_CREATED };
+/* Before the events themselves: where the cursor stood, the last event that was looked at, and
+ * whether the cursor was moved there, because nobody wants any of them. */
+enum {
+    NEWS_FROM,
+    NEWS_TO,
+    NEWS_MOVED,
+    EVENT_SEQUENCE,
+    EVENT_ID,
+    EVENT_MERCHANT,
+    EVENT_TYPE,
+    EVENT_CREATED
+};
 enum { ENDPOINT_MERCHANT, ENDPOINT_ID, ENDPOINT_CREATED, ENDPOINT_EVENTS };
 
 /* The first endpoint of that merchant: they come in their merchants' order. */
@@ -427,88 +461,91 @@ select_endpoints(struct outbox *outbox, const PGresult *events)
     return endpoints;
 }
 
+/* Moves the cursor and adds the deliveries; NULL for `endpoints`: there are none. `*moved` is false
+ * when the cursor stands elsewhere by now, or is being moved by another process. */
 static bool
-insert_deliveries(struct outbox *outbox, struct dispatch *dispatch, const PGresult *events)
+run_dispatch(struct outbox *outbox, struct dispatch *dispatch, const char *from, const char *to,
+             const PGresult *events, const PGresult *endpoints, bool *moved)
 {
-    PGresult *endpoints = select_endpoints(outbox, events);
-    if (!endpoints) return false;
-    const char *params[5];
+    const char *params[7];
     char due[24];
     snprintf(due, sizeof due, "%" PRId64, dispatch->due_ms);
     params[4] = due;
+    params[5] = from;
+    params[6] = to;
 
-    bool done = arrays_open(dispatch->columns, 4);
-    for (int e = 0; done && e < PQntuples(events); e++)
+    bool whole = arrays_open(dispatch->columns, 4);
+    for (int e = 0; whole && endpoints && e < PQntuples(events); e++)
         match(dispatch, events, e, endpoints);
-    done = done && arrays_end(dispatch->columns, 4, params);
-    if (done && dispatch->count) {
-        PGresult *inserted = run(outbox, STATEMENT_INSERT, params, 5);
-        done = inserted;
-        PQclear(inserted);
-        /* Told even if the COMMIT fails: to look in vain does no harm. */
-        for (int w = 0; done && w < PQntuples(endpoints); w++)
-            dispatch->on_delivery(dispatch->state, PQgetvalue(endpoints, w, ENDPOINT_ID),
-                                  dispatch->due_ms);
-    }
+    whole = whole && arrays_end(dispatch->columns, 4, params);
+    if (dispatch->count) FAILPOINT(webhooks_mid_dispatch);
+    PGresult *result = whole ? run(outbox, STATEMENT_DISPATCH, params, 7) : NULL;
     arrays_free(dispatch->columns, 4);
-    PQclear(endpoints);
-    return done;
+    if (!result) return false;
+    *moved = number_at(result, 0, 0) == 1;
+    PQclear(result);
+    return true;
 }
 
-/* Inside the transaction, with the cursor locked. */
-static bool
-dispatch_events(struct outbox *outbox, struct dispatch *dispatch, const char *cursor, int *read)
+/* Of the events behind the cursor, `news` has those whose merchants have endpoints. */
+static enum dispatch_verdict
+dispatch_news(struct outbox *outbox, struct dispatch *dispatch, const PGresult *news)
 {
-    char limit[16], last[24];
-    snprintf(limit, sizeof limit, "%d", OUTBOX_DISPATCH_MAX);
-    const char *const params[] = {cursor, limit};
-    PGresult *events = run(outbox, STATEMENT_EVENTS, params, 2);
-    if (!events) return false;
-    *read = PQntuples(events);
-    bool done = true;
-    if (*read) {
-        const int64_t sequence = number_at(events, *read - 1, EVENT_SEQUENCE);
-        snprintf(last, sizeof last, "%" PRId64, sequence);
-        const char *const advance[] = {last};
-        if (FLORIN_MUTANT(cursor_before_deliveries)) {
-            PQclear(run(outbox, STATEMENT_ADVANCE, advance, 1));
-            if (!command(outbox, "COMMIT") || !command(outbox, "BEGIN")) return false;
-        }
-        done = insert_deliveries(outbox, dispatch, events);
-        PGresult *advanced = done ? run(outbox, STATEMENT_ADVANCE, advance, 1) : NULL;
-        done = advanced;
-        PQclear(advanced);
-        if (done) outbox->cursor = sequence; /* a hint; a failed COMMIT is found by the next poll */
+    const char *from = PQgetvalue(news, 0, NEWS_FROM), *to = PQgetvalue(news, 0, NEWS_TO);
+    PGresult *const endpoints = select_endpoints(outbox, news);
+    bool moved = false, done = endpoints;
+    if (done && FLORIN_MUTANT(cursor_before_deliveries)) {
+        struct dispatch nothing = {.due_ms = dispatch->due_ms};
+        done = run_dispatch(outbox, &nothing, from, to, news, NULL, &moved);
+        from = to;
     }
-    PQclear(events);
-    return done;
+    done = done && run_dispatch(outbox, dispatch, from, to, news, endpoints, &moved);
+    if (done && moved && dispatch->count)
+        for (int w = 0; w < PQntuples(endpoints); w++)
+            dispatch->on_delivery(dispatch->state, PQgetvalue(endpoints, w, ENDPOINT_ID),
+                                  dispatch->due_ms);
+    PQclear(endpoints);
+    if (!done) return DISPATCH_FAILED;
+    if (!moved) return DISPATCH_OVERTAKEN;
+    return dispatch->count ? DISPATCH_WANTED : DISPATCH_UNWANTED;
 }
 
 enum dispatch_verdict
 outbox_dispatch(struct outbox *outbox, struct moment now, outbox_endpoint_fn *on_delivery,
-                void *state)
+                void *state, bool *more)
 {
     struct dispatch dispatch = {.due_ms = now.wall_ms, .on_delivery = on_delivery, .state = state};
-    const int64_t cursor_before = outbox->cursor;
-    int read = 0;
-    if (!command(outbox, "BEGIN")) return DISPATCH_FAILED;
-    PGresult *cursor = run(outbox, STATEMENT_CURSOR, NULL, 0);
-    if (!cursor) return DISPATCH_FAILED;
-    const bool ours = PQntuples(cursor) == 1;
-    const bool done = !ours || dispatch_events(outbox, &dispatch, PQgetvalue(cursor, 0, 0), &read);
-    PQclear(cursor);
-    if (done && dispatch.count) FAILPOINT(webhooks_mid_dispatch);
-    if (!done || !command(outbox, "COMMIT")) {
-        /* Out of memory leaves a connection in the middle of a transaction. */
-        if (outbox->connection) give_up(outbox, "dispatch");
-        outbox->cursor = cursor_before;
-        return DISPATCH_FAILED;
+    const int64_t known = outbox->cursor;
+    char limit[16], known_text[24];
+    snprintf(limit, sizeof limit, "%d", OUTBOX_DISPATCH_MAX);
+    snprintf(known_text, sizeof known_text, "%" PRId64, known);
+    const char *const params[] = {limit, known >= 0 ? known_text : NULL};
+    PGresult *news = run(outbox, STATEMENT_NEWS, params, 2);
+    *more = false;
+    if (!news) return DISPATCH_FAILED;
+    assert(PQntuples(news) >= 1); /* the cursor has one row, and none of us takes it away */
+    const int64_t from = number_at(news, 0, NEWS_FROM), to = number_at(news, 0, NEWS_TO);
+    enum dispatch_verdict verdict = DISPATCH_OVERTAKEN;
+    if (to <= from)
+        verdict = DISPATCH_NOTHING;
+    else if (!PQgetisnull(news, 0, EVENT_SEQUENCE))
+        verdict = dispatch_news(outbox, &dispatch, news);
+    else if (number_at(news, 0, NEWS_MOVED))
+        verdict = DISPATCH_UNWANTED;
+    else if (from != known)
+        verdict = DISPATCH_LEFT;
+    PQclear(news);
+    if (verdict == DISPATCH_FAILED) return DISPATCH_FAILED;
+
+    const bool moved = verdict == DISPATCH_WANTED || verdict == DISPATCH_UNWANTED;
+    outbox->cursor = moved ? to : from;
+    *more = moved && to - from == OUTBOX_DISPATCH_MAX;
+    if (verdict == DISPATCH_WANTED) {
+        FAILPOINT(webhooks_after_dispatch);
+        log_event(LOG_DEBUG, "events.dispatched", "deliveries=%d cursor=%" PRId64, dispatch.count,
+                  to);
     }
-    if (dispatch.count) FAILPOINT(webhooks_after_dispatch);
-    if (dispatch.count)
-        log_event(LOG_DEBUG, "events.dispatched", "events=%d deliveries=%d cursor=%" PRId64, read,
-                  dispatch.count, outbox->cursor);
-    return read == OUTBOX_DISPATCH_MAX ? DISPATCH_MORE : DISPATCH_DRAINED;
+    return verdict;
 }
 
 bool

@@ -19,9 +19,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define OUTBOX_LEASE_MAX 32     /* deliveries in one statement */
-#define OUTBOX_DISPATCH_MAX 500 /* events in one transaction */
-#define OUTBOX_SCAN_MAX 2000    /* endpoints in one scan */
+#define OUTBOX_LEASE_MAX 32      /* deliveries in one statement */
+#define OUTBOX_DISPATCH_MAX 1000 /* events in one transaction */
+#define OUTBOX_SCAN_MAX 2000     /* endpoints in one scan */
 #define OUTBOX_ERROR_MAX 255
 
 struct outbox;
@@ -35,16 +35,21 @@ void outbox_destroy(struct outbox **outbox_p);
 MUST_USE bool outbox_ready(struct outbox *outbox, struct moment now);
 const char *outbox_trouble(const struct outbox *outbox);
 
-/* One transaction: lock the cursor, read the next events, insert a delivery for each endpoint that
- * wants one, move the cursor. `on_delivery` is told of each endpoint that has got one. */
+/* Looks at the events behind the cursor; in one transaction, moves it behind them and inserts a
+ * delivery for each endpoint that wants one. `on_delivery` is told of each endpoint that may have
+ * got one. `*more`: they were as many as are looked at at once. */
 enum dispatch_verdict {
     DISPATCH_FAILED,
-    DISPATCH_DRAINED, /* nothing is left, or another process is at it */
-    DISPATCH_MORE,
-};
+    DISPATCH_NOTHING,   /* there was no new event */
+    DISPATCH_LEFT,      /* there were, nobody wants them, and another process moves the cursor */
+    DISPATCH_UNWANTED,  /* there were, nobody wants them, and the cursor stands behind them */
+    DISPATCH_WANTED,    /* somebody does */
+    DISPATCH_OVERTAKEN, /* another process is at it, and may have seen fewer: look again */
+};                      /* the most telling last */
 typedef void outbox_endpoint_fn(void *state, const char *endpoint, int64_t due_wall_ms);
 MUST_USE enum dispatch_verdict outbox_dispatch(struct outbox *outbox, struct moment now,
-                                               outbox_endpoint_fn *on_delivery, void *state);
+                                               outbox_endpoint_fn *on_delivery, void *state,
+                                               bool *more);
 /* The last event that this process knows to have been dispatched. */
 int64_t outbox_cursor(const struct outbox *outbox);
 

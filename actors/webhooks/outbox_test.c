@@ -122,10 +122,12 @@ on_delivery(void *state, const char *endpoint, int64_t due_wall_ms)
     told++;
 }
 
+static bool more;
+
 static enum dispatch_verdict
 dispatch(struct outbox *outbox)
 {
-    return outbox_dispatch(outbox, now, on_delivery, NULL);
+    return outbox_dispatch(outbox, now, on_delivery, NULL, &more);
 }
 
 static struct leased last;
@@ -181,17 +183,17 @@ Test(outbox, turns_each_event_into_a_delivery_for_each_endpoint_that_wants_it_on
     add_events(4, 5, "acct_1", "charge.failed");
     add_events(6, 6, "acct_3", "charge.failed");
     struct outbox *outbox = open_outbox("webhooks-1", 1);
-    cr_assert_eq(dispatch(outbox), DISPATCH_DRAINED);
+    cr_assert_eq(dispatch(outbox), DISPATCH_WANTED);
     cr_assert_str_eq(
         value("SELECT string_agg(endpoint || sequence, ' ' ORDER BY endpoint, sequence)"
               " FROM delivery"),
         "we_all1 we_all2 we_all3 we_all4 we_all5 we_some4 we_some5");
     cr_assert_eq(outbox_cursor(outbox), 6);
     cr_assert_str_eq(value("SELECT sequence FROM dispatch"), "6");
-    cr_assert_eq(dispatch(outbox), DISPATCH_DRAINED);
+    cr_assert_eq(dispatch(outbox), DISPATCH_NOTHING);
     cr_assert_str_eq(value("SELECT count(*) FROM delivery"), "7");
     add_events(7, 7, "acct_2", "charge.failed");
-    cr_assert_eq(dispatch(outbox), DISPATCH_DRAINED);
+    cr_assert_eq(dispatch(outbox), DISPATCH_WANTED);
     cr_assert_str_eq(value("SELECT count(*) FROM delivery WHERE endpoint = 'we_other'"), "1");
     outbox_destroy(&outbox);
 }
@@ -202,12 +204,54 @@ Test(outbox, dispatches_a_long_backlog_piece_by_piece)
     add_endpoint("we_all", "acct_1", "[\"*\"]");
     add_events(1, 2 * OUTBOX_DISPATCH_MAX + 1, "acct_1", "charge.succeeded");
     struct outbox *outbox = open_outbox("webhooks-1", 1);
-    cr_assert_eq(dispatch(outbox), DISPATCH_MORE);
+    cr_assert(dispatch(outbox) == DISPATCH_WANTED && more);
     cr_assert_eq(outbox_cursor(outbox), OUTBOX_DISPATCH_MAX);
-    cr_assert_eq(dispatch(outbox), DISPATCH_MORE);
-    cr_assert_eq(dispatch(outbox), DISPATCH_DRAINED);
-    cr_assert_str_eq(value("SELECT count(*) FROM delivery"), "1001");
+    cr_assert(dispatch(outbox) == DISPATCH_WANTED && more);
+    cr_assert(dispatch(outbox) == DISPATCH_WANTED && !more);
+    cr_assert_str_eq(value("SELECT count(*) FROM delivery"), "2001");
     outbox_destroy(&outbox);
+}
+
+Test(outbox, passes_by_what_nobody_wants)
+{
+    begin("unwanted");
+    struct outbox *outbox = open_outbox("webhooks-1", 1);
+    cr_assert_eq(dispatch(outbox), DISPATCH_NOTHING); /* there was never an event */
+    cr_assert_str_eq(value("SELECT sequence FROM dispatch"), "0");
+    add_endpoint("we_a", "acct_1", "[\"charge.failed\"]");
+    add_events(1, 3, "acct_2", "charge.failed");
+    cr_assert_eq(dispatch(outbox), DISPATCH_UNWANTED);
+    cr_assert_str_eq(value("SELECT sequence FROM dispatch"), "3");
+    add_events(4, 5, "acct_1", "charge.succeeded");
+    cr_assert_eq(dispatch(outbox), DISPATCH_UNWANTED);
+    cr_assert_str_eq(value("SELECT sequence FROM dispatch"), "5");
+    add_events(6, OUTBOX_DISPATCH_MAX + 5, "acct_2", "charge.failed");
+    cr_assert(dispatch(outbox) == DISPATCH_UNWANTED && more);
+    cr_assert_eq(dispatch(outbox), DISPATCH_NOTHING);
+    cr_assert_str_eq(value("SELECT count(*) FROM delivery"), "0");
+    outbox_destroy(&outbox);
+}
+
+Test(outbox, leaves_what_nobody_wants_to_whoever_moves_the_cursor)
+{
+    begin("company");
+    add_endpoint("we_a", "acct_1", "[\"*\"]");
+    struct outbox *one = open_outbox("webhooks-1", 1), *two = open_outbox("webhooks-2", 2);
+    cr_assert_eq(dispatch(one), DISPATCH_NOTHING);
+    cr_assert_eq(dispatch(two), DISPATCH_NOTHING);
+    add_events(1, 1, "acct_2", "charge.failed");
+    cr_assert_eq(dispatch(one), DISPATCH_UNWANTED);
+    add_events(2, 2, "acct_2", "charge.failed");
+    cr_assert_eq(dispatch(two), DISPATCH_LEFT);
+    cr_assert_str_eq(value("SELECT sequence FROM dispatch"), "1");
+    cr_assert_eq(dispatch(two), DISPATCH_UNWANTED); /* nobody has moved it since */
+    cr_assert_str_eq(value("SELECT sequence FROM dispatch"), "2");
+    add_events(3, 3, "acct_1", "charge.failed"); /* but what is wanted is left to nobody */
+    cr_assert_eq(dispatch(one), DISPATCH_WANTED);
+    add_events(4, 4, "acct_1", "charge.failed");
+    cr_assert_eq(dispatch(two), DISPATCH_WANTED);
+    outbox_destroy(&one);
+    outbox_destroy(&two);
 }
 
 Test(outbox, lets_one_process_at_a_time_dispatch_and_never_waits_for_it)
@@ -218,10 +262,16 @@ Test(outbox, lets_one_process_at_a_time_dispatch_and_never_waits_for_it)
     struct outbox *outbox = open_outbox("webhooks-2", 2);
     sql("BEGIN");
     sql("SELECT * FROM dispatch FOR UPDATE");
-    cr_assert_eq(dispatch(outbox), DISPATCH_DRAINED);
+    cr_assert_eq(dispatch(outbox), DISPATCH_OVERTAKEN);
     sql("ROLLBACK");
+    sql("UPDATE webhook_endpoint SET status = 'disabled'");
+    sql("BEGIN");
+    sql("SELECT * FROM dispatch FOR UPDATE");
+    cr_assert_eq(dispatch(outbox), DISPATCH_OVERTAKEN);
+    sql("ROLLBACK");
+    sql("UPDATE webhook_endpoint SET status = 'enabled'");
     cr_assert_str_eq(value("SELECT count(*) FROM delivery"), "0");
-    cr_assert_eq(dispatch(outbox), DISPATCH_DRAINED);
+    cr_assert_eq(dispatch(outbox), DISPATCH_WANTED);
     cr_assert_str_eq(value("SELECT count(*) FROM delivery"), "1");
     outbox_destroy(&outbox);
 }
@@ -232,7 +282,7 @@ Test(outbox, leases_a_delivery_to_one_process_until_the_lease_ends)
     add_endpoint("we_a", "acct_1", "[\"*\"]");
     add_events(1, 5, "acct_1", "charge.succeeded");
     struct outbox *one = open_outbox("webhooks-1", 1), *two = open_outbox("webhooks-2", 2);
-    cr_assert_eq(dispatch(one), DISPATCH_DRAINED);
+    cr_assert_eq(dispatch(one), DISPATCH_WANTED);
     cr_assert_eq(lease(one, "we_a", 3, now.wall_ms), 3);
     cr_assert_eq(lease(two, "we_a", 3, now.wall_ms), 2);
     cr_assert_eq(last.event.pending_webhooks, 1);
@@ -251,7 +301,7 @@ Test(outbox, refuses_the_mark_of_one_who_was_paused_past_its_lease)
     add_events(1, 1, "acct_1", "charge.succeeded");
     struct outbox *one = open_outbox("webhooks-1", 1), *two = open_outbox("webhooks-2", 2);
     size_t lost = 9;
-    cr_assert_eq(dispatch(one), DISPATCH_DRAINED);
+    cr_assert_eq(dispatch(one), DISPATCH_WANTED);
     cr_assert_eq(lease(one, "we_a", 1, now.wall_ms), 1);
     struct mark paused = mark_of_last(DELIVERY_FAILED);
     cr_assert_eq(lease(two, "we_a", 1, now.wall_ms + 30000), 1);
@@ -276,7 +326,7 @@ Test(outbox, records_every_try_and_comes_back_when_it_is_due)
     add_events(1, 1, "acct_1", "charge.succeeded");
     struct outbox *outbox = open_outbox("webhooks-1", 1);
     size_t lost;
-    cr_assert_eq(dispatch(outbox), DISPATCH_DRAINED);
+    cr_assert_eq(dispatch(outbox), DISPATCH_WANTED);
     cr_assert_eq(lease(outbox, "we_a", 1, now.wall_ms), 1);
     struct mark mark = mark_of_last(DELIVERY_PENDING);
     snprintf(mark.error, sizeof mark.error, "no \"answer\", {in} \\ time");
@@ -323,7 +373,7 @@ Test(outbox, grants_a_wish_to_hear_of_an_event_once_more_once)
     add_resend("rsd_1", "evt_1", "we_a");
     resend(outbox); /* not dispatched yet: it will be told anyway */
     cr_assert_str_eq(value("SELECT count(*) FROM delivery"), "0");
-    cr_assert_eq(dispatch(outbox), DISPATCH_DRAINED);
+    cr_assert_eq(dispatch(outbox), DISPATCH_WANTED);
     resend(outbox);
     resend(outbox);
     resend(other);
@@ -361,7 +411,7 @@ Test(outbox, gives_a_new_life_what_an_earlier_one_had_leased)
     add_endpoint("we_a", "acct_1", "[\"*\"]");
     add_events(1, 4, "acct_1", "charge.succeeded");
     struct outbox *one = open_outbox("webhooks-1", 1), *two = open_outbox("webhooks-2", 7);
-    cr_assert_eq(dispatch(one), DISPATCH_DRAINED);
+    cr_assert_eq(dispatch(one), DISPATCH_WANTED);
     cr_assert_eq(lease(one, "we_a", 2, now.wall_ms), 2);
     cr_assert_eq(lease(two, "we_a", 1, now.wall_ms), 1);
     outbox_destroy(&one); /* killed */
@@ -380,7 +430,7 @@ Test(outbox, gives_up_an_endpoint_as_a_whole)
     add_endpoint("we_b", "acct_1", "[\"*\"]");
     add_events(1, 20, "acct_1", "charge.succeeded");
     struct outbox *outbox = open_outbox("webhooks-1", 1);
-    cr_assert_eq(dispatch(outbox), DISPATCH_DRAINED);
+    cr_assert_eq(dispatch(outbox), DISPATCH_WANTED);
     sql("UPDATE webhook_endpoint SET status = 'disabled' WHERE id = 'we_a'");
     cr_assert_eq(lease(outbox, "we_a", 1, now.wall_ms), 1);
     cr_assert_not(last.enabled);
@@ -398,7 +448,7 @@ Test(outbox, finds_by_a_scan_whatever_is_pending_and_when)
     add_endpoint("we_c", "acct_1", "[\"*\"]");
     add_events(1, 10, "acct_1", "charge.succeeded");
     struct outbox *outbox = open_outbox("webhooks-1", 1);
-    cr_assert_eq(dispatch(outbox), DISPATCH_DRAINED);
+    cr_assert_eq(dispatch(outbox), DISPATCH_WANTED);
     cr_assert(outbox_abandon(outbox, "we_b", 410));
     told = 0;
     cr_assert(outbox_scan(outbox, on_delivery, NULL));
@@ -417,7 +467,7 @@ Test(outbox, comes_back_when_the_connection_was_lost)
     cr_assert_eq(dispatch(outbox), DISPATCH_FAILED);
     const struct moment later = {now.wall_ms, INT64_MAX};
     cr_assert(outbox_ready(outbox, later));
-    cr_assert_eq(dispatch(outbox), DISPATCH_DRAINED);
+    cr_assert_eq(dispatch(outbox), DISPATCH_WANTED);
     cr_assert_str_eq(value("SELECT count(*) FROM delivery"), "1");
     outbox_destroy(&outbox);
 }

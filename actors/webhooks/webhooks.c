@@ -24,8 +24,16 @@
 #define STOP_MS 5000         /* what is under way may end within this after SIGTERM */
 #define BODIES_BYTES_MAX (64 * 1024 * 1024)
 #define GONE 410
-#define DISPATCH_PAUSE_MS 20 /* events that come within it share one transaction */
-#define ROUNDS_PER_TURN 8    /* dispatches, and leases, before messages are looked at again */
+#define LEDGERS 2
+/* Between two looks for events, so that those that come meanwhile share one. It doubles while
+ * nobody wants what is found: who is wanted for the first time in a while waits that long and no
+ * longer. */
+#define LOOK_PAUSE_MS 20
+#define LOOK_PAUSE_MAX_MS 160
+#define LOOKS_BEFORE_DEAF 3 /* looks in a row that found something */
+#define MARK_PAUSE_MS 10    /* tries that end within it are marked together */
+#define MARKS_AT_ONCE 64    /* or as soon as they are so many */
+#define ROUNDS_PER_TURN 8   /* dispatches, and leases, before messages are looked at again */
 
 enum slot_state { SLOT_FREE, SLOT_SENDING, SLOT_ENDED };
 
@@ -48,9 +56,16 @@ struct webhooks {
     struct poster *poster;
     struct slot slots[DELIVERY_SLOTS];
     struct mark marks[DELIVERY_SLOTS];
+    size_t ended_count; /* slots whose end is still to be marked */
     size_t bodies_size;
-    bool woken;
-    int64_t poll_at, dispatch_at, stop_at; /* mono */
+    /* Looking for events. As the driver of a network card: as long as each look finds something,
+     * who comes to look anyway need not be woken by each; so the tap is listened to only when a
+     * look has found nothing. */
+    struct link *taps[LEDGERS];
+    bool woken, deaf;
+    int looks_in_a_row; /* that found something */
+    int64_t look_pause_ms;
+    int64_t poll_at, look_at, mark_at, stop_at; /* mono */
     /* Endpoints to be given up at the next turn; who finds no room here is met again. */
     struct abandoned {
         char endpoint[ENDPOINT_ID_MAX + 1];
@@ -108,6 +123,7 @@ on_post_ended(void *state, void *post, const struct post_result *result)
     mark->next_ms = clock_wall_ms() + (wait_ms > 0 ? wait_ms : 0);
     snprintf(mark->error, sizeof mark->error, "%s", result->error);
     slot->state = SLOT_ENDED;
+    if (!webhooks->ended_count++) webhooks->mark_at = clock_mono_ms() + MARK_PAUSE_MS;
 
     endpoints_ended(webhooks->endpoints, slot->endpoint, delivered, result->retry_after_s * 1000,
                     now_of_turn());
@@ -120,11 +136,12 @@ on_post_ended(void *state, void *post, const struct post_result *result)
               delivered ? "-" : result->error);
 }
 
+/* False when Postgres failed. */
 static bool
 mark_ended(struct webhooks *webhooks)
 {
     size_t count = 0, lost = 0;
-    for (size_t i = 0; i < DELIVERY_SLOTS; i++)
+    for (size_t i = 0; i < DELIVERY_SLOTS && count < webhooks->ended_count; i++)
         if (webhooks->slots[i].state == SLOT_ENDED)
             webhooks->marks[count++] = webhooks->slots[i].mark;
     if (count && !outbox_mark(webhooks->outbox, webhooks->marks, count, &lost)) return false;
@@ -132,13 +149,26 @@ mark_ended(struct webhooks *webhooks)
     if (lost)
         log_event(LOG_WARNING, "webhook.lease_lost", "count=%zu of=%zu reason=%s", lost, count,
                   "delivered again by others");
-    for (size_t i = 0; i < DELIVERY_SLOTS; i++)
-        if (webhooks->slots[i].state == SLOT_ENDED) slot_free(webhooks, &webhooks->slots[i]);
+    for (size_t i = 0; webhooks->ended_count && i < DELIVERY_SLOTS; i++) {
+        if (webhooks->slots[i].state != SLOT_ENDED) continue;
+        slot_free(webhooks, &webhooks->slots[i]);
+        webhooks->ended_count--;
+    }
     for (; webhooks->abandoned_count; webhooks->abandoned_count--) {
         const struct abandoned *last = &webhooks->abandoned[webhooks->abandoned_count - 1];
         if (!outbox_abandon(webhooks->outbox, last->endpoint, last->status)) return false;
     }
     return true;
+}
+
+/* Tries end one by one, and a statement for each would cost more than the try. What is not marked
+ * yet when the process dies is delivered again, as what was under way is. */
+static bool
+is_time_to_mark(const struct webhooks *webhooks, int64_t mono_ms)
+{
+    return webhooks->abandoned_count || loop_stopping(webhooks->loop) ||
+           webhooks->ended_count >= MARKS_AT_ONCE ||
+           (webhooks->ended_count && mono_ms >= webhooks->mark_at);
 }
 
 /* --- a try begins
@@ -190,6 +220,16 @@ on_leased(void *state, const struct leased *leased)
         slot_free(webhooks, slot);
 }
 
+/* A slot is taken until the end of its try is marked. False when Postgres failed. */
+static bool
+make_room(struct webhooks *webhooks, const struct endpoint_want *wants, size_t count)
+{
+    size_t taken = webhooks->ended_count + (size_t)endpoints_under_way(webhooks->endpoints);
+    for (size_t i = 0; i < count; i++)
+        taken += (size_t)wants[i].count;
+    return taken <= DELIVERY_SLOTS || mark_ended(webhooks);
+}
+
 /* False when Postgres failed. `*more`: there may be others to lease at once. */
 static bool
 lease_due(struct webhooks *webhooks, bool *more)
@@ -201,6 +241,7 @@ lease_due(struct webhooks *webhooks, bool *more)
     if (webhooks->bodies_size > BODIES_BYTES_MAX) return true;
     const size_t count = endpoints_pick(webhooks->endpoints, now, wants, OUTBOX_LEASE_MAX);
     if (!count) return true;
+    if (!make_room(webhooks, wants, count)) return false;
     const int64_t lease_ms = webhooks->settings.webhook_timeout_ms + LEASE_GRACE_MS;
     if (!outbox_lease(webhooks->outbox, now, lease_ms, wants, count, found, on_leased, webhooks))
         return false;
@@ -220,6 +261,40 @@ on_work(void *state, const char *endpoint, int64_t due_wall_ms)
     endpoints_work(webhooks->endpoints, endpoint, due_wall_ms);
 }
 
+static void
+listen_to_taps(struct webhooks *webhooks, bool listen)
+{
+    if (listen != webhooks->deaf) return;
+    for (int i = 0; i < LEDGERS; i++)
+        link_listen(webhooks->taps[i], listen);
+    webhooks->deaf = !listen;
+    /* What is published before the ledger knows that we listen again is found by one look more, or
+     * else by the next poll. */
+    if (listen) webhooks->woken = true;
+}
+
+/* `verdict`: the most telling of the looks of this turn. */
+static void
+plan_next_look(struct webhooks *webhooks, enum dispatch_verdict verdict, bool more, int64_t mono_ms)
+{
+    int64_t *const pause_ms = &webhooks->look_pause_ms;
+    if (verdict == DISPATCH_WANTED)
+        *pause_ms = LOOK_PAUSE_MS;
+    else if (verdict == DISPATCH_NOTHING && *pause_ms > LOOK_PAUSE_MS)
+        *pause_ms /= 2;
+    else if (verdict == DISPATCH_LEFT)
+        *pause_ms = POLL_MS;
+    else if (verdict == DISPATCH_UNWANTED)
+        *pause_ms = *pause_ms < LOOK_PAUSE_MAX_MS ? 2 * *pause_ms : LOOK_PAUSE_MAX_MS;
+    webhooks->look_at = more ? mono_ms : mono_ms + *pause_ms;
+    /* Two who look at the same moment would do so again and again, one of them in vain. */
+    if (verdict == DISPATCH_OVERTAKEN) webhooks->look_at += *pause_ms / 2;
+    webhooks->woken = more || verdict == DISPATCH_OVERTAKEN;
+
+    webhooks->looks_in_a_row = verdict == DISPATCH_NOTHING ? 0 : webhooks->looks_in_a_row + 1;
+    listen_to_taps(webhooks, webhooks->looks_in_a_row < LOOKS_BEFORE_DEAF);
+}
+
 /* False when Postgres failed. */
 static bool
 dispatch(struct webhooks *webhooks, int64_t mono_ms)
@@ -230,14 +305,18 @@ dispatch(struct webhooks *webhooks, int64_t mono_ms)
         if (!outbox_resend(webhooks->outbox, now_of_turn(), on_work, webhooks)) return false;
         if (!outbox_scan(webhooks->outbox, on_work, webhooks)) return false;
     }
-    if (!polled && (!webhooks->woken || mono_ms < webhooks->dispatch_at)) return true;
-    webhooks->dispatch_at = mono_ms + DISPATCH_PAUSE_MS;
-    enum dispatch_verdict verdict = DISPATCH_MORE;
-    for (int i = 0; i < ROUNDS_PER_TURN && verdict == DISPATCH_MORE; i++)
-        verdict = outbox_dispatch(webhooks->outbox, now_of_turn(), on_work, webhooks);
-    webhooks->woken = verdict == DISPATCH_MORE;
-    if (webhooks->woken) webhooks->dispatch_at = mono_ms;
-    return verdict != DISPATCH_FAILED;
+    const bool looks = webhooks->woken || webhooks->deaf;
+    if (!polled && (!looks || mono_ms < webhooks->look_at)) return true;
+    enum dispatch_verdict telling = DISPATCH_NOTHING;
+    bool more = true;
+    for (int i = 0; i < ROUNDS_PER_TURN && more; i++) {
+        const enum dispatch_verdict verdict =
+            outbox_dispatch(webhooks->outbox, now_of_turn(), on_work, webhooks, &more);
+        if (verdict == DISPATCH_FAILED) return false;
+        if (verdict > telling) telling = verdict;
+    }
+    plan_next_look(webhooks, telling, more, mono_ms);
+    return true;
 }
 
 /* False when there is no Postgres: nothing else can be done then but let the tries end. */
@@ -245,7 +324,7 @@ static bool
 work(struct webhooks *webhooks, int64_t mono_ms)
 {
     if (!outbox_ready(webhooks->outbox, now_of_turn())) return false;
-    if (!mark_ended(webhooks)) return false;
+    if (is_time_to_mark(webhooks, mono_ms) && !mark_ended(webhooks)) return false;
     if (loop_stopping(webhooks->loop)) return true;
     if (!dispatch(webhooks, mono_ms)) return false;
     bool more = true;
@@ -283,8 +362,10 @@ on_turn(void *state, int64_t mono_ms)
     const int64_t poll_ms = working ? webhooks->poll_at - mono_ms : 50;
     if (poll_ms < wait_ms) wait_ms = poll_ms;
     if (working && webhooks->abandoned_count) wait_ms = 0;
-    if (working && webhooks->woken && webhooks->dispatch_at - mono_ms < wait_ms)
-        wait_ms = webhooks->dispatch_at - mono_ms;
+    if (working && webhooks->ended_count && webhooks->mark_at - mono_ms < wait_ms)
+        wait_ms = webhooks->mark_at - mono_ms;
+    if (working && (webhooks->woken || webhooks->deaf) && webhooks->look_at - mono_ms < wait_ms)
+        wait_ms = webhooks->look_at - mono_ms;
     if (working) {
         const int64_t work_ms = endpoints_wait_ms(webhooks->endpoints, now_of_turn());
         const bool full = webhooks->bodies_size > BODIES_BYTES_MAX;
@@ -333,8 +414,9 @@ webhooks_new(struct loop *loop, const char *home)
     if (!webhooks->outbox || !webhooks->endpoints || !webhooks->poster)
         die("florin-webhooks: there is not enough memory");
 
-    for (int ledger = 1; ledger <= 2; ledger++)
-        loop_connect(loop, LINK_ledger_tap, ledger, on_tap, webhooks);
+    webhooks->look_pause_ms = LOOK_PAUSE_MS;
+    for (int i = 0; i < LEDGERS; i++)
+        webhooks->taps[i] = loop_connect(loop, LINK_ledger_tap, i + 1, on_tap, webhooks);
     loop_on_turn(loop, on_turn, webhooks);
     loop_set_state(loop, "starting", "");
     log_event(LOG_INFO, "process.started", "tries=%zu private_addresses=%d",

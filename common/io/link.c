@@ -75,6 +75,7 @@ struct link {
     uint16_t slots[OUTBOX_SLOTS]; /* routing id → index of its outbox + 1 */
     uint64_t looked_turn;         /* a DEALER: when we last asked whether it has a peer */
     bool writable;
+    bool deaf; /* a SUB that does not listen */
     uint64_t dropped, refused;
     struct grumble drops, refusals;
 };
@@ -721,6 +722,15 @@ take_subscription(struct link *link)
     }
     zmq_msg_close(&frame);
     return received;
+}
+
+void
+link_listen(struct link *link, bool listen)
+{
+    assert(link->type == ZMQ_SUB);
+    if (listen != link->deaf) return;
+    set(link, listen ? ZMQ_SUBSCRIBE : ZMQ_UNSUBSCRIBE, "", 0);
+    link->deaf = !listen;
 }
 
 unsigned

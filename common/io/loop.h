@@ -94,6 +94,9 @@ bool link_forward(struct link *link, struct envelope envelope, uint16_t number, 
                   size_t size);
 /* Sends what is queued now instead of at the end of the turn. */
 void link_flush(struct link *link);
+/* Whether a SUB hears what is published; at first it does. What is published while it does not, or
+ * before the other end has heard that it does again, is not kept for it. */
+void link_listen(struct link *link, bool listen);
 /* How many packets could not be delivered because their peer is gone or full. */
 uint64_t link_dropped(const struct link *link);
 /* How many frames and packets were refused at receipt: malformed, or not for this sender or us. */

@@ -242,6 +242,30 @@ Test(loop, an_event_reaches_its_subscribers)
     stop_two_at_once(&ledger, &webhooks);
 }
 
+Test(loop, who_does_not_listen_hears_nothing_until_it_listens_again)
+{
+    struct side ledger, webhooks;
+    start_bound(&ledger, "ledger-1", LINK_ledger_tap);
+    start_connected(&webhooks, "webhooks-1", LINK_ledger_tap);
+    const struct msg_events_head head = {.has = HAS_events_head_sequence, .sequence = 1};
+    TURN_UNTIL(&ledger, &webhooks,
+               link_send(ledger.link, (struct envelope){0}, MSG_events_head, &head) &&
+                   webhooks.count > 0);
+    link_listen(webhooks.link, false);
+    webhooks.count = 0;
+    for (int i = 0; i < 20; i++) {
+        cr_assert(link_send(ledger.link, (struct envelope){0}, MSG_events_head, &head));
+        loop_once(ledger.loop, 1);
+        loop_once(webhooks.loop, 1);
+    }
+    cr_assert_eq(webhooks.count, 0);
+    link_listen(webhooks.link, true);
+    TURN_UNTIL(&ledger, &webhooks,
+               link_send(ledger.link, (struct envelope){0}, MSG_events_head, &head) &&
+                   webhooks.count > 0);
+    stop_two_at_once(&ledger, &webhooks);
+}
+
 /* --- who is let in ------------------------------------------------------------------------------
  */
 

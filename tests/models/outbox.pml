@@ -1,6 +1,7 @@
 /* Model (e): from committed events to deliveries: the cursor, the leases, the marks.
  *
- * Two webhooks processes share one endpoint's deliveries. The tap may lose every word; the table is
+ * Who looks for events does so without a lock, and what he found is dispatched if the cursor stands then
+ * where it stood. Two webhooks processes share one endpoint's deliveries. The tap may lose every word; the table is
  * looked at anyway. A process dies at any step, or stands still past the end of its lease and goes on
  * as if nothing had been. The endpoint answers 2xx or not.
  *
@@ -10,7 +11,8 @@
  *   TRUSTS_TAP    only what the tap tells is looked at
  *   MARKS_EARLY   a delivery is marked before the endpoint has answered
  *   NO_LEASE      a mark counts whoever's the lease is
- *   NO_END        a lease never ends and is never reclaimed */
+ *   NO_END        a lease never ends and is never reclaimed
+ *   NO_COMPARE    what was looked at is dispatched wherever the cursor stands; holds: the comparison saves work */
 #ifndef EVENTS
 #define EVENTS 3
 #endif
@@ -33,6 +35,7 @@ byte woken = 0;                      /* the tap's last word: events below it are
 #define ANSWERED 2
 byte step[2] = IDLE, item[2] = 0;
 bool success[2] = false;
+byte looked[2] = 0, from[2] = 0;     /* the event that was looked at + 1, and where the cursor stood then */
 byte moving[2] = 0;                  /* TWO_COMMITS: the cursor was moved past this event - 1 */
 
 active proctype Ledger()
@@ -66,21 +69,32 @@ end: do
 #define MINE(w, i) (delivery[i] == PENDING && lease[i] == w && current[w])
 #endif
 
+#ifdef NO_COMPARE
+#define STILL(w) true
+#else
+#define STILL(w) (cursor == from[w])
+#endif
+
 inline forget(w) { step[w] = IDLE; item[w] = 0; success[w] = false; current[w] = false }
 
 proctype Webhooks(byte w)
 {
     byte i;
 end: do
-    /* Dispatch: cursor and deliveries, in one transaction. */
-    :: atomic { NEWS && NEXT_EVENT < EVENTS && moving[w] == 0 ->
-         i = NEXT_EVENT;
+    /* Dispatch: a look, then cursor and deliveries in one transaction. */
+    :: atomic { NEWS && NEXT_EVENT < EVENTS && looked[w] == 0 && moving[w] == 0 ->
+         looked[w] = NEXT_EVENT + 1; from[w] = cursor }
+    :: atomic { looked[w] > 0 ->
+         i = looked[w] - 1;
+         if
+         :: STILL(w) ->
 #ifdef TWO_COMMITS
-         cursor = i + 1; moving[w] = i + 1;
+            cursor = i + 1; moving[w] = i + 1
 #else
-         delivery[i] = (delivery[i] == NONE -> PENDING : delivery[i]); cursor = i + 1;
+            delivery[i] = (delivery[i] == NONE -> PENDING : delivery[i]); cursor = i + 1
 #endif
-         i = 0 }
+         :: else                                                /* another process was faster */
+         fi; i = 0; looked[w] = 0; from[w] = 0 }
     :: atomic { moving[w] > 0 -> delivery[moving[w] - 1] = PENDING; moving[w] = 0 }
 
     /* Lease what is due; what is leased is not due until its lease ends. */
@@ -107,11 +121,11 @@ end: do
     :: atomic { step[w] != IDLE && current[w] && !calm -> lease[item[w]] = NOBODY; current[w] = false }
 #endif
     /* It dies; risen, it reclaims what it had leased. */
-    :: atomic { !calm && (step[w] != IDLE || moving[w] > 0) ->
+    :: atomic { !calm && (step[w] != IDLE || moving[w] > 0 || looked[w] > 0) ->
 #ifndef NO_END
          if :: step[w] != IDLE && current[w] && lease[item[w]] == w -> lease[item[w]] = NOBODY :: else fi;
 #endif
-         moving[w] = 0; forget(w) }
+         moving[w] = 0; looked[w] = 0; from[w] = 0; forget(w) }
     od
 }
 

@@ -898,20 +898,63 @@ release_leases(const struct parameter *p, struct change_log *log, struct answer_
     }
 }
 
-static void
-find_events(const struct parameter *p, struct answer_rows *answer)
+static bool
+has_endpoint(struct text merchant)
 {
-    const int64_t after = parameter_number(&p[0]), limit = parameter_number(&p[1]);
-    struct writer w = answer_of(answer, 5, tables_kept.events.count, false);
-    for (size_t i = 0; i < tables_kept.events.count && (int64_t)answer->rows < limit; i++) {
+    for (size_t i = database_count(ROW_webhook_endpoint); i--;) {
+        const struct row_webhook_endpoint *e = database_nth(ROW_webhook_endpoint, i);
+        if (text_equal(e->merchant, merchant) && text_is(e->status, "enabled") && !e->deleted)
+            return true;
+    }
+    return false;
+}
+
+static int64_t
+cursor(void)
+{
+    return KEPT(tables_kept.dispatch, kept_dispatch, 0)->sequence;
+}
+
+static void
+move_cursor(int64_t to, struct change_log *log)
+{
+    replace(log, &tables_kept.dispatch, 0, NEW(kept_dispatch, to));
+}
+
+/* Moves the cursor, too, when nobody wants what is found and it stands where the asker knew it to.
+ */
+static void
+find_news(const struct parameter *p, struct change_log *log, struct answer_rows *answer)
+{
+    const int64_t from = cursor();
+    int64_t last = 0;
+    bool wanted = false;
+    for (size_t i = 0; i < tables_kept.events.count; i++)
+        if (KEPT(tables_kept.events, kept_event, i)->sequence > last)
+            last = KEPT(tables_kept.events, kept_event, i)->sequence;
+    if (last > from + parameter_number(&p[0])) last = from + parameter_number(&p[0]);
+    struct writer w = answer_of(answer, 8, tables_kept.events.count + 1, false);
+    for (size_t i = 0; i < tables_kept.events.count; i++) {
         const struct kept_event *e = KEPT(tables_kept.events, kept_event, i);
-        if (e->sequence <= after) continue;
+        if (e->sequence <= from || e->sequence > last || !has_endpoint(e->merchant)) continue;
+        wanted = true;
+        put_number(&w, from);
+        put_number(&w, last);
+        put_number(&w, 0);
         put_number(&w, e->sequence);
         put_text(&w, e->id);
         put_text(&w, e->merchant);
         put_text(&w, e->type);
         put_number(&w, e->created);
     }
+    if (wanted) return;
+    const bool moves = last > from && (!p[1].at || parameter_number(&p[1]) == from);
+    if (moves) move_cursor(last, log);
+    put_number(&w, from);
+    put_number(&w, last);
+    put_number(&w, moves);
+    for (int column = 3; column < 8; column++)
+        put_text(&w, NO_TEXT);
 }
 
 /* In the order of their merchants, as rows stand in play.c. */
@@ -934,12 +977,15 @@ find_endpoints(const struct parameter *p, struct answer_rows *answer)
     }
 }
 
+/* The cursor and the deliveries; neither when the cursor stands elsewhere. */
 static void
-add_deliveries(const struct parameter *p, struct change_log *log, struct answer_rows *answer)
+dispatch(const struct parameter *p, struct change_log *log, struct answer_rows *answer)
 {
     const char *at[4] = {p[0].at, p[1].at, p[2].at, p[3].at};
+    const bool moves = cursor() == parameter_number(&p[5]);
     struct text sequence;
-    while (next_element(&at[0], &sequence)) {
+    if (moves) replace(log, &tables_kept.dispatch, 0, NEW(kept_dispatch, parameter_number(&p[6])));
+    while (moves && next_element(&at[0], &sequence)) {
         struct kept_delivery *d = take(sizeof *d);
         bool there = next_element(&at[1], &d->endpoint) && next_element(&at[2], &d->merchant) &&
                      next_element(&at[3], &d->event);
@@ -951,10 +997,10 @@ add_deliveries(const struct parameter *p, struct change_log *log, struct answer_
         there = false;
         EACH_DELIVERY(other)
         there |= other->sequence == d->sequence && text_equal(other->endpoint, d->endpoint);
-        if (there) continue;
-        add(log, &tables_kept.deliveries, d);
-        answer->changed++;
+        if (!there) add(log, &tables_kept.deliveries, d);
     }
+    struct writer w = answer_of(answer, 1, 1, false);
+    put_number(&w, moves);
 }
 
 /* Each endpoint once, in its order, with the time of its first delivery. */
@@ -1092,18 +1138,6 @@ abandon(const struct parameter *p, struct change_log *log, struct answer_rows *a
     }
 }
 
-static void
-find_cursor(struct answer_rows *answer)
-{
-    const int64_t at = KEPT(tables_kept.dispatch, kept_dispatch, 0)->sequence;
-    struct writer w = answer_of(answer, 1, 1, false);
-    for (size_t i = 0; i < tables_kept.events.count; i++)
-        if (KEPT(tables_kept.events, kept_event, i)->sequence > at) {
-            put_number(&w, at);
-            return;
-        }
-}
-
 /* --- by name ---------------------------------------------------------------------------------- */
 
 static bool
@@ -1154,16 +1188,12 @@ database_do(const char *name, const struct parameter *p, int count, bool binary,
         take_slots(p, log);
     else if (IS("RECLAIM"))
         release_leases(p, log, answer);
-    else if (IS("CURSOR"))
-        find_cursor(answer);
-    else if (IS("EVENTS"))
-        find_events(p, answer);
+    else if (IS("NEWS"))
+        find_news(p, log, answer);
     else if (IS("ENDPOINTS"))
         find_endpoints(p, answer);
-    else if (IS("INSERT"))
-        add_deliveries(p, log, answer);
-    else if (IS("ADVANCE"))
-        replace(log, &tables_kept.dispatch, 0, NEW(kept_dispatch, parameter_number(&p[0])));
+    else if (IS("DISPATCH"))
+        dispatch(p, log, answer);
     else if (IS("SCAN"))
         scan(p, answer);
     else if (IS("LEASE"))

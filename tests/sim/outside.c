@@ -22,7 +22,7 @@ struct link {
     struct process *owner;
     enum link_number number;
     int instance;
-    bool binds;
+    bool binds, deaf;
     packet_fn *on_packet;
     void *state;
 };
@@ -251,7 +251,7 @@ add_link(struct loop *loop, enum link_number number, int instance, bool binds, p
          void *state)
 {
     struct link *link = calloc(1, sizeof *link);
-    *link = (struct link){world.running, number, instance, binds, on_packet, state};
+    *link = (struct link){world.running, number, instance, binds, false, on_packet, state};
     assert(loop->link_count < LINKS_MAX);
     return loop->links[loop->link_count++] = link;
 }
@@ -307,13 +307,29 @@ say_later(struct process *p, struct flight *f)
     p->leaving_end = &f->next;
 }
 
+void
+link_listen(struct link *link, bool listen)
+{
+    link->deaf = !listen;
+}
+
+static bool
+listens(const struct process *p, const struct link *tap)
+{
+    for (size_t i = 0; i < p->loop->link_count; i++) {
+        const struct link *link = p->loop->links[i];
+        if (link->number == tap->number && link->instance == tap->instance) return !link->deaf;
+    }
+    return false;
+}
+
 /* Everybody who listens gets a copy. */
 static void
 publish(struct link *link, struct flight *f)
 {
     for (int i = 0; i < PROCESS_COUNT; i++) {
         struct process *p = &world.processes[i];
-        if (p->kind != KIND_WEBHOOKS || !p->up) continue;
+        if (p->kind != KIND_WEBHOOKS || !p->up || !listens(p, link)) continue;
         struct flight *copy = take(sizeof *copy);
         *copy = *f;
         copy->to = p;
