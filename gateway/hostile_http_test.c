@@ -16,7 +16,7 @@
 static void
 open_stage(void)
 {
-    stage_open("request_timeout_ms = 1000\nhttp_threads = 64\n");
+    stage_open("request_timeout_ms = 1000\n");
 }
 
 TestSuite(hostile_http, .init = open_stage, .fini = stage_close, .timeout = 100);
@@ -350,15 +350,15 @@ Test(hostile_http, others_are_served_while_many_misbehave)
     cr_expect(eq(int, stage_executed(), 60));
 }
 
-Test(hostile_http, silent_slow_and_deaf_clients_take_no_thread) /* H58 to H61 */
+Test(hostile_http, silent_slow_and_deaf_clients_take_no_seat) /* H58 to H61 */
 {
     static const char *const words[] = {
         "", "GET /v1/customers HTTP/1.1\r\nHost: a\r\nX: ",
         P "Content-Length: 600000\r\n\r\nemail=", "GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n"};
-    enum { EACH = 24 }; /* of each more than there are threads */
+    enum { EACH = 24 }; /* of each more than there are seats */
     static int fds[4 * EACH];
     stage_close();
-    stage_open("request_timeout_ms = 5000\nhttp_threads = 16\n");
+    stage_open("request_timeout_ms = 5000\nrequests_max = 4\n");
     for (int i = 0; i < 4 * EACH; i++) {
         const int small = 4096;
         fds[i] = stage_connect();
