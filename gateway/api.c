@@ -945,12 +945,22 @@ let_in(struct call *c)
     return false;
 }
 
+static struct text
+method_and_path(const struct call *c)
+{
+    const struct text method = c->head->method, path = c->head->path;
+    const size_t size = method.size + 1 + path.size;
+    char *at = arena_take_unset(c->arena, size);
+    memcpy(at, method.at, method.size);
+    at[method.size] = ' ';
+    memcpy(at + method.size + 1, path.at, path.size);
+    return (struct text){at, size};
+}
+
 static void
 serve(struct call *c)
 {
-    const struct text method = c->head->method, path = c->head->path;
-    c->path =
-        arena_format(c->arena, "%.*s %.*s", (int)method.size, method.at, (int)path.size, path.at);
+    c->path = method_and_path(c);
     if (c->route->access == ACCESS_PAGE) {
         ask_for_page(c);
     } else if (authenticate(c) && read_headers_of_the_api(c) && check_content_type(c) &&

@@ -9,7 +9,7 @@
 enum {
     PLACES = 8192, /* a power of two */
     NEAR = 16,     /* places that one name may be at */
-    NAME_BYTES = 16,
+    NAME_BYTES = crypto_shorthash_siphashx24_BYTES,
     DRAWS_PER_S = 50, /* a full bucket is drawn from about that often */
     DRAW_MAX = 20,
     SHUT_MS_MAX = 100,     /* after a refusal Redis is not asked again for that long */
@@ -37,7 +37,8 @@ struct limits {
     struct mux *mux;
     struct rate account, key, page, pages;
     unsigned inside_max;
-    uint8_t secret[crypto_generichash_KEYBYTES]; /* so that nobody outside can aim at a place */
+    uint8_t secret[crypto_shorthash_siphashx24_KEYBYTES]; /* so that nobody outside can aim at a
+                                                             place */
     struct place places[PLACES];
 };
 
@@ -69,8 +70,7 @@ limits_destroy(struct limits **limits_p)
 static void
 name_of(const struct limits *limits, struct text id, uint8_t name[static NAME_BYTES])
 {
-    crypto_generichash(name, NAME_BYTES, (const uint8_t *)id.at, id.size, limits->secret,
-                       sizeof limits->secret);
+    crypto_shorthash_siphashx24(name, (const uint8_t *)id.at, id.size, limits->secret);
 }
 
 /* The place of that name, made if need be in the place that was idle for longest. NULL: all that
