@@ -79,19 +79,25 @@ put_header(struct out *out, const char *name, struct text value)
     put(out, TEXT("\r\n"));
 }
 
-/* "Sun, 22 Nov 2026 21:17:00 GMT", whatever the locale. */
+/* "Sun, 22 Nov 2026 21:17:00 GMT", whatever the locale. Made once a second. */
 static struct text
-date(char out[static 40])
+date(void)
 {
     static const char days[] = "SunMonTueWedThuFriSat";
     static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    static char words[40];
+    static int size;
+    static time_t made;
     const time_t now = (time_t)(clock_wall_ms() / 1000);
-    struct tm tm;
-    gmtime_r(&now, &tm);
-    const int size = snprintf(out, 40, "%.3s, %02d %.3s %d %02d:%02d:%02d GMT",
-                              days + 3 * tm.tm_wday, tm.tm_mday, months + 3 * tm.tm_mon,
-                              tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
-    return (struct text){out, (size_t)size};
+    if (now != made) {
+        struct tm tm;
+        gmtime_r(&now, &tm);
+        size = snprintf(words, sizeof words, "%.3s, %02d %.3s %d %02d:%02d:%02d GMT",
+                        days + 3 * tm.tm_wday, tm.tm_mday, months + 3 * tm.tm_mon,
+                        tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+        made = now;
+    }
+    return (struct text){words, (size_t)size};
 }
 
 enum { HEAD_BYTES_MAX = 2048 };
@@ -101,9 +107,13 @@ answer_write(struct http_exchange *exchange, const struct answer *answer)
 {
     /* The body first, where a head of any size has room before it: its size stands in the head.
      * What is laid out for people is seldom twice as long; then it is done again. */
-    size_t cap = 2 * answer->json.size + 64;
+    size_t cap = answer->laid_out ? answer->json.size : 2 * answer->json.size + 64;
     char *bytes = arena_take_unset(exchange->arena, HEAD_BYTES_MAX + cap + 1);
-    const size_t body = json_pretty(answer->json, bytes + HEAD_BYTES_MAX, cap);
+    size_t body = cap;
+    if (answer->laid_out)
+        memcpy(bytes + HEAD_BYTES_MAX, answer->json.at, cap);
+    else
+        body = json_pretty(answer->json, bytes + HEAD_BYTES_MAX, cap);
     if (body > cap) {
         cap = body;
         bytes = arena_take_unset(exchange->arena, HEAD_BYTES_MAX + cap + 1);
@@ -111,13 +121,13 @@ answer_write(struct http_exchange *exchange, const struct answer *answer)
     }
     bytes[HEAD_BYTES_MAX + body] = '\n';
 
-    char head[HEAD_BYTES_MAX], line[64], when[40];
+    char head[HEAD_BYTES_MAX], line[64];
     struct out out = {.at = head, .cap = sizeof head};
     put(&out,
         (struct text){line, (size_t)snprintf(line, sizeof line, "HTTP/1.1 %d ", answer->status)});
     put(&out, text_of(reason_of(answer->status)));
     put(&out, TEXT("\r\n"));
-    put_header(&out, "Date", date(when));
+    put_header(&out, "Date", date());
     put_header(&out, "Content-Type", TEXT("application/json"));
     put_header(&out, "Content-Length",
                (struct text){line, (size_t)snprintf(line, sizeof line, "%zu", body + 1)});
@@ -157,12 +167,12 @@ answer_write_bytes(struct http_exchange *exchange, int status, const char *type,
                    const char *headers, struct text body)
 {
     struct out out = {.cap = HEAD_BYTES_MAX + strlen(headers) + body.size};
-    char line[64], when[40];
+    char line[64];
     out.at = arena_take(exchange->arena, out.cap);
     put(&out, (struct text){line, (size_t)snprintf(line, sizeof line, "HTTP/1.1 %d ", status)});
     put(&out, text_of(reason_of(status)));
     put(&out, TEXT("\r\n"));
-    put_header(&out, "Date", date(when));
+    put_header(&out, "Date", date());
     if (type) {
         put_header(&out, "Content-Type", text_of(type));
         put_header(&out, "Content-Length",
@@ -180,13 +190,13 @@ answer_write_page(struct http_exchange *exchange, const struct answer_page *page
 {
     struct out out = {.cap = HEAD_BYTES_MAX + page->location.size + page->policy.size +
                              page->html.size};
-    char line[64], when[40];
+    char line[64];
     out.at = arena_take(exchange->arena, out.cap);
     put(&out,
         (struct text){line, (size_t)snprintf(line, sizeof line, "HTTP/1.1 %d ", page->status)});
     put(&out, text_of(reason_of(page->status)));
     put(&out, TEXT("\r\n"));
-    put_header(&out, "Date", date(when));
+    put_header(&out, "Date", date());
     put_header(&out, "Content-Type", TEXT("text/html; charset=utf-8"));
     put_header(&out, "Content-Length",
                (struct text){line, (size_t)snprintf(line, sizeof line, "%zu", page->html.size)});

@@ -19,7 +19,8 @@ enum refusal {
 /* Absent texts are NO_TEXT, and their headers are left out. */
 struct answer {
     int status;
-    struct text json; /* without white space */
+    struct text json; /* without white space, unless: */
+    bool laid_out;    /* it is as people read it already */
     struct text request, version, key, original_request;
     enum answer_retry retry;
     int64_t retry_after_s; /* 0: not said */

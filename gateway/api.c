@@ -23,7 +23,6 @@
 #include "utf8.h"
 #include <assert.h>
 #include <sodium.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -43,13 +42,12 @@ struct api {
     struct api_key_cache *keys;
     struct card_memory *cards;
     struct limits *limits;
-    unsigned requests_max;
-    atomic_uint under_way;  /* requests that were let in */
-    struct text overloaded; /* written once: whoever refuses much has no time */
-    atomic_ullong kept_out;
-    atomic_llong said_ms; /* when the log was last told of it */
-    struct arena *words;  /* that `overloaded` is in */
-    struct text openapi;  /* the whole of GET /openapi.json */
+    unsigned requests_max, under_way; /* requests that were let in */
+    struct text overloaded;           /* written once: whoever refuses much has no time */
+    unsigned long long kept_out;
+    int64_t said_ms;     /* when the log was last told of it */
+    struct arena *words; /* that `overloaded` is in */
+    struct text openapi; /* the whole of GET /openapi.json, laid out */
 };
 
 /* One request of the API. What is borrowed lives as long as its exchange. */
@@ -232,26 +230,30 @@ method_of(struct text word)
 }
 
 static bool
+refuse_url(struct call *c)
+{
+    const struct text method = c->head->method, shown = utf8_cut(c->head->path, 200);
+    return refuse(c, REFUSAL_NO_SUCH_URL,
+                  arena_format(c->arena, "%.*s: %.*s", (int)method.size, method.at, (int)shown.size,
+                               shown.at),
+                  NO_TEXT);
+}
+
+static bool
 find_route(struct call *c)
 {
     const struct http_head *head = c->head;
-    const enum http_method method = method_of(head->method);
-    const struct text shown = utf8_cut(head->path, 200);
-    const struct text about = arena_format(c->arena, "%.*s: %.*s", (int)head->method.size,
-                                           head->method.at, (int)shown.size, shown.at);
-    c->route = route_find(method, head->path, &c->object);
+    c->route = route_find(method_of(head->method), head->path, &c->object);
     if (!c->route || head->path.size > PATH_SIZE_MAX) {
         c->route = NULL;
-        return refuse(c, REFUSAL_NO_SUCH_URL, about, NO_TEXT);
+        return refuse_url(c);
     }
     c->parent = route_parent(c->route, head->path);
     if ((c->object.at && !unescape(c->arena, &c->object)) ||
         (c->parent.at && !unescape(c->arena, &c->parent)))
         return refuse(c, REFUSAL_BAD_PATH, NO_TEXT, NO_TEXT);
     if ((c->object.at && !may_be_an_id(c->object)) || (c->parent.at && !may_be_an_id(c->parent)))
-        return refuse(c, REFUSAL_NO_SUCH_URL, about, NO_TEXT);
-    c->path = arena_format(c->arena, "%.*s %.*s", (int)head->method.size, head->method.at,
-                           (int)head->path.size, head->path.at);
+        return refuse_url(c);
     return true;
 }
 
@@ -924,27 +926,41 @@ answer_preflight(struct call *c)
 static bool
 let_in(struct call *c)
 {
-    if (!c->x->hurried) {
-        if (atomic_fetch_add(&c->api->under_way, 1) < c->api->requests_max) return true;
-        atomic_fetch_sub(&c->api->under_way, 1);
+    struct api *api = c->api;
+    if (api->under_way < api->requests_max) {
+        api->under_way++;
+        return true;
     }
     /* A line each would be one more load; so there is one a second. */
-    long long said_ms = atomic_load(&c->api->said_ms);
-    const unsigned long long kept_out = atomic_fetch_add(&c->api->kept_out, 1) + 1;
-    if (c->x->began_ms - said_ms >= 1000 &&
-        atomic_compare_exchange_strong(&c->api->said_ms, &said_ms, c->x->began_ms))
+    api->kept_out++;
+    if (c->x->began_ms - api->said_ms >= 1000) {
+        api->said_ms = c->x->began_ms;
         log_event(LOG_WARNING, "requests.refused",
-                  "reason=overload under_way=%u refused_so_far=%llu", c->api->requests_max,
-                  kept_out);
+                  "reason=overload under_way=%u refused_so_far=%llu", api->requests_max,
+                  api->kept_out);
+    }
     answer_write_bytes(c->x, 503, "application/json",
                        any_origin(c) ? RETRY_SOON "Access-Control-Allow-Origin: *\r\n" : RETRY_SOON,
-                       c->api->overloaded);
+                       api->overloaded);
     return false;
+}
+
+static struct text
+method_and_path(const struct call *c)
+{
+    const struct text method = c->head->method, path = c->head->path;
+    const size_t size = method.size + 1 + path.size;
+    char *at = arena_take_unset(c->arena, size);
+    memcpy(at, method.at, method.size);
+    at[method.size] = ' ';
+    memcpy(at + method.size + 1, path.at, path.size);
+    return (struct text){at, size};
 }
 
 static void
 serve(struct call *c)
 {
+    c->path = method_and_path(c);
     if (c->route->access == ACCESS_PAGE) {
         ask_for_page(c);
     } else if (authenticate(c) && read_headers_of_the_api(c) && check_content_type(c) &&
@@ -954,13 +970,6 @@ serve(struct call *c)
         ask_worker(c);
     }
     if (c->inside) limits_leave(c->api->limits, c->merchant);
-}
-
-bool
-api_is_full(void *state)
-{
-    const struct api *api = state;
-    return atomic_load(&api->under_way) >= api->requests_max;
 }
 
 /* In this order: what may be said to whom, then what is wrong, then what it costs to find out. */
@@ -982,14 +991,14 @@ api_handle(void *state, struct http_exchange *x)
         return;
     }
     if (text_is(x->head.method, "GET") && text_is(x->head.path, "/openapi.json")) {
-        const struct answer answer = {.status = 200, .json = c.api->openapi};
+        const struct answer answer = {.status = 200, .json = c.api->openapi, .laid_out = true};
         say(&c, &answer);
         return;
     }
     if (pages_serve(x)) return;
     if (!find_route(&c) || !let_in(&c)) return;
     serve(&c);
-    atomic_fetch_sub(&c.api->under_way, 1);
+    c.api->under_way--;
     assert(x->answer.size);
 }
 
@@ -1015,7 +1024,19 @@ read_secret(const char *home, const char *name, uint8_t out[static SECRET_BYTES]
     sodium_memzero(bytes, sizeof bytes);
 }
 
-/* Written once: it is the same for all. */
+/* As people read it. NO_TEXT: it takes more than that. */
+static struct text
+lay_out(struct text json, size_t cap)
+{
+    char *at = malloc(cap);
+    assert(at);
+    const size_t size = json_pretty(json, at, cap);
+    if (size <= cap) return (struct text){at, size};
+    free(at);
+    return NO_TEXT;
+}
+
+/* Written and laid out once: it is the same for all, and so long that others would notice. */
 static struct text
 make_openapi(void)
 {
@@ -1025,8 +1046,9 @@ make_openapi(void)
         struct json_writer w;
         json_writer_init(&w, at, cap);
         openapi_write(&w);
-        if (!w.full) return json_writer_text(&w);
+        const struct text whole = w.full ? NO_TEXT : lay_out(json_writer_text(&w), cap);
         free(at);
+        if (whole.at) return whole;
     }
 }
 

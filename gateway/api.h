@@ -12,8 +12,6 @@ struct api;
 struct api *api_new(struct node *node, const struct settings *settings, struct mux *mux);
 void api_destroy(struct api **api_p);
 
-/* As of struct http_server. Safe from all threads. */
+/* As of struct http_server: inside a fiber. */
 void api_handle(void *api, struct http_exchange *exchange);
-/* As many requests as may be are under way: the next one would be refused. */
-bool api_is_full(void *api);
 void api_refuse(void *api, struct http_exchange *exchange, int status, const char *message);

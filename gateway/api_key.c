@@ -1,7 +1,6 @@
 #include "api_key.h"
 
 #include <assert.h>
-#include <pthread.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,7 +101,6 @@ struct place {
 };
 
 struct api_key_cache {
-    pthread_mutex_t lock;
     struct place places[PLACES];
 };
 
@@ -111,7 +109,6 @@ api_key_cache_new(void)
 {
     struct api_key_cache *cache = calloc(1, sizeof *cache);
     assert(cache);
-    pthread_mutex_init(&cache->lock, NULL);
     return cache;
 }
 
@@ -119,7 +116,6 @@ void
 api_key_cache_destroy(struct api_key_cache **cache_p)
 {
     if (!*cache_p) return;
-    pthread_mutex_destroy(&(*cache_p)->lock);
     free(*cache_p);
     *cache_p = NULL;
 }
@@ -143,12 +139,10 @@ bool
 api_key_recall(struct api_key_cache *cache, const uint8_t hash[static API_KEY_HASH_BYTES],
                int64_t mono_ms, struct api_key *key)
 {
-    pthread_mutex_lock(&cache->lock);
     struct place *place = place_of(cache, hash);
     const bool found =
         place->until_ms > mono_ms && memcmp(place->hash, hash, API_KEY_HASH_BYTES) == 0;
     if (found) *key = place->key;
-    pthread_mutex_unlock(&cache->lock);
     return found;
 }
 
@@ -156,10 +150,8 @@ void
 api_key_remember(struct api_key_cache *cache, const uint8_t hash[static API_KEY_HASH_BYTES],
                  int64_t mono_ms, const struct api_key *key)
 {
-    pthread_mutex_lock(&cache->lock);
     struct place *place = place_of(cache, hash);
     memcpy(place->hash, hash, API_KEY_HASH_BYTES);
     place->until_ms = mono_ms + (key->known ? KNOWN_MS : UNKNOWN_MS);
     place->key = *key;
-    pthread_mutex_unlock(&cache->lock);
 }

@@ -32,7 +32,7 @@ struct api_key {
 
 struct api_key_cache;
 /* Known keys are remembered for 10 s, unknown ones for 1 s; there is room for some thousands, and
- * who comes later takes the place of who came before. Safe from all threads. */
+ * who comes later takes the place of who came before. */
 struct api_key_cache *api_key_cache_new(void);
 void api_key_cache_destroy(struct api_key_cache **cache_p);
 bool api_key_recall(struct api_key_cache *cache, const uint8_t hash[static API_KEY_HASH_BYTES],

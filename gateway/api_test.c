@@ -20,7 +20,7 @@ static struct reply reply;
 static void
 open_stage(void)
 {
-    stage_open("request_timeout_ms = 1500\nhttp_threads = 128\nredis_timeout_ms = 1000\n");
+    stage_open("request_timeout_ms = 1500\nredis_timeout_ms = 1000\n");
 }
 
 TestSuite(api, .init = open_stage, .fini = stage_close, .timeout = 100);

@@ -2,7 +2,6 @@
 
 #include "message.h"
 #include <assert.h>
-#include <pthread.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -190,7 +189,6 @@ struct place {
 };
 
 struct card_memory {
-    pthread_mutex_t lock;
     struct place places[PLACES];
 };
 
@@ -199,7 +197,6 @@ card_memory_new(void)
 {
     struct card_memory *memory = calloc(1, sizeof *memory);
     assert(memory);
-    pthread_mutex_init(&memory->lock, NULL);
     return memory;
 }
 
@@ -207,7 +204,6 @@ void
 card_memory_destroy(struct card_memory **memory_p)
 {
     if (!*memory_p) return;
-    pthread_mutex_destroy(&(*memory_p)->lock);
     free(*memory_p);
     *memory_p = NULL;
 }
@@ -240,11 +236,9 @@ card_recall(struct card_memory *memory, struct text merchant, struct text name, 
             struct arena *arena)
 {
     struct text packed = NO_TEXT;
-    pthread_mutex_lock(&memory->lock);
     const struct place *place = place_of(memory, merchant, name);
     if (place->until_ms > mono_ms && is_of(place, merchant, name))
         packed = arena_copy(arena, (struct text){place->packed, place->size});
-    pthread_mutex_unlock(&memory->lock);
     return packed;
 }
 
@@ -256,12 +250,10 @@ card_remember(struct card_memory *memory, struct text merchant, struct text name
     if (merchant.size >= sizeof place->merchant || name.size >= sizeof place->name ||
         packed.size > sizeof place->packed)
         return;
-    pthread_mutex_lock(&memory->lock);
     place = place_of(memory, merchant, name);
     snprintf(place->merchant, sizeof place->merchant, "%.*s", (int)merchant.size, merchant.at);
     snprintf(place->name, sizeof place->name, "%.*s", (int)name.size, name.at);
     memcpy(place->packed, packed.at, packed.size);
     place->size = packed.size;
     place->until_ms = mono_ms + REMEMBERED_MS;
-    pthread_mutex_unlock(&memory->lock);
 }

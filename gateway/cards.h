@@ -51,8 +51,8 @@ struct params cards_redact(struct params params, const char *prefix, struct aren
 struct card_memory;
 struct card_memory *card_memory_new(void);
 void card_memory_destroy(struct card_memory **memory_p);
-/* The packed card of a merchant's test name; copied into the arena. NO_TEXT: not remembered. Safe
- * from all threads, as is the next. */
+/* The packed card of a merchant's test name; copied into the arena. NO_TEXT: not remembered.
+ */
 struct text card_recall(struct card_memory *memory, struct text merchant, struct text name,
                         int64_t mono_ms, struct arena *arena);
 void card_remember(struct card_memory *memory, struct text merchant, struct text name,

@@ -4,19 +4,21 @@
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 static void
 open_stage(void)
 {
-    stage_open("request_timeout_ms = 1000\nhttp_threads = 64\n");
+    stage_open("request_timeout_ms = 1000\n");
 }
 
 TestSuite(hostile_http, .init = open_stage, .fini = stage_close, .timeout = 100);
@@ -350,15 +352,15 @@ Test(hostile_http, others_are_served_while_many_misbehave)
     cr_expect(eq(int, stage_executed(), 60));
 }
 
-Test(hostile_http, silent_slow_and_deaf_clients_take_no_thread) /* H58 to H61 */
+Test(hostile_http, silent_slow_and_deaf_clients_take_no_seat) /* H58 to H61 */
 {
     static const char *const words[] = {
         "", "GET /v1/customers HTTP/1.1\r\nHost: a\r\nX: ",
         P "Content-Length: 600000\r\n\r\nemail=", "GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n"};
-    enum { EACH = 24 }; /* of each more than there are threads */
+    enum { EACH = 24 }; /* of each more than there are seats */
     static int fds[4 * EACH];
     stage_close();
-    stage_open("request_timeout_ms = 5000\nhttp_threads = 16\n");
+    stage_open("request_timeout_ms = 5000\nrequests_max = 4\n");
     for (int i = 0; i < 4 * EACH; i++) {
         const int small = 4096;
         fds[i] = stage_connect();
@@ -460,4 +462,37 @@ Test(hostile_http, when_there_are_too_many_those_go_that_have_waited_longest)
     cr_expect(ge(int, closed, 24));
     for (int i = 0; i < 40; i++)
         close(fds[i]);
+}
+
+Test(hostile_http, when_too_much_was_begun_those_go_that_have_waited_longest)
+{
+    static const char head[] = P "Content-Length: 1000000\r\n\r\ndescription=";
+    enum { MANY = 40, SENT = 900000 }; /* 24 MiB of it may be kept */
+    const size_t left = 1000000 - SENT - strlen("description=");
+    int fds[MANY];
+    char *const body = filled("", 'x', SENT, "");
+    stage_close();
+    stage_open("request_timeout_ms = 60000\n");
+    for (int i = 0; i < MANY; i++) {
+        fds[i] = stage_connect();
+        cr_assert(stage_send(fds[i], head, sizeof head - 1));
+        cr_assert(stage_send(fds[i], body, SENT));
+        for (int unread = 1; unread; poll(NULL, 0, 1))
+            cr_assert(eq(int, ioctl(fds[i], SIOCOUTQ, &unread), 0));
+        stage_call("GET", "/v1/customers", "", NULL, &reply); /* asked after it was read */
+        cr_assert(eq(int, reply.status, 200));
+    }
+    for (int i = 0; i < 8; i++) {
+        struct pollfd poll_fd = {.fd = fds[i], .events = POLLIN};
+        char byte;
+        cr_assert(eq(int, poll(&poll_fd, 1, 10000), 1), "%d", i);
+        cr_expect(le(long, recv(fds[i], &byte, 1, 0), 0), "%d: nothing was said", i);
+    }
+    stage_send(fds[MANY - 1], body, left); /* the last one is still known */
+    stage_read(fds[MANY - 1], 10000, &reply);
+    cr_expect(eq(int, reply.status, 400), "%s", reply.text);
+    cr_expect(strstr(reply.body, "description") != NULL, "%s", reply.body);
+    for (int i = 0; i < MANY; i++)
+        close(fds[i]);
+    free(body);
 }

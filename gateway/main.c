@@ -1,5 +1,5 @@
-/* florin-gateway: HTTP in, messages out. The main thread is the multiplexer; the HTTP threads are
- * the lobby's. */
+/* florin-gateway: HTTP in, messages out. One thread does all of it: the loop's, with a fiber for
+ * each request. Others only accept connections, and carry what libzmq sends. */
 #include "api.h"
 #include "front.h"
 #include "http.h"
@@ -28,15 +28,24 @@ struct gateway {
     struct lobby *lobby;
 };
 
+/* For those that ask what nobody is counted for: whether we are well, what a session is worth. */
+enum { SEATS_SPARE = 16 };
+
 /* After a signal: what is under way is answered first. */
 static int64_t
 on_turn(void *state, int64_t mono_ms)
 {
     struct gateway *gateway = state;
-    const int64_t again_ms = mux_turn(gateway->mux, mono_ms);
+    if (loop_stopping(gateway->loop) && !http_draining()) {
+        http_drain();
+        lobby_drain(gateway->lobby);
+    }
+    mux_turn(gateway->mux, mono_ms);
+    const int64_t lobby_ms = lobby_turn(gateway->lobby, mono_ms);
+    const int64_t mux_ms = mux_flush(gateway->mux, mono_ms);
+    const int64_t again_ms = lobby_ms < mux_ms ? lobby_ms : mux_ms;
     if (!loop_stopping(gateway->loop)) return again_ms;
-    if (!http_draining()) http_drain();
-    if (http_busy() + lobby_busy(gateway->lobby) == 0) loop_stop(gateway->loop);
+    if (lobby_busy(gateway->lobby) == 0) loop_stop(gateway->loop);
     return again_ms < 20 ? again_ms : 20;
 }
 
@@ -60,23 +69,21 @@ main(int argc, char **argv)
     allow_descriptors();
     struct node *node = node_start(options.home, options.name);
     struct gateway gateway = {.loop = loop_new(node)};
-    gateway.mux = mux_new(gateway.loop, (unsigned)settings.http_threads, settings.redis_timeout_ms);
+    const unsigned seats = (unsigned)settings.requests_max + SEATS_SPARE;
+    gateway.mux = mux_new(gateway.loop, seats, settings.redis_timeout_ms);
     struct api *api = api_new(node, &settings, gateway.mux);
     struct http_server server = {.timeout_ms = settings.request_timeout_ms,
                                  .body_max = (uint64_t)settings.body_bytes_max,
                                  .handle = api_handle,
                                  .refuse = api_refuse,
-                                 .is_full = api_is_full,
                                  .state = api};
-    http_limit_waiting((unsigned)(settings.http_threads * 7 / 8));
-    gateway.lobby =
-        lobby_new(&server, (unsigned)settings.http_threads, (unsigned)settings.http_connections);
+    gateway.lobby = lobby_new(gateway.loop, &server, seats, (unsigned)settings.http_connections);
     char error[512];
     struct front *front = front_start(settings.listen, (int)settings.port, lobby_take,
                                       gateway.lobby, error, sizeof error);
     if (!front) die("%s", error);
-    log_event(LOG_INFO, "gateway.listening", "address=%s port=%lld threads=%lld", settings.listen,
-              (long long)settings.port, (long long)settings.http_threads);
+    log_event(LOG_INFO, "gateway.listening", "address=%s port=%lld requests_max=%lld",
+              settings.listen, (long long)settings.port, (long long)settings.requests_max);
     loop_set_state(gateway.loop, "serving", "");
     loop_on_turn(gateway.loop, on_turn, &gateway);
     loop_run(gateway.loop);

@@ -2,29 +2,15 @@
 
 #include "clock.h"
 #include "failpoint.h"
+#include "fiber.h"
 #include "log.h"
 #include "redis.h"
 #include <assert.h>
-#include <errno.h>
 #include <limits.h>
-#include <linux/futex.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
-enum { KEEPS_MAX = 4096, TURN_MS_MAX = 500, INDEX_BITS = 14, BEAT_MS = 250, LINKS = 2 };
-
-/* An answer on its way to Redis. */
-struct keep {
-    struct keep *next;
-    char key[96];
-    int64_t seconds;
-    size_t size;
-    char value[];
-};
+enum { TURN_MS_MAX = 500, INDEX_BITS = 14, BEAT_MS = 250, LINKS = 2 };
 
 struct mux {
     struct loop *loop;
@@ -33,43 +19,32 @@ struct mux {
     int64_t beat_ms;           /* when to ask them next */
     struct redis *redis;
     int64_t redis_timeout_ms;
-    int bell; /* eventfd: something is queued */
-
-    pthread_mutex_t lock; /* of the four that follow */
-    struct mux_call *first, **last;
-    struct keep *keeps;
-    size_t keep_count;
     bool closed;
 
-    /* of the loop's thread alone */
     struct mux_call **calls; /* by the low bits of their correlation; NULL: free */
     uint16_t *unused;
     size_t calls_max, unused_count;
     uint64_t serial;
     int64_t next_deadline_ms; /* no call's is earlier */
+    struct mux_call *ended,
+        **last; /* whose fibers are to go on, in the order in which they ended */
 };
 
-/* --- waking
- * ---------------------------------------------------------------------------------------- */
+/* --- the life of a call
+ * ---------------------------------------------------------------------------- */
 
-/* After the store the call may be gone; waking an address where nobody waits is harmless. */
+/* Its fiber goes on later in the turn: whoever ends a call is in the middle of a packet, or of a
+ * reply of Redis's. */
 static void
-wake(struct mux_call *call)
+tell_end(struct mux *mux, struct mux_call *call, enum mux_outcome outcome)
 {
-    atomic_uint *done = &call->done;
-    atomic_store_explicit(done, 1, memory_order_release);
-    syscall(SYS_futex, done, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    call->outcome = outcome;
+    call->ended = true;
+    if (!call->fiber) return; /* it ended before it had begun to wait */
+    call->next = NULL;
+    *mux->last = call;
+    mux->last = &call->next;
 }
-
-static void
-wait_until_done(struct mux_call *call)
-{
-    while (!atomic_load_explicit(&call->done, memory_order_acquire))
-        syscall(SYS_futex, &call->done, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
-}
-
-/* --- the life of a call, on the loop's thread
- * ------------------------------------------------------ */
 
 static void
 end_call(struct mux *mux, struct mux_call *call, enum mux_outcome outcome)
@@ -78,8 +53,7 @@ end_call(struct mux *mux, struct mux_call *call, enum mux_outcome outcome)
     assert(mux->calls[index] == call);
     mux->calls[index] = NULL;
     mux->unused[mux->unused_count++] = (uint16_t)index;
-    call->outcome = outcome;
-    wake(call);
+    tell_end(mux, call, outcome);
 }
 
 static void
@@ -139,9 +113,8 @@ ask_redis(struct mux *mux, struct mux_call *call)
 static void
 begin_call(struct mux *mux, struct mux_call *call, int64_t mono_ms)
 {
-    if (mux->unused_count == 0) { /* more threads than were announced: refused, not lost */
-        call->outcome = MUX_UNROUTABLE;
-        wake(call);
+    if (mux->unused_count == 0) { /* more fibers than were announced: refused, not lost */
+        tell_end(mux, call, MUX_UNROUTABLE);
         return;
     }
     const uint16_t index = mux->unused[--mux->unused_count];
@@ -232,95 +205,46 @@ on_packet(void *state, struct link *from, const struct packet *packet)
     end_call(mux, call, MUX_ANSWERED);
 }
 
-/* --- the queue
- * ------------------------------------------------------------------------------------- */
-
-static void
-on_bell(void *state, int fd, short events)
-{
-    struct mux *mux = state;
-    uint64_t times;
-    (void)events;
-    if (read(fd, &times, sizeof times) < 0) assert(errno == EAGAIN || errno == EINTR);
-    pthread_mutex_lock(&mux->lock);
-    struct mux_call *call = mux->first;
-    struct keep *keep = mux->keeps;
-    mux->first = NULL;
-    mux->last = &mux->first;
-    mux->keeps = NULL;
-    mux->keep_count = 0;
-    pthread_mutex_unlock(&mux->lock);
-
-    const int64_t mono_ms = clock_mono_ms();
-    while (call) {
-        struct mux_call *next = call->next; /* read before it may be woken */
-        begin_call(mux, call, mono_ms);
-        call = next;
-    }
-    while (keep) {
-        struct keep *next = keep->next;
-        FAILPOINT(gateway_before_keep);
-        redis_set(mux->redis, keep->key, (struct text){keep->value, keep->size}, keep->seconds);
-        free(keep);
-        keep = next;
-    }
-    redis_flush(mux->redis);
-}
-
-static void
-ring(struct mux *mux)
-{
-    const uint64_t one = 1;
-    if (write(mux->bell, &one, sizeof one) < 0) assert(errno == EAGAIN); /* rung enough already */
-}
+/* --- asking
+ * ---------------------------------------------------------------------------------------- */
 
 void
 mux_ask(struct mux *mux, struct mux_call *call)
 {
-    bool was_empty = false;
-    call->next = NULL;
+    assert(fiber_running());
     call->answer = NULL;
     call->answer_size = 0;
     call->refusal[0] = '\0';
-    atomic_store(&call->done, 0);
-    pthread_mutex_lock(&mux->lock);
-    const bool closed = mux->closed;
-    if (!closed) {
-        was_empty = !mux->first;
-        *mux->last = call;
-        mux->last = &call->next;
-    }
-    pthread_mutex_unlock(&mux->lock);
-    if (closed) {
+    call->fiber = NULL;
+    call->ended = false;
+    if (mux->closed) {
         call->outcome = MUX_UNROUTABLE;
         return;
     }
-    if (was_empty) ring(mux);
-    wait_until_done(call);
+    begin_call(mux, call, clock_mono_ms());
+    call->fiber = fiber_running();
+    while (!call->ended)
+        fiber_wait();
 }
 
 void
 mux_keep(struct mux *mux, const char *redis_key, struct text value, int64_t seconds)
 {
-    struct keep *keep = malloc(sizeof *keep + value.size);
-    assert(keep);
-    assert(strlen(redis_key) < sizeof keep->key);
-    strcpy(keep->key, redis_key);
-    keep->seconds = seconds;
-    keep->size = value.size;
-    memcpy(keep->value, value.at, value.size);
-    pthread_mutex_lock(&mux->lock);
-    const bool taken = !mux->closed && mux->keep_count < KEEPS_MAX;
-    if (taken) {
-        keep->next = mux->keeps;
-        mux->keeps = keep;
-        mux->keep_count++;
+    if (mux->closed) return;
+    FAILPOINT(gateway_before_keep);
+    redis_set(mux->redis, redis_key, value, seconds);
+}
+
+/* What they ask next may end at once, and they go on with it; it does not come back here. */
+static void
+go_on(struct mux *mux)
+{
+    while (mux->ended) {
+        struct mux_call *call = mux->ended;
+        mux->ended = call->next; /* read before its fiber ends it */
+        if (!mux->ended) mux->last = &mux->ended;
+        fiber_go(call->fiber);
     }
-    pthread_mutex_unlock(&mux->lock);
-    if (taken)
-        ring(mux);
-    else
-        free(keep);
 }
 
 /* --- time
@@ -351,12 +275,20 @@ end_what_is_late(struct mux *mux, int64_t mono_ms)
     }
 }
 
-int64_t
+void
 mux_turn(struct mux *mux, int64_t mono_ms)
 {
     if (mono_ms >= mux->next_deadline_ms) end_what_is_late(mux, mono_ms);
     redis_turn(mux->redis, mono_ms);
     if (mono_ms >= mux->beat_ms) beat(mux, mono_ms);
+    go_on(mux);
+}
+
+int64_t
+mux_flush(struct mux *mux, int64_t mono_ms)
+{
+    redis_flush(mux->redis);
+    if (mux->ended) return 0; /* Redis went away under it */
     const int64_t next_ms =
         mux->next_deadline_ms < mux->beat_ms ? mux->next_deadline_ms : mux->beat_ms;
     const int64_t left_ms = next_ms - mono_ms;
@@ -375,8 +307,7 @@ mux_new(struct loop *loop, unsigned calls_max, int64_t redis_timeout_ms)
     assert(calls_max <= 1u << INDEX_BITS);
     mux->loop = loop;
     mux->redis_timeout_ms = redis_timeout_ms;
-    mux->last = &mux->first;
-    pthread_mutex_init(&mux->lock, NULL);
+    mux->last = &mux->ended;
     mux->calls_max = calls_max;
     mux->calls = calloc(calls_max, sizeof *mux->calls);
     mux->unused = calloc(calls_max, sizeof *mux->unused);
@@ -384,10 +315,6 @@ mux_new(struct loop *loop, unsigned calls_max, int64_t redis_timeout_ms)
     for (size_t i = 0; i < calls_max; i++)
         mux->unused[mux->unused_count++] = (uint16_t)i;
     mux->next_deadline_ms = INT64_MAX;
-
-    mux->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    assert(mux->bell >= 0);
-    loop_watch(loop, mux->bell, POLLIN, on_bell, mux);
     mux->links[MUX_BROKER] = loop_connect(loop, LINK_broker_front, 1, on_packet, mux);
     mux->links[MUX_VAULT] = loop_connect(loop, LINK_vault_tokenize, 1, on_packet, mux);
     run_folder(node_home(loop_node(loop)), folder, sizeof folder);
@@ -399,20 +326,10 @@ mux_new(struct loop *loop, unsigned calls_max, int64_t redis_timeout_ms)
 void
 mux_close(struct mux *mux)
 {
-    pthread_mutex_lock(&mux->lock);
     mux->closed = true;
-    struct mux_call *call = mux->first;
-    mux->first = NULL;
-    mux->last = &mux->first;
-    pthread_mutex_unlock(&mux->lock);
-    while (call) {
-        struct mux_call *next = call->next;
-        call->outcome = MUX_UNROUTABLE;
-        wake(call);
-        call = next;
-    }
     for (size_t i = 0; i < mux->calls_max; i++)
         if (mux->calls[i]) end_call(mux, mux->calls[i], MUX_LATE);
+    go_on(mux);
 }
 
 void
@@ -422,14 +339,6 @@ mux_destroy(struct mux **mux_p)
     if (!mux) return;
     mux_close(mux);
     redis_destroy(&mux->redis);
-    loop_unwatch(mux->loop, mux->bell);
-    close(mux->bell);
-    while (mux->keeps) {
-        struct keep *next = mux->keeps->next;
-        free(mux->keeps);
-        mux->keeps = next;
-    }
-    pthread_mutex_destroy(&mux->lock);
     free(mux->calls);
     free(mux->unused);
     free(mux);

@@ -1,14 +1,13 @@
-/* mux: one thread that owns every link and Redis, and speaks for all HTTP threads.
+/* mux: what the gateway asks of others, and of Redis.
  *
- * An HTTP thread leaves its call in a queue, rings an eventfd and waits; the loop's thread sends
- * what is queued, and wakes the thread when the answer is there or its time is over. So each link
- * leaves the process once, and what many ask in one turn goes in one frame. */
+ * A fiber asks and waits; meanwhile the loop serves other fibers. What they ask in one turn goes in
+ * one frame to each process, and their answers, which come in one frame, are handled in one turn.
+ */
 #pragma once
 
 #include "loop.h"
 #include "redis.h"
 #include "text.h"
-#include <stdatomic.h>
 
 struct mux;
 
@@ -38,23 +37,25 @@ struct mux_call {
     char refusal[32]; /* MUX_UNROUTABLE: the code of `refused`, or "" */
 
     /* the mux's own */
+    struct fiber *fiber; /* NULL: it does not wait */
     struct mux_call *next;
     uint64_t correlation;
     int64_t redis_deadline_ms;
-    bool asks_redis;
-    atomic_uint done;
+    bool asks_redis, ended;
 };
 
 /* Connects the links; asks and answers from inside loop_run. At most `calls_max` at once. */
 struct mux *mux_new(struct loop *loop, unsigned calls_max, int64_t redis_timeout_ms);
 void mux_destroy(struct mux **mux_p);
 
-/* From any thread but the loop's: waits for the answer, never much longer than the deadline. */
+/* Inside a fiber: waits for the answer, never much longer than the deadline. */
 void mux_ask(struct mux *mux, struct mux_call *call);
 /* Keeps `value` in Redis for some seconds, if that is possible at once; waits for nothing. */
 void mux_keep(struct mux *mux, const char *redis_key, struct text value, int64_t seconds);
 
-/* Once a turn. Returns in how many milliseconds it wants the next one. */
-int64_t mux_turn(struct mux *mux, int64_t mono_ms);
-/* Ends all calls as unroutable, those that wait and those that are still to come. */
+/* Once a turn: ends what is late, and lets go on whose calls have ended. */
+void mux_turn(struct mux *mux, int64_t mono_ms);
+/* When all have asked who ask in this turn. Returns in how many milliseconds it wants the next. */
+int64_t mux_flush(struct mux *mux, int64_t mono_ms);
+/* Ends all calls as late, and at once as unroutable those that are still to come. */
 void mux_close(struct mux *mux);

@@ -2,7 +2,6 @@
 
 #include "clock.h"
 #include <assert.h>
-#include <pthread.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +9,7 @@
 enum {
     PLACES = 8192, /* a power of two */
     NEAR = 16,     /* places that one name may be at */
-    NAME_BYTES = 16,
+    NAME_BYTES = crypto_shorthash_siphashx24_BYTES,
     DRAWS_PER_S = 50, /* a full bucket is drawn from about that often */
     DRAW_MAX = 20,
     SHUT_MS_MAX = 100,     /* after a refusal Redis is not asked again for that long */
@@ -38,8 +37,8 @@ struct limits {
     struct mux *mux;
     struct rate account, key, page, pages;
     unsigned inside_max;
-    uint8_t secret[crypto_generichash_KEYBYTES]; /* so that nobody outside can aim at a place */
-    pthread_mutex_t lock;
+    uint8_t secret[crypto_shorthash_siphashx24_KEYBYTES]; /* so that nobody outside can aim at a
+                                                             place */
     struct place places[PLACES];
 };
 
@@ -55,7 +54,6 @@ limits_new(const struct settings *settings, struct mux *mux)
     limits->pages = (struct rate){settings->pages_rate, settings->pages_burst};
     limits->inside_max = (unsigned)settings->account_concurrency;
     randombytes_buf(limits->secret, sizeof limits->secret);
-    pthread_mutex_init(&limits->lock, NULL);
     return limits;
 }
 
@@ -63,7 +61,6 @@ void
 limits_destroy(struct limits **limits_p)
 {
     if (!*limits_p) return;
-    pthread_mutex_destroy(&(*limits_p)->lock);
     free(*limits_p);
     *limits_p = NULL;
 }
@@ -73,12 +70,11 @@ limits_destroy(struct limits **limits_p)
 static void
 name_of(const struct limits *limits, struct text id, uint8_t name[static NAME_BYTES])
 {
-    crypto_generichash(name, NAME_BYTES, (const uint8_t *)id.at, id.size, limits->secret,
-                       sizeof limits->secret);
+    crypto_shorthash_siphashx24(name, (const uint8_t *)id.at, id.size, limits->secret);
 }
 
 /* The place of that name, made if need be in the place that was idle for longest. NULL: all that
- * are near have requests under way. Under the lock. */
+ * are near have requests under way. */
 static struct place *
 place_of(struct limits *limits, const uint8_t name[static NAME_BYTES], int64_t now_ms)
 {
@@ -141,12 +137,10 @@ take(struct limits *limits, const char *kind, struct text id, struct rate rate)
     if (!rate.per_s) return 0;
     name_of(limits, id, name);
 
-    pthread_mutex_lock(&limits->lock);
     struct place *place = place_of(limits, name, now_ms);
     const bool spent = place && place->drawn > 0;
     if (spent) place->drawn--;
     if (place && !spent && place->shut_ms > now_ms) again_ms = place->shut_ms - now_ms;
-    pthread_mutex_unlock(&limits->lock);
     if (!place || spent || again_ms) return again_ms;
 
     /* The name in Redis is the same for all gateways, and tells nothing of the key. */
@@ -162,7 +156,7 @@ take(struct limits *limits, const char *kind, struct text id, struct rate rate)
     free(ask.answer);
 
     now_ms = clock_mono_ms();
-    pthread_mutex_lock(&limits->lock);
+    /* found anew: others may have been given places meanwhile */
     if ((place = place_of(limits, name, now_ms))) {
         if (told && given > 0) place->starved_ms = 0;
         if (told && given < 0 && !place->starved_ms) place->starved_ms = now_ms;
@@ -176,7 +170,6 @@ take(struct limits *limits, const char *kind, struct text id, struct rate rate)
         else
             place->shut_ms = now_ms + (-given < SHUT_MS_MAX ? -given : SHUT_MS_MAX);
     }
-    pthread_mutex_unlock(&limits->lock);
     return told && given < 0 ? -given : again_ms;
 }
 
@@ -187,11 +180,9 @@ one_more_inside(struct limits *limits, struct text account)
 {
     uint8_t name[NAME_BYTES];
     name_of(limits, account, name);
-    pthread_mutex_lock(&limits->lock);
     struct place *place = place_of(limits, name, clock_mono_ms());
     const bool fits = !place || !limits->inside_max || place->inside < limits->inside_max;
     if (place && fits) place->inside++;
-    pthread_mutex_unlock(&limits->lock);
     return fits;
 }
 
@@ -200,12 +191,10 @@ limits_leave(struct limits *limits, struct text account)
 {
     uint8_t name[NAME_BYTES];
     name_of(limits, account, name);
-    pthread_mutex_lock(&limits->lock);
     /* A place with requests inside is never given away; who was not counted finds none, or one that
      * is empty. */
     struct place *place = place_of(limits, name, clock_mono_ms());
     if (place && place->inside > 0) place->inside--;
-    pthread_mutex_unlock(&limits->lock);
 }
 
 enum limit

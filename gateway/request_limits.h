@@ -31,7 +31,7 @@ struct limits *limits_new(const struct settings *settings, struct mux *mux);
 void limits_destroy(struct limits **limits_p);
 
 /* One more request. On LIMIT_NONE it counts as under way until limits_leave; else `*again_ms` says
- * in how many milliseconds to come again. `key` is the key's hash. Safe from all threads. */
+ * in how many milliseconds to come again. `key` is the key's hash. Inside a fiber. */
 MUST_USE enum limit limits_enter(struct limits *limits, struct text account, struct text key,
                                  int64_t *again_ms);
 void limits_leave(struct limits *limits, struct text account);

@@ -230,29 +230,47 @@ struct layout {
     size_t cap, size; /* size goes on counting past cap */
 };
 
-static void
+static inline void
 lay(struct layout *out, const char *bytes, size_t size)
 {
     if (out->size + size <= out->cap) memcpy(out->at + out->size, bytes, size);
     out->size += size;
 }
 
-static void
-lay_line(struct layout *out, int depth)
+static inline void
+lay_byte(struct layout *out, char byte)
 {
-    lay(out, "\n", 1);
-    for (int i = 0; i < depth; i++)
-        lay(out, "  ", 2);
+    if (out->size < out->cap) out->at[out->size] = byte;
+    out->size++;
 }
 
-/* The end of the string that begins at `from` (a quote): one past its closing quote. */
-static size_t
+static inline void
+lay_line(struct layout *out, int depth)
+{
+    static const char line[] = "\n                                ";
+    enum { INDENT_MAX = sizeof line - 2 };
+    int left = 2 * depth;
+    lay(out, line, 1 + (size_t)(left < INDENT_MAX ? left : INDENT_MAX));
+    for (left -= INDENT_MAX; left > 0; left -= INDENT_MAX)
+        lay(out, line + 1, (size_t)(left < INDENT_MAX ? left : INDENT_MAX));
+}
+
+/* The end of the string that begins at `from` (a quote): one past its closing quote, which is the
+ * first that has no escape before it. */
+static inline size_t
 string_end(struct text json, size_t from)
 {
-    size_t i = from + 1;
-    while (i < json.size && json.at[i] != '"')
-        i += json.at[i] == '\\' ? 2 : 1;
-    return i < json.size ? i + 1 : json.size;
+    for (size_t i = from + 1; i < json.size;) {
+        const char *quote = memchr(json.at + i, '"', json.size - i);
+        if (!quote) break;
+        i = (size_t)(quote - json.at);
+        size_t escapes = 0;
+        while (json.at[i - 1 - escapes] == '\\')
+            escapes++;
+        i++;
+        if (escapes % 2 == 0) return i;
+    }
+    return json.size;
 }
 
 size_t
@@ -272,9 +290,9 @@ json_pretty(struct text json, char *at, size_t cap)
         }
         case '{':
         case '[':
-            lay(&out, &c, 1);
+            lay_byte(&out, c);
             if (next == '}' || next == ']') {
-                lay(&out, &next, 1);
+                lay_byte(&out, next);
                 i++;
             } else {
                 lay_line(&out, ++depth);
@@ -283,14 +301,14 @@ json_pretty(struct text json, char *at, size_t cap)
         case '}':
         case ']':
             lay_line(&out, --depth);
-            lay(&out, &c, 1);
+            lay_byte(&out, c);
             break;
         case ',':
-            lay(&out, &c, 1);
+            lay_byte(&out, c);
             lay_line(&out, depth);
             break;
         case ':': lay(&out, ": ", 2); break;
-        default: lay(&out, &c, 1);
+        default: lay_byte(&out, c);
         }
     }
     return out.size;

@@ -33,9 +33,18 @@ static const struct setting table[] = {
 #include "settings.def"
 };
 #undef SETTING
+static const char *const retired[] = {
+#define SETTING(kind, name, otherwise, low, high, doc)
+#define RETIRED(name) #name,
+#include "settings.def"
+#undef SETTING
+};
 // clang-format on
 
-enum { SETTING_COUNT = sizeof table / sizeof table[0] };
+enum {
+    SETTING_COUNT = sizeof table / sizeof table[0],
+    RETIRED_COUNT = sizeof retired / sizeof retired[0]
+};
 
 /* Where a sentence about what is wrong goes, and the line that it is about (0: none). */
 struct complaint {
@@ -148,6 +157,8 @@ read_line(struct text line, struct settings *settings, int given[SETTING_COUNT],
         given[i] = about->line;
         return set(&table[i], value, settings, about);
     }
+    for (size_t i = 0; i < RETIRED_COUNT; i++)
+        if (text_is(name, retired[i])) return true;
     return complain(about, "there is no setting called `%.*s`.",
                     name.size < 64 ? (int)name.size : 64, name.at);
 }

@@ -57,6 +57,12 @@ Test(settings, that_are_given_count)
     cr_assert_eq(settings.batch_max, 256);
 }
 
+Test(settings, that_mean_nothing_any_more_are_let_pass)
+{
+    cr_assert(reads_text("http_threads = 64\nport = 9000\n"), "%s", error);
+    cr_assert_eq(settings.port, 9000);
+}
+
 Test(settings, of_the_environment_win)
 {
     setenv("FLORIN_PORT", "9001", 1);
