@@ -33,9 +33,10 @@ array_type(char kind)
 void
 arrays_begin(struct arrays *arrays, const char *letters)
 {
-    assert(strlen(letters) <= ARRAYS_MAX);
+    const int count = (int)strlen(letters);
+    assert(count <= ARRAYS_MAX);
     arrays->kinds = letters;
-    for (int i = 0; i < ARRAYS_MAX; i++) {
+    for (int i = 0; i < count; i++) {
         arrays->columns[i].size = HEADER_BYTES;
         arrays->columns[i].count = 0;
         arrays->columns[i].any = i == 0;

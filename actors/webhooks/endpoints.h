@@ -21,11 +21,13 @@
 #include <stdint.h>
 
 #define ENDPOINT_ID_MAX 63
-#ifndef ENDPOINTS_KNOWN_MAX /* the simulator makes it small */
+#ifndef ENDPOINTS_KNOWN_MAX      /* the simulator makes it small */
 #define ENDPOINTS_KNOWN_MAX 8192 /* at once; others are found by a later scan of the table */
 #endif
-#define TRUSTED_SLOTS 128  /* under way to endpoints that are trusted */
-#define OTHER_SLOTS 128    /* to all others, when one more is to be started */
+#ifndef TRUSTED_SLOTS     /* so it makes these */
+#define TRUSTED_SLOTS 128 /* under way to endpoints that are trusted */
+#define OTHER_SLOTS 128   /* to all others, when one more is to be started */
+#endif
 /* Those that were trusted when they were started and hang now count with the others. */
 #define DELIVERY_SLOTS (TRUSTED_SLOTS + OTHER_SLOTS + TRUSTED_SLOTS)
 #define SLOW_AFTER_MS 1000

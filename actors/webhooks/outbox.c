@@ -293,46 +293,71 @@ outbox_ready(struct outbox *outbox, struct moment now)
 /* --- arrays for unnest
  * ---------------------------------------------------------------------------- */
 
+/* '{1,"two",NULL}', in memory that grows. */
 struct array {
-    FILE *file;
     char *text;
-    size_t size;
-    bool any;
+    size_t size, cap;
+    bool lost; /* there was no memory: nothing more is added */
 };
 
-static bool
-array_open(struct array *array)
+static void
+array_put(struct array *array, const char *bytes, size_t size)
 {
-    *array = (struct array){0};
-    array->file = open_memstream(&array->text, &array->size);
-    if (array->file) fputc('{', array->file);
-    return array->file;
+    if (array->cap - array->size < size) {
+        const size_t cap = (array->cap + size) * 2 + 256;
+        char *const text = array->lost ? NULL : realloc(array->text, cap);
+        array->lost = !text;
+        if (array->lost) return;
+        array->text = text;
+        array->cap = cap;
+    }
+    memcpy(array->text + array->size, bytes, size);
+    array->size += size;
+}
+
+/* Between two elements. */
+static void
+array_next(struct array *array)
+{
+    if (array->size > 1) array_put(array, ",", 1);
 }
 
 static void
 array_add_number(struct array *array, int64_t number)
 {
-    fprintf(array->file, "%s%" PRId64, array->any ? "," : "", number);
-    array->any = true;
+    char digits[24];
+    array_next(array);
+    array_put(array, digits, (size_t)snprintf(digits, sizeof digits, "%" PRId64, number));
 }
 
 static void
 array_add_text(struct array *array, const char *text)
 {
-    fputs(array->any ? ",\"" : "\"", array->file);
-    for (; *text; text++) {
-        if (*text == '"' || *text == '\\') fputc('\\', array->file);
-        fputc(*text, array->file);
+    array_next(array);
+    array_put(array, "\"", 1);
+    for (size_t plain; *text; text += plain) {
+        plain = strcspn(text, "\"\\");
+        array_put(array, text, plain);
+        if (!text[plain]) break;
+        array_put(array, "\\", 1);
+        array_put(array, text + plain++, 1);
     }
-    fputc('"', array->file);
-    array->any = true;
+    array_put(array, "\"", 1);
 }
 
 static void
 array_add_null(struct array *array)
 {
-    fputs(array->any ? ",NULL" : "NULL", array->file);
-    array->any = true;
+    array_next(array);
+    array_put(array, "NULL", 4);
+}
+
+static bool
+array_open(struct array *array)
+{
+    *array = (struct array){0};
+    array_put(array, "{", 1);
+    return !array->lost;
 }
 
 static bool
@@ -351,10 +376,8 @@ arrays_end(struct array *arrays, size_t count, const char **params)
 {
     bool whole = true;
     for (size_t i = 0; i < count; i++) {
-        fputc('}', arrays[i].file);
-        whole = !ferror(arrays[i].file) && whole;
-        whole = fclose(arrays[i].file) == 0 && arrays[i].text && whole;
-        arrays[i].file = NULL;
+        array_put(&arrays[i], "}", 2); /* with the end of the text */
+        whole = !arrays[i].lost && whole;
         params[i] = arrays[i].text;
     }
     return whole;
@@ -363,10 +386,8 @@ arrays_end(struct array *arrays, size_t count, const char **params)
 static void
 arrays_free(struct array *arrays, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (arrays[i].file) fclose(arrays[i].file);
+    for (size_t i = 0; i < count; i++)
         free(arrays[i].text);
-    }
 }
 
 static int64_t

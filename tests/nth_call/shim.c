@@ -22,6 +22,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 #include <zmq.h>
 
@@ -143,11 +144,7 @@ execv(const char *path, char *const arguments[])
  * sending, and takes the connection for gone only when reading says so too. */
 #define BROKEN (shutdown(fd, SHUT_RDWR), errno = ECONNRESET, -1)
 /* Half of it, or an interruption: what must simply be done again. */
-static size_t
-shorter(size_t size)
-{
-    return size > 1 ? size / 2 : size;
-}
+#define shorter(size) ((size) > 1 ? (size) / 2 : (size))
 #define SOCKET(...)                                                             \
     do {                                                                        \
         const int fail = fails(NTH_SOCKET);                                     \
@@ -181,20 +178,70 @@ is_socket(int fd)
            S_ISSOCK(stat.st_mode);
 }
 
+/* What LMDB writes and syncs: the book of the network. Full, or broken; half of it, or interrupted.
+ */
+#define DISK(...)                                                               \
+    do {                                                                        \
+        const int fail = is_file(fd) && fails(NTH_DISK);                        \
+        if (fail && control->kind == NTH_FAILED) return errno = ENOSPC, -1;     \
+        if (fail && control->kind == NTH_INTERRUPTED) return errno = EINTR, -1; \
+        if (fail && control->kind == NTH_SHORT) size = shorter(size);           \
+        const ssize_t result = real(__VA_ARGS__);                               \
+        if (fail && control->kind == NTH_KILLED_AFTER) kill(getpid(), SIGKILL); \
+        return result;                                                          \
+    } while (0)
+
+static int
+is_file(int fd)
+{
+    struct stat stat;
+    return control && control->armed && control->class == NTH_DISK && fd > STDERR_FILENO &&
+           fstat(fd, &stat) == 0 && S_ISREG(stat.st_mode);
+}
+
 ssize_t
 write(int fd, const void *bytes, size_t size)
 {
     REAL(write);
-    if (!is_socket(fd)) return real(fd, bytes, size);
-    SOCKET(fd, bytes, size);
+    if (is_socket(fd)) SOCKET(fd, bytes, size);
+    DISK(fd, bytes, size);
 }
 
 ssize_t
-read(int fd, void *bytes, size_t size)
+pwrite(int fd, const void *bytes, size_t size, off_t at)
 {
-    REAL(read);
-    if (!is_socket(fd)) return real(fd, bytes, size);
-    SOCKET(fd, bytes, size);
+    REAL(pwrite);
+    DISK(fd, bytes, size, at);
+}
+
+/* Half of it: the first pieces. */
+ssize_t
+writev(int fd, const struct iovec *pieces, int size)
+{
+    REAL(writev);
+    DISK(fd, pieces, size);
+}
+
+/* There is no half of a sync, nor is one interrupted. */
+#define SYNC                                                                \
+    const int fail = is_file(fd) && fails(NTH_DISK);                        \
+    if (fail && control->kind == NTH_FAILED) return errno = EIO, -1;        \
+    const int result = real(fd);                                            \
+    if (fail && control->kind == NTH_KILLED_AFTER) kill(getpid(), SIGKILL); \
+    return result
+
+int
+fdatasync(int fd)
+{
+    REAL(fdatasync);
+    SYNC;
+}
+
+int
+fsync(int fd)
+{
+    REAL(fsync);
+    SYNC;
 }
 
 /* --- ZeroMQ
@@ -245,6 +292,54 @@ PQexecPrepared(PGconn *connection, const char *statement, int count, const char 
     REAL(PQexecPrepared);
     CALL(NTH_LIBPQ, PGresult *, break_connection(connection), connection, statement, count, values,
          sizes, formats, format);
+}
+
+PGresult *
+PQexecParams(PGconn *connection, const char *sql, int count, const Oid *types,
+             const char *const *values, const int *sizes, const int *formats, int format)
+{
+    REAL(PQexecParams);
+    CALL(NTH_LIBPQ, PGresult *, break_connection(connection), connection, sql, count, types, values,
+         sizes, formats, format);
+}
+
+PGresult *
+PQprepare(PGconn *connection, const char *statement, const char *sql, int count, const Oid *types)
+{
+    REAL(PQprepare);
+    CALL(NTH_LIBPQ, PGresult *, break_connection(connection), connection, statement, sql, count,
+         types);
+}
+
+int
+PQsendQuery(PGconn *connection, const char *sql)
+{
+    REAL(PQsendQuery);
+    CALL(NTH_LIBPQ, int, break_connection(connection), connection, sql);
+}
+
+int
+PQsendQueryParams(PGconn *connection, const char *sql, int count, const Oid *types,
+                  const char *const *values, const int *sizes, const int *formats, int format)
+{
+    REAL(PQsendQueryParams);
+    CALL(NTH_LIBPQ, int, break_connection(connection), connection, sql, count, types, values, sizes,
+         formats, format);
+}
+
+int
+PQsendPrepare(PGconn *connection, const char *statement, const char *sql, int count,
+              const Oid *types)
+{
+    REAL(PQsendPrepare);
+    CALL(NTH_LIBPQ, int, break_connection(connection), connection, statement, sql, count, types);
+}
+
+PostgresPollingStatusType
+PQconnectPoll(PGconn *connection)
+{
+    REAL(PQconnectPoll);
+    CALL(NTH_LIBPQ, PostgresPollingStatusType, break_connection(connection), connection);
 }
 
 int

@@ -1,7 +1,7 @@
 /* What the test tells the library that makes calls fail; sweep.mjs writes it by these offsets. */
 #pragma once
 
-enum { NTH_MEMORY, NTH_SOCKET, NTH_ZMQ, NTH_LIBPQ, NTH_REDIS };
+enum { NTH_MEMORY, NTH_SOCKET, NTH_ZMQ, NTH_LIBPQ, NTH_REDIS, NTH_DISK };
 /* FAILED: as the system would say it (no memory, connection reset, would block, connection gone).
  * KILLED: the process dies instead of the call; KILLED_AFTER: the call is made, nobody hears of it.
  */

@@ -380,12 +380,18 @@ put_number(struct writer *w, int64_t value)
     }
     char *const at = take(24);
     const uint64_t big = htobe64((uint64_t)value);
-    size_t size = sizeof big;
-    if (w->binary)
+    if (w->binary) {
         memcpy(at, &big, sizeof big);
-    else
-        size = (size_t)snprintf(at, 24, "%" PRId64, value);
-    put_text(w, (struct text){at, size});
+        put_text(w, (struct text){at, sizeof big});
+        return;
+    }
+    char *first = at + 23; /* and behind it its NUL */
+    uint64_t left = value < 0 ? -(uint64_t)value : (uint64_t)value;
+    do
+        *--first = (char)('0' + left % 10);
+    while (left /= 10);
+    if (value < 0) *--first = '-';
+    put_text(w, (struct text){first, (size_t)(at + 23 - first)});
 }
 
 /* --- statements on the tables of rows.def ----------------------------------------------------- */

@@ -12,12 +12,11 @@
 #include <string.h>
 
 #define SESSIONS_MAX 512
-#define PARAMETERS_MAX 48
 
 struct pg_result {
     struct pg_result *next; /* on its way to the client */
     ExecStatusType status;
-    bool is_gap;     /* the NULL that stands between two results */
+    bool then_gap;   /* behind it stands the NULL that is between two results */
     bool warned;     /* the notice receiver is called before it */
     bool takes_away; /* a warned COMMIT that no standby had */
     struct answer_rows answer;
@@ -28,10 +27,10 @@ struct pg_result {
 
 struct sent {
     struct sent *next;
-    char statement[48];
-    struct parameter parameters[PARAMETERS_MAX];
+    const char *statement;
     int count;
     bool binary;
+    struct parameter parameters[];
 };
 
 struct pg_conn {
@@ -46,6 +45,7 @@ struct pg_conn {
     struct sent *under_way;                /* at the server */
     bool busy;
     struct pg_result *results, **results_end;
+    bool gap; /* the next one is NULL */
     bool waits_for_lock, has_lock, piped;
     uint64_t lock_order;
     char name[32];
@@ -88,11 +88,18 @@ give(struct pg_conn *conn, struct pg_result *r)
 }
 
 static void
-give_gap(struct pg_conn *conn)
+give_and_gap(struct pg_conn *conn, struct pg_result *r)
 {
-    struct pg_result *r = new_result(PGRES_EMPTY_QUERY);
-    r->is_gap = true;
+    r->then_gap = true;
     give(conn, r);
+}
+
+static void
+forget_results(struct pg_conn *conn)
+{
+    conn->results = NULL;
+    conn->results_end = &conn->results;
+    conn->gap = false;
 }
 
 static void
@@ -116,8 +123,7 @@ grant_lock(void)
     first->waits_for_lock = false;
     first->has_lock = true;
     first->busy = false;
-    give(first, new_result(PGRES_TUPLES_OK));
-    give_gap(first);
+    give_and_gap(first, new_result(PGRES_TUPLES_OK));
     say_trace("postgres: the lock is %s's", first->client->name);
     wake(first);
 }
@@ -208,7 +214,6 @@ do_one_now(struct pg_conn *s, const struct sent *c, bool stumbles)
         be_wrong(s, r);
     else if (r->answer.columns || strncmp(c->statement, "update_", 7) == 0)
         r->status = PGRES_TUPLES_OK;
-    snprintf(r->changed, sizeof r->changed, "%zu", r->answer.changed);
     return r;
 }
 
@@ -254,8 +259,7 @@ do_pipeline(struct pg_conn *s)
         }
         taken |= r->takes_away;
         if (r->warned) say_trace("postgres: COMMIT of %s, with a warning", s->client->name);
-        give(s, r);
-        give_gap(s);
+        give_and_gap(s, r);
     }
     if (s->piped) give(s, new_result(PGRES_PIPELINE_SYNC));
     s->under_way = NULL;
@@ -323,8 +327,7 @@ postgres_cut(bool all)
         struct pg_conn *s = sessions[i];
         if (!all && s != one) continue;
         if (s->under_way && one_in(2)) do_pipeline(s); /* done, and nobody hears of it */
-        s->results = NULL;
-        s->results_end = &s->results;
+        forget_results(s);
         break_connection(s);
         if (i > session_count) i = session_count;
     }
@@ -400,9 +403,9 @@ static struct sent *
 new_sent(const char *statement, int count, const char *const *values, const int *lengths,
          const int *formats, int binary)
 {
-    struct sent *c = take(sizeof *c);
-    assert(count <= PARAMETERS_MAX);
-    snprintf(c->statement, sizeof c->statement, "%s", statement);
+    struct sent *c = take_raw(sizeof *c + (size_t)count * sizeof *c->parameters);
+    c->next = NULL;
+    c->statement = keep(text_of(statement)).at;
     c->count = count;
     c->binary = binary == 1;
     for (int i = 0; i < count; i++) {
@@ -465,8 +468,7 @@ PQexecParams(PGconn *conn, const char *sql, int count, const Oid *types, const c
             continue;
         say_trace("postgres: the session of %s is ended", s->client->name);
         if (s->under_way && one_in(2)) do_pipeline(s);
-        s->results = NULL;
-        s->results_end = &s->results;
+        forget_results(s);
         r->answer.rows = r->answer.columns = 1;
         break_connection(s);
         break;
@@ -545,10 +547,14 @@ PGresult *
 PQgetResult(PGconn *conn)
 {
     struct pg_result *r = conn->results;
-    if (!r || conn->busy) return NULL;
+    if (conn->busy) return NULL;
+    if (conn->gap || !r) {
+        conn->gap = false;
+        return NULL;
+    }
     conn->results = r->next;
     if (!conn->results) conn->results_end = &conn->results;
-    if (r->is_gap) return NULL;
+    conn->gap = r->then_gap;
     if (r->warned && conn->receiver) conn->receiver(conn->receiver_state, r);
     if (r->takes_away) { /* the old primary is gone */
         session_end(conn);
@@ -627,6 +633,7 @@ PQcmdStatus(PGresult *r)
 char *
 PQcmdTuples(PGresult *r)
 {
+    snprintf(r->changed, sizeof r->changed, "%zu", r->answer.changed);
     return r->changed;
 }
 
