@@ -94,6 +94,9 @@ DROP INDEX IF EXISTS event_object; -- of version 1
 CREATE INDEX IF NOT EXISTS event_type ON event (merchant, type, id) WHERE type NOT IN
     ('payment_intent.created', 'charge.succeeded', 'payment_intent.succeeded', 'charge.updated');
 
+-- Of version 2, each for a case that the two indexes of attempt (rows.def) have together now.
+DROP INDEX IF EXISTS attempt_open, attempt_one_setup_open, attempt_one_open_of_charge, attempt_one_approved_of_charge;
+
 -- --- searching ------------------------------------------------------------------------------------
 
 -- What /v1/…/search finds by index (store_search.c). Metadata is kept as JSON text; a row that has

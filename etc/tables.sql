@@ -31,12 +31,8 @@ BEGIN
         ('balance_transaction_source', 'CREATE INDEX balance_transaction_source ON balance_transaction (source, merchant)'),
         ('balance_transaction_type', 'CREATE INDEX balance_transaction_type ON balance_transaction (merchant, type, id) WHERE type <> ''charge'''),
         ('balance_transaction_due', 'CREATE INDEX balance_transaction_due ON balance_transaction (available_on) WHERE status = ''pending'''),
-        ('attempt_open', 'CREATE INDEX attempt_open ON attempt (slot) WHERE state IN (''sending'', ''unknown'', ''reversing'')'),
-        ('attempt_one_open', 'CREATE UNIQUE INDEX attempt_one_open ON attempt (payment_intent, merchant) WHERE state IN (''sending'', ''unknown'', ''reversing'') AND operation NOT IN (''refund'', ''recall'')'),
-        ('attempt_one_approved', 'CREATE UNIQUE INDEX attempt_one_approved ON attempt (payment_intent, merchant) WHERE operation = ''authorize'' AND state = ''approved'''),
-        ('attempt_one_setup_open', 'CREATE UNIQUE INDEX attempt_one_setup_open ON attempt (setup_intent, merchant) WHERE state IN (''sending'', ''unknown'', ''reversing'') AND setup_intent IS NOT NULL'),
-        ('attempt_one_open_of_charge', 'CREATE UNIQUE INDEX attempt_one_open_of_charge ON attempt (charge, merchant) WHERE payment_intent IS NULL AND state IN (''sending'', ''unknown'', ''reversing'') AND operation NOT IN (''refund'', ''recall'')'),
-        ('attempt_one_approved_of_charge', 'CREATE UNIQUE INDEX attempt_one_approved_of_charge ON attempt (charge, merchant) WHERE operation = ''authorize'' AND state = ''approved'''),
+        ('attempt_one_open', 'CREATE UNIQUE INDEX attempt_one_open ON attempt ((CASE WHEN operation NOT IN (''refund'', ''recall'') THEN coalesce(payment_intent, setup_intent, charge) END), merchant) WHERE state IN (''sending'', ''unknown'', ''reversing'')'),
+        ('attempt_one_approved', 'CREATE UNIQUE INDEX attempt_one_approved ON attempt (coalesce(payment_intent, charge), merchant) WHERE operation = ''authorize'' AND state = ''approved'''),
         ('setup_intent_customer', 'CREATE INDEX setup_intent_customer ON setup_intent (merchant, customer, id) WHERE customer IS NOT NULL'),
         ('setup_intent_payment_method', 'CREATE INDEX setup_intent_payment_method ON setup_intent (merchant, payment_method, id) WHERE payment_method IS NOT NULL'),
         ('challenge_due', 'CREATE INDEX challenge_due ON challenge (expires_at) WHERE state = ''open'''),
@@ -756,18 +752,10 @@ DO $$ BEGIN
     END IF;
 END $$;
 ALTER TABLE attempt ADD CHECK (CASE operation WHEN 'verify' THEN amount = 0 ELSE amount > 0 END);
-CREATE INDEX IF NOT EXISTS attempt_open ON attempt (slot) WHERE state IN ('sending', 'unknown', 'reversing');
-COMMENT ON INDEX attempt_open IS 'CREATE INDEX attempt_open ON attempt (slot) WHERE state IN (''sending'', ''unknown'', ''reversing'')';
-CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_open ON attempt (payment_intent, merchant) WHERE state IN ('sending', 'unknown', 'reversing') AND operation NOT IN ('refund', 'recall');
-COMMENT ON INDEX attempt_one_open IS 'CREATE UNIQUE INDEX attempt_one_open ON attempt (payment_intent, merchant) WHERE state IN (''sending'', ''unknown'', ''reversing'') AND operation NOT IN (''refund'', ''recall'')';
-CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_approved ON attempt (payment_intent, merchant) WHERE operation = 'authorize' AND state = 'approved';
-COMMENT ON INDEX attempt_one_approved IS 'CREATE UNIQUE INDEX attempt_one_approved ON attempt (payment_intent, merchant) WHERE operation = ''authorize'' AND state = ''approved''';
-CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_setup_open ON attempt (setup_intent, merchant) WHERE state IN ('sending', 'unknown', 'reversing') AND setup_intent IS NOT NULL;
-COMMENT ON INDEX attempt_one_setup_open IS 'CREATE UNIQUE INDEX attempt_one_setup_open ON attempt (setup_intent, merchant) WHERE state IN (''sending'', ''unknown'', ''reversing'') AND setup_intent IS NOT NULL';
-CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_open_of_charge ON attempt (charge, merchant) WHERE payment_intent IS NULL AND state IN ('sending', 'unknown', 'reversing') AND operation NOT IN ('refund', 'recall');
-COMMENT ON INDEX attempt_one_open_of_charge IS 'CREATE UNIQUE INDEX attempt_one_open_of_charge ON attempt (charge, merchant) WHERE payment_intent IS NULL AND state IN (''sending'', ''unknown'', ''reversing'') AND operation NOT IN (''refund'', ''recall'')';
-CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_approved_of_charge ON attempt (charge, merchant) WHERE operation = 'authorize' AND state = 'approved';
-COMMENT ON INDEX attempt_one_approved_of_charge IS 'CREATE UNIQUE INDEX attempt_one_approved_of_charge ON attempt (charge, merchant) WHERE operation = ''authorize'' AND state = ''approved''';
+CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_open ON attempt ((CASE WHEN operation NOT IN ('refund', 'recall') THEN coalesce(payment_intent, setup_intent, charge) END), merchant) WHERE state IN ('sending', 'unknown', 'reversing');
+COMMENT ON INDEX attempt_one_open IS 'CREATE UNIQUE INDEX attempt_one_open ON attempt ((CASE WHEN operation NOT IN (''refund'', ''recall'') THEN coalesce(payment_intent, setup_intent, charge) END), merchant) WHERE state IN (''sending'', ''unknown'', ''reversing'')';
+CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_approved ON attempt (coalesce(payment_intent, charge), merchant) WHERE operation = 'authorize' AND state = 'approved';
+COMMENT ON INDEX attempt_one_approved IS 'CREATE UNIQUE INDEX attempt_one_approved ON attempt (coalesce(payment_intent, charge), merchant) WHERE operation = ''authorize'' AND state = ''approved''';
 COMMENT ON TABLE attempt IS 'One operation that leaves the house; its id is the network''s key.';
 COMMENT ON COLUMN attempt."id" IS 'att_…: the reference at the network';
 COMMENT ON COLUMN attempt."merchant" IS 'whose';

@@ -111,8 +111,12 @@ arrays_number(struct arrays *arrays, int column, int64_t value)
 {
     const uint8_t size = kinds[(int)arrays->kinds[column]].size;
     const uint64_t big = htobe64((uint64_t)value);
+    uint8_t *const at = element(arrays, column, size);
     assert(size > 0);
-    memcpy(element(arrays, column, size), (const uint8_t *)&big + 8 - size, size);
+    if (size == sizeof big)
+        memcpy(at, &big, sizeof big); /* nearly always: one instruction */
+    else
+        memcpy(at, (const uint8_t *)&big + sizeof big - size, size);
 }
 
 int32_t

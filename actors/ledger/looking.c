@@ -107,6 +107,18 @@ ask_for_table(struct looking *l, struct pipeline *p, const struct books *books,
         pipeline_arrays(p, s->find, -1, (struct step_of){STEP_VERSIONS, first, s->table});
 }
 
+/* A bit for the number of each table that something must be known of. */
+static uint64_t
+tables_to_ask(struct command *const *commands, size_t count)
+{
+    uint64_t wanted = 0;
+    for (size_t i = 0; i < count; i++)
+        for (size_t r = 0; commands[i] && r < commands[i]->row_count; r++)
+            if (books_must_know(commands[i], r))
+                wanted |= UINT64_C(1) << commands[i]->rows[r].table->number;
+    return wanted;
+}
+
 void
 looking_ask(struct looking *looking, struct pipeline *p, const struct books *books,
             struct command *const *commands, size_t count)
@@ -117,8 +129,10 @@ looking_ask(struct looking *looking, struct pipeline *p, const struct books *boo
     PQclear(l->key_result);
     l->key_result = NULL;
     ask_for_keys(l, p, books, commands, count);
+    const uint64_t wanted = tables_to_ask(commands, count);
     for (size_t i = 0; i < table_count; i++)
-        ask_for_table(l, p, books, table_statements(i), commands, count);
+        if (wanted >> tables[i]->number & 1)
+            ask_for_table(l, p, books, table_statements(i), commands, count);
 }
 
 /* The question that this row of the answer is for. */

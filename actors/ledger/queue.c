@@ -1,5 +1,6 @@
 #include "queue.h"
 
+#include "fingerprint.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,8 @@
 #ifndef TOUCHED_MAX                /* the simulator makes it small */
 #define TOUCHED_MAX 8192           /* rows and keys; a power of two */
 #endif
+
+enum { COMMANDS = 255, KEYS = 254 }; /* no table's number */
 
 struct list {
     struct command *first, **last;
@@ -70,19 +73,11 @@ queue_put(struct queue *queue, struct command **command_p)
 
 /* --- what a command touches ------------------------------------------------------------------- */
 
-static uint64_t
-mixed(uint64_t hash, struct text text)
-{
-    for (size_t i = 0; i < text.size; i++)
-        hash = (hash ^ (uint8_t)text.at[i]) * UINT64_C(0x100000001b3);
-    return hash ^ hash >> 29;
-}
-
 /* False when it stood there already. Two things with one number only wait for each other. */
 static bool
 touch(struct queue *queue, uint64_t thing)
 {
-    thing |= 1; /* zero: a free place */
+    assert(thing); /* zero: a free place */
     for (size_t i = thing >> 7;; i++) {
         uint64_t *place = &queue->touched[i & (TOUCHED_MAX - 1)];
         if (*place == thing) return false;
@@ -97,11 +92,13 @@ touch(struct queue *queue, uint64_t thing)
 static bool
 touch_all(struct queue *queue, const struct command *c)
 {
-    const uint64_t start = mixed(UINT64_C(0xcbf29ce484222325), c->commit.merchant);
-    bool free = touch(queue, mixed(1, c->commit.id));
-    if (c->commit.claim) free &= touch(queue, mixed(start ^ 0xff, c->commit.key));
-    for (size_t i = 0; i < c->row_count; i++)
-        free &= touch(queue, mixed(start ^ c->rows[i].table->number, row_id(c->rows[i].row)));
+    const struct text merchant = c->commit.merchant;
+    bool free = touch(queue, fingerprint_of(COMMANDS, NO_TEXT, c->commit.id).a);
+    if (c->commit.claim) free &= touch(queue, fingerprint_of(KEYS, merchant, c->commit.key).a);
+    for (size_t i = 0; i < c->row_count; i++) {
+        const struct command_row *row = &c->rows[i];
+        free &= touch(queue, fingerprint_of(row->table->number, merchant, row_id(row->row)).a);
+    }
     return free;
 }
 

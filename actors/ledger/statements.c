@@ -77,13 +77,26 @@ put_columns(struct sql *sql, const struct table *t)
     sql->size += pg_columns((enum row_table)t->number, sql->text + sql->size, SQL_MAX - sql->size);
 }
 
+/* The row of t that n means. A plan is made once and kept. One that is made while a table is known
+ * to be small would rather read all of it, in the order of its key, and go on so when it is large:
+ * analyzed after a hundred payments, the next 6,500 cost 776 µs each instead of 176. An equation
+ * with an array says the same and has no use for the key's order, so that each row is looked for by
+ * itself, whatever the statistics say. It is the column that the primary key begins with. */
+#define SAME(first, second) "t." first " = ANY (ARRAY[n." first "]) AND t." second " = n." second
+
+static const char *
+same_row(const struct table *t)
+{
+    return t->number == ROW_attempt ? SAME("id", "merchant") : SAME("merchant", "id");
+}
+
 static void
 make_find(struct sql *sql, const struct table_statements *s)
 {
     put(sql, "SELECT n.ordinal, t.version, %s FROM ",
         s->table->number == ROW_attempt ? "t.state" : "NULL::text");
     put_unnest(sql, KINDS_FIND, true);
-    put(sql, "(merchant, id, ordinal) JOIN %s t USING (merchant, id)", s->table->name);
+    put(sql, "(merchant, id, ordinal) JOIN %s t ON %s", s->table->name, same_row(s->table));
 }
 
 static void
@@ -125,7 +138,7 @@ make_update(struct sql *sql, const struct table_statements *s)
     put_unnest(sql, s->kinds, false);
     put(sql, "(");
     put_columns(sql, t);
-    put(sql, ") WHERE t.merchant = n.merchant AND t.id = n.id AND t.version = n.version - 1");
+    put(sql, ") WHERE %s AND t.version = n.version - 1", same_row(t));
     if (t->number == ROW_attempt) put_arrows(sql);
     put(sql, " RETURNING 1) SELECT expect((SELECT count(*) FROM changed), $%zu::bigint, '%s')",
         t->column_count + 1, t->name);
@@ -155,15 +168,14 @@ static const struct statement {
      " ON CONFLICT (slot) DO UPDATE SET epoch = excluded.epoch, owner = excluded.owner,"
      " incarnation = excluded.incarnation"},
     {STATEMENT_KEY_FIND, KINDS_KEY_FIND,
-     "SELECT n.ordinal, i.request_hash, i.path, i.command, i.request, i.status, i.body FROM ",
-     "(merchant, key, ordinal) JOIN idempotency i USING (merchant, key)"},
+     "SELECT n.ordinal, t.request_hash, t.path, t.command, t.request, t.status, t.body FROM ",
+     "(merchant, key, ordinal) JOIN idempotency t ON " SAME("merchant", "key")},
     {STATEMENT_KEY_CLAIM, KINDS_KEY_CLAIM,
      "INSERT INTO idempotency"
      " (merchant, key, request_hash, path, command, request, status, body, created) SELECT * FROM ", ""},
     {STATEMENT_KEY_ANSWER, KINDS_KEY_ANSWER,
-     "WITH changed AS (UPDATE idempotency i SET status = n.status, body = n.body FROM ",
-     "(merchant, key, status, body) WHERE i.merchant = n.merchant AND i.key = n.key"
-     " AND i.status IS NULL RETURNING 1)"
+     "WITH changed AS (UPDATE idempotency t SET status = n.status, body = n.body FROM ",
+     "(merchant, key, status, body) WHERE " SAME("merchant", "key") " AND t.status IS NULL RETURNING 1)"
      " SELECT expect((SELECT count(*) FROM changed), $5::bigint, 'idempotency')"},
     {STATEMENT_EVENT, KINDS_EVENT,
      "INSERT INTO event (sequence, id, merchant, type, object, data, previous, created,"

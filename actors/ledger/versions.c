@@ -1,30 +1,28 @@
 #include "versions.h"
 
-#include "id.h"
+#include "fingerprint.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define PLACES 8 /* in a set */
+#define PLACES 4 /* in a set */
 
-struct place {
-    struct version version;
-    uint8_t table, merchant_size, id_size;
-    char merchant[ID_SIZE_MAX], id[ID_SIZE_MAX];
+/* Two lines of the processor's cache: what is looked for is in none of them, and each costs as much
+ * as a hundred instructions. */
+struct set {
+    struct fingerprint rows[PLACES]; /* zero: free */
+    int64_t versions[PLACES];
+    uint32_t used[PLACES];
+    uint8_t states[PLACES];
+    uint8_t unused[12];
 };
-
-/* What is asked of all places of a set stands together: the places themselves are a kilobyte, and
- * none of it is in the processor's caches. */
-struct head {
-    uint64_t used[PLACES]; /* 0: free */
-    uint32_t tags[PLACES]; /* of the hash */
-};
+static_assert(sizeof(struct set) == 128, "two lines");
 
 struct versions {
-    uint64_t now;     /* counts uses */
+    uint32_t now;     /* counts uses */
     size_t set_count; /* a power of two */
-    struct head *heads;
-    struct place *places; /* PLACES for each head */
+    struct set *sets; /* where a line begins, in … */
+    void *memory;
 };
 
 struct versions *
@@ -35,9 +33,9 @@ versions_new(size_t count)
     v->set_count = 1;
     while (v->set_count * PLACES < count)
         v->set_count *= 2;
-    v->heads = calloc(v->set_count, sizeof *v->heads);
-    v->places = calloc(v->set_count * PLACES, sizeof *v->places);
-    assert(v->heads && v->places);
+    v->memory = calloc(v->set_count + 1, sizeof *v->sets);
+    assert(v->memory);
+    v->sets = (struct set *)(((uintptr_t)v->memory + sizeof *v->sets - 1) & -sizeof *v->sets);
     return v;
 }
 
@@ -45,8 +43,7 @@ void
 versions_destroy(struct versions **versions_p)
 {
     if (!*versions_p) return;
-    free((*versions_p)->heads);
-    free((*versions_p)->places);
+    free((*versions_p)->memory);
     free(*versions_p);
     *versions_p = NULL;
 }
@@ -54,55 +51,49 @@ versions_destroy(struct versions **versions_p)
 void
 versions_clear(struct versions *versions)
 {
-    memset(versions->heads, 0, versions->set_count * sizeof *versions->heads);
+    memset(versions->sets, 0, versions->set_count * sizeof *versions->sets);
+    versions->now = 0;
 }
 
-/* FNV-1a: the ids hold 83 bits of chance that no client chose. */
-static uint64_t
-mixed(uint64_t hash, struct text text)
+static struct set *
+set_of(struct versions *versions, struct fingerprint row)
 {
-    for (size_t i = 0; i < text.size; i++)
-        hash = (hash ^ (uint8_t)text.at[i]) * UINT64_C(0x100000001b3);
-    return hash;
-}
-
-static uint64_t
-hash_of(uint8_t table, struct text merchant, struct text id)
-{
-    return mixed(mixed(UINT64_C(0xcbf29ce484222325) ^ table, merchant), id);
-}
-
-static bool
-is_of(const struct place *p, uint8_t table, struct text merchant, struct text id)
-{
-    return p->table == table && p->id_size == id.size && p->merchant_size == merchant.size &&
-           memcmp(p->id, id.at, id.size) == 0 &&
-           memcmp(p->merchant, merchant.at, merchant.size) == 0;
+    return &versions->sets[row.b & (versions->set_count - 1)];
 }
 
 /* The place in its set, or PLACES. */
 static size_t
-find(const struct versions *versions, size_t set, uint32_t tag, uint8_t table, struct text merchant,
-     struct text id)
+find(const struct set *set, struct fingerprint row)
 {
-    const struct head *head = &versions->heads[set];
     size_t i = 0;
-    while (i < PLACES && !(head->used[i] && head->tags[i] == tag &&
-                           is_of(&versions->places[set * PLACES + i], table, merchant, id)))
+    while (i < PLACES && !(set->rows[i].a == row.a && set->rows[i].b == row.b))
         i++;
     return i;
+}
+
+/* The one that was used longest ago. When the count of uses has gone round, that is a guess for a
+ * while; and a guess is good enough for what can be looked up. */
+static size_t
+oldest(const struct versions *versions, const struct set *set)
+{
+    size_t oldest = 0;
+    for (size_t i = 0; i < PLACES; i++) {
+        if (!set->rows[i].a) return i;
+        if (versions->now - set->used[i] > versions->now - set->used[oldest]) oldest = i;
+    }
+    return oldest;
 }
 
 bool
 versions_get(struct versions *versions, uint8_t table, struct text merchant, struct text id,
              struct version *version)
 {
-    const uint64_t hash = hash_of(table, merchant, id);
-    const size_t set = hash & (versions->set_count - 1);
-    const size_t i = find(versions, set, (uint32_t)(hash >> 32), table, merchant, id);
+    const struct fingerprint row = fingerprint_of(table, merchant, id);
+    struct set *const set = set_of(versions, row);
+    const size_t i = find(set, row);
     if (i == PLACES) return false;
-    versions->heads[set].used[i] = ++versions->now;
-    *version = versions->places[set * PLACES + i].version;
+    set->used[i] = ++versions->now;
+    *version = (struct version){set->versions[i], (enum attempt_state)set->states[i]};
     return true;
 }
 
@@ -110,24 +101,12 @@ void
 versions_put(struct versions *versions, uint8_t table, struct text merchant, struct text id,
              struct version version)
 {
-    if (merchant.size > ID_SIZE_MAX || id.size > ID_SIZE_MAX) return;
-    const uint64_t hash = hash_of(table, merchant, id);
-    const size_t set = hash & (versions->set_count - 1);
-    const uint32_t tag = (uint32_t)(hash >> 32);
-    struct head *head = &versions->heads[set];
-    size_t best = find(versions, set, tag, table, merchant, id);
-    if (best == PLACES) {
-        best = 0;
-        for (size_t i = 1; i < PLACES; i++)
-            if (head->used[i] < head->used[best]) best = i;
-    }
-    head->used[best] = ++versions->now;
-    head->tags[best] = tag;
-    struct place *place = &versions->places[set * PLACES + best];
-    *place = (struct place){.version = version,
-                            .table = table,
-                            .merchant_size = (uint8_t)merchant.size,
-                            .id_size = (uint8_t)id.size};
-    memcpy(place->merchant, merchant.at, merchant.size);
-    memcpy(place->id, id.at, id.size);
+    const struct fingerprint row = fingerprint_of(table, merchant, id);
+    struct set *const set = set_of(versions, row);
+    size_t i = find(set, row);
+    if (i == PLACES) i = oldest(versions, set);
+    set->rows[i] = row;
+    set->versions[i] = version.version;
+    set->states[i] = (uint8_t)version.state;
+    set->used[i] = ++versions->now;
 }

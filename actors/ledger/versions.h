@@ -2,7 +2,8 @@
  *
  * Whoever leads is the only writer, so what stands here is what stands in Postgres, as long as it
  * is put here after the COMMIT and never before. Bounded: sets of a few places, and in each set the
- * one that was used longest ago goes. What is not here is looked up. */
+ * one that was used longest ago goes. What is not here is looked up. Rows are known by their
+ * fingerprint. */
 #pragma once
 
 #include "attempt.h"
@@ -23,6 +24,5 @@ void versions_destroy(struct versions **versions_p);
 void versions_clear(struct versions *versions);
 bool versions_get(struct versions *versions, uint8_t table, struct text merchant, struct text id,
                   struct version *version);
-/* Ids and merchants longer than ID_SIZE_MAX are not kept. */
 void versions_put(struct versions *versions, uint8_t table, struct text merchant, struct text id,
                   struct version version);

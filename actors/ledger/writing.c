@@ -13,6 +13,12 @@ static const struct step_of nothing = {.step = STEP_NOTHING};
     for (size_t c##_at = 0; c##_at < (w)->count; c##_at++) \
         for (const struct command *c = (w)->commands[c##_at]; c; c = NULL)
 
+static uint64_t
+table_bit(const struct table *t)
+{
+    return UINT64_C(1) << t->number;
+}
+
 /* --- numbers ---------------------------------------------------------------------------------- */
 
 void
@@ -26,6 +32,10 @@ writing_number(struct writing *w, const struct books *books)
     {
         w->event_head_after += (int64_t)c->event_count;
         w->transaction_head_after += (int64_t)c->posting_count;
+        for (size_t r = 0; r < c->row_count; r++) {
+            assert(c->rows[r].table->number < 64);
+            *(c->rows[r].version ? &w->updates : &w->inserts) |= table_bit(c->rows[r].table);
+        }
     }
 }
 
@@ -78,13 +88,14 @@ static void
 write_rows(const struct writing *w, struct pipeline *p, const struct table_statements *s,
            bool insert)
 {
+    if (!((insert ? w->inserts : w->updates) & table_bit(s->table))) return;
     arrays_begin(&p->arrays, s->kinds);
     EACH_COMMAND(w, c)
     for (size_t r = 0; r < c->row_count; r++)
         if (c->rows[r].table == s->table && (c->rows[r].version == 0) == insert)
             put_row(&p->arrays, s->table, c->rows[r].row);
     const int32_t count = arrays_count(&p->arrays);
-    if (count) pipeline_arrays(p, insert ? s->insert : s->update, insert ? -1 : count, nothing);
+    pipeline_arrays(p, insert ? s->insert : s->update, insert ? -1 : count, nothing);
 }
 
 /* --- keys ------------------------------------------------------------------------------------- */

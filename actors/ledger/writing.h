@@ -13,6 +13,7 @@ struct writing {
     int64_t epoch, number, now_s;
     int64_t event_head, transaction_head;             /* as they are */
     int64_t event_head_after, transaction_head_after; /* as they will be */
+    uint64_t updates, inserts;                        /* a bit for the number of each table */
 };
 
 /* Fills all but the commands and `now_s`. */

@@ -148,7 +148,8 @@ store_open_attempts(struct store *store, const uint8_t slots[static SLOT_BYTES],
 {
     if (!store->database) return open_in_memory(store, slots, arena, attempts, count);
     struct question *const q = question_new(arena);
-    /* The words of the states are those of the partial index, so that it is used. */
+    /* The words of the states are those of the partial index, so that it is used: it holds what is
+     * open, and is read whole. */
     say(q,
         "SELECT %s FROM attempt WHERE state IN ('sending', 'unknown', 'reversing')"
         " AND slot = ANY ($%d::bigint[]) LIMIT %d",

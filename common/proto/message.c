@@ -329,6 +329,26 @@ message_decode(enum message_number number, const uint8_t *bytes, size_t size, vo
     return v;
 }
 
+void
+message_move(enum message_number number, void *body, const uint8_t *from, const uint8_t *to)
+{
+    const struct message *m = message_find((uint16_t)number);
+    assert(m);
+    for (size_t i = 0; i < m->field_count; i++) {
+        void *const value = (char *)body + m->fields[i].offset;
+        struct text *const text = value;
+        struct message_list *const list = value;
+        if (!is_there(body, &m->fields[i])) continue;
+        switch (m->fields[i].kind) {
+        case FIELD_TEXT:
+        case FIELD_BYTES: text->at = (const char *)to + (text->at - (const char *)from); break;
+        case FIELD_LIST: list->at = to + (list->at - from); break;
+        case FIELD_U64:
+        case FIELD_I64: break;
+        }
+    }
+}
+
 bool
 message_next(struct message_list *list, enum message_number element, void *body,
              enum message_verdict *verdict)

@@ -120,6 +120,9 @@ size_t message_size_bound(enum message_number number, const void *body);
 MUST_USE enum message_verdict message_decode(enum message_number number, const uint8_t *bytes,
                                              size_t size, void *body, const char **culprit);
 
+/* What `body` borrows from the bytes at `from` it borrows from their copy at `to` from here on. */
+void message_move(enum message_number number, void *body, const uint8_t *from, const uint8_t *to);
+
 /* Appends one element to a list that is being built in `bytes`. False when it does not fit or the
  * element is refused; the list is unchanged then. */
 MUST_USE bool message_list_add(struct message_list *list, enum message_number element,

@@ -224,6 +224,29 @@ Test(message, what_is_encoded_is_what_is_decoded)
     }
 }
 
+Test(message, what_was_moved_borrows_from_the_copy_alone)
+{
+    static uint8_t copy[BYTES_MAX];
+    EACH_MESSAGE(m)
+    {
+        for (int which = ONLY_MUST; which <= ALL; which++) {
+            union body body, decoded;
+            const char *culprit;
+            size_t size_again;
+            fill(m, &body, FEW, (enum which)which, 0);
+            const size_t size = encode(m, &body);
+            cr_assert_eq(message_decode(m->number, bytes, size, &decoded, &culprit), MESSAGE_OK);
+            memcpy(copy, bytes, size);
+            message_move(m->number, &decoded, bytes, copy);
+            memset(bytes, 0, size);
+            cr_assert_eq(message_encode(m->number, &decoded, again, sizeof again, &size_again),
+                         MESSAGE_OK, "%s", m->name);
+            cr_assert_eq(size_again, size);
+            cr_assert_eq(memcmp(copy, again, size), 0, "%s", m->name);
+        }
+    }
+}
+
 Test(message, the_encoder_refuses_what_the_decoder_would)
 {
     EACH_MESSAGE(m)
