@@ -716,6 +716,7 @@ CREATE TABLE IF NOT EXISTS attempt (
     "params" text COMPRESSION lz4 COLLATE "C",
     "setup_intent" text COLLATE "C",
     "setup_attempt" text COLLATE "C",
+    "staged" bytea,
     PRIMARY KEY (id, merchant)
 ) WITH (fillfactor = 80);
 ALTER TABLE attempt
@@ -739,7 +740,8 @@ ALTER TABLE attempt
     ADD COLUMN IF NOT EXISTS "expand" text COLLATE "C",
     ADD COLUMN IF NOT EXISTS "params" text COMPRESSION lz4 COLLATE "C",
     ADD COLUMN IF NOT EXISTS "setup_intent" text COLLATE "C",
-    ADD COLUMN IF NOT EXISTS "setup_attempt" text COLLATE "C";
+    ADD COLUMN IF NOT EXISTS "setup_attempt" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "staged" bytea;
 ALTER TABLE attempt ALTER COLUMN "slot" DROP DEFAULT;
 ALTER TABLE attempt ALTER COLUMN "epoch" DROP DEFAULT;
 ALTER TABLE attempt ALTER COLUMN "amount" DROP DEFAULT;
@@ -777,6 +779,7 @@ COMMENT ON COLUMN attempt."expand" IS 'paths to expand in the answer, a space be
 COMMENT ON COLUMN attempt."params" IS 'what else the finishing needs';
 COMMENT ON COLUMN attempt."setup_intent" IS 'verify: what for';
 COMMENT ON COLUMN attempt."setup_attempt" IS 'made when the attempt was';
+COMMENT ON COLUMN attempt."staged" IS 'the message staged: rows that its end inserts, and nobody knows of before; absent once it is over';
 
 -- A card on its way to being kept for later payments.
 CREATE TABLE IF NOT EXISTS setup_intent (

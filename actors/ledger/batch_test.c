@@ -441,6 +441,30 @@ Test(batch, a_change_that_another_owner_may_have_made_is_no_repetition)
     batch_destroy(&b.batch);
 }
 
+Test(batch, what_an_attempt_bears_is_there_byte_for_byte_until_its_end)
+{
+    static char bytes[100000]; /* more than a page of Postgres */
+    struct bench b;
+    struct row_attempt *row;
+    bench_start(&b);
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (char)(i * i >> 8);
+    row = new_attempt("att_1", 1, "sending");
+    row->staged = (struct text){bytes, sizeof bytes};
+    EXPECT_VERDICT(WRITE(&b, ROW(ROW_attempt, 0, row)), COMMIT_DONE);
+    row = new_attempt("att_1", 2, "unknown");
+    row->staged = (struct text){bytes, sizeof bytes};
+    EXPECT_VERDICT(WRITE(&b, ROW(ROW_attempt, 1, row)), COMMIT_DONE);
+    EXPECT_VALUE("SELECT length(staged) || ' ' || (SELECT bool_and(get_byte(staged, i) = "
+                 "(i::bigint * i >> 8) % 256)"
+                 " FROM generate_series(0, 99999) i) FROM attempt",
+                 "100000 true");
+    EXPECT_VERDICT(WRITE(&b, ROW(ROW_attempt, 2, new_attempt("att_1", 3, "approved"))),
+                   COMMIT_DONE);
+    EXPECT_VALUE("SELECT staged IS NULL FROM attempt", "t");
+    batch_destroy(&b.batch);
+}
+
 Test(batch, an_attempt_goes_only_where_its_arrows_lead)
 {
     struct bench b;

@@ -18,37 +18,24 @@ books_must_know_key(const struct command *c)
            (c->commit.claim == 2 && c->commit.repeated && c->row_count == 0);
 }
 
-/* Claims stand among the versions, under no table: by a hash, because keys may be long. Two keys of
- * one hash cost a question. */
+/* Claims stand among the versions, under no table. */
 #define TABLE_OF_CLAIMS 0
-
-static uint64_t
-hash_of_key(struct text key)
-{
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (size_t i = 0; i < key.size; i++)
-        hash = (hash ^ (uint8_t)key.at[i]) * UINT64_C(0x100000001b3);
-    return hash;
-}
 
 bool
 books_key_is_new(const struct books *books, const struct command *c)
 {
-    if (!c->key_was_new || c->key_seen_at < books->known_since) return false;
-    const uint64_t hash = hash_of_key(c->commit.key);
-    const struct text id = {(const char *)&hash, sizeof hash};
     struct version claimed;
-    return !versions_get(books->versions, TABLE_OF_CLAIMS, c->commit.merchant, id, &claimed);
+    return c->key_was_new && c->key_seen_at >= books->known_since &&
+           !versions_get(books->versions, TABLE_OF_CLAIMS, c->commit.merchant, c->commit.key,
+                         &claimed);
 }
 
 void
 books_claimed(const struct books *books, const struct command *c)
 {
-    if (c->commit.claim != 1) return;
-    const uint64_t hash = hash_of_key(c->commit.key);
-    const struct text id = {(const char *)&hash, sizeof hash};
-    versions_put(books->versions, TABLE_OF_CLAIMS, c->commit.merchant, id,
-                 (struct version){1, ATTEMPT_NONE});
+    if (c->commit.claim == 1)
+        versions_put(books->versions, TABLE_OF_CLAIMS, c->commit.merchant, c->commit.key,
+                     (struct version){1, ATTEMPT_NONE});
 }
 
 static enum commit_verdict say(struct command *c, enum commit_verdict verdict, const char *format,

@@ -157,6 +157,8 @@ rows_agree(struct call *call, const struct row_attempt *attempt)
     struct row_payment_intent *const pi = call_new_row(call, ROW_payment_intent);
     struct row_refund *const refund = call_new_row(call, ROW_refund);
     struct row_charge *const charge = call_new_row(call, ROW_charge);
+    /* What it is about is in its own row. */
+    if (attempt->staged.at) return true;
     /* Its end does not mind what became of the refund meanwhile. */
     if (text_is(attempt->operation, network_operation_name(NETWORK_RECALL))) return true;
     if (attempt->refund.at)
@@ -271,6 +273,7 @@ commit_step(struct job *job, struct row_attempt *attempt, enum attempt_event eve
     const enum attempt_state to = attempt_step(attempt_state_named(attempt->state), event);
     assert(to != ATTEMPT_NONE);
     attempt->state = text_of(attempt_state_name(to));
+    if (FLORIN_MUTANT(staged_forgotten)) attempt->staged = NO_TEXT;
     attempt->epoch = (int64_t)job->worker->slots.epoch[job->slot];
     change_clear(&job->change);
     change_row(&job->change, ROW_attempt, attempt, false);

@@ -12,6 +12,9 @@
  *     refund     booked                       failed refund, its promise taken back
  *     verify     setup_steps.c
  *
+ * A payment that was made and confirmed by one request is inserted here, with what has become of it
+ * and with the event that it was created: until then it stood in the attempt's row alone (staged).
+ *
  * An authorization that is challenged leaves a payment that waits for its payer (challenges.c).
  *
  * What was undone (reversed) and what never left (never sent) is told like a refusal: the client's
@@ -783,6 +786,7 @@ attempt_close(struct call *call, struct row_attempt *attempt,
     assert(last != ATTEMPT_NONE);
     attempt->state = text_of(attempt_state_name(last));
     attempt->network_id = answer->network_id;
+    attempt->staged = NO_TEXT; /* it is written with this */
     if (answer->outcome == OUTCOME_DECLINED) attempt->code = answer->code;
     call_update(call, ROW_attempt, attempt);
 }
@@ -812,6 +816,22 @@ read_session(struct finish *f)
                               : text_is(f->attempt->operation, "capture") ? "complete"
                                                                           : NULL;
     return !waits || checkout_waits(f->call, f->pi->checkout_session, waits, &f->session);
+}
+
+/* A payment that was made and confirmed by one request has waited for this attempt's end, and its
+ * new payment method with it: both are inserted as they become now. */
+static bool
+take_up_payment(struct finish *f)
+{
+    uint32_t effects;
+    if (!call_take_up(f->call, f->attempt)) return false;
+    if (!call_get(f->call, ROW_payment_intent, f->attempt->payment_intent, f->pi)) return false;
+    tell(f->call, "payment_intent.created", ROW_payment_intent, f->pi, NULL);
+    const enum pi_verdict verdict = payment_step(f->pi, ON_CONFIRM, 0, &effects);
+    assert(verdict == PI_OK); /* it was asked before the attempt began */
+    (void)verdict;
+    f->pi->confirms++;
+    return true;
 }
 
 /* Of a charge without a payment: authorized, captured, or its hold released. */
@@ -858,7 +878,11 @@ attempt_finished(struct call *call, struct row_attempt *attempt,
     f.charge = call_new_row(call, ROW_charge);
     if (attempt->payment_intent.at) {
         f.pi = call_new_row(call, ROW_payment_intent);
-        if (!call_get(call, ROW_payment_intent, attempt->payment_intent, f.pi)) return;
+        if (attempt->staged.at) {
+            if (!take_up_payment(&f)) return;
+        } else if (!call_get(call, ROW_payment_intent, attempt->payment_intent, f.pi)) {
+            return;
+        }
         if (!read_session(&f)) return;
     }
     if (!f.pi && !text_is(attempt->operation, "refund") && !text_is(attempt->operation, "recall")) {

@@ -4,6 +4,7 @@
 
 #include "attempt.h"
 #include "json_reader.h"
+#include "log.h"
 #include "random.h"
 #include <assert.h>
 #include <stdarg.h>
@@ -315,9 +316,9 @@ make_request(struct call *call, const struct row_attempt *attempt,
     return true;
 }
 
-void
-call_begin_attempt(struct call *call, struct row_attempt *attempt,
-                   const struct network_extras *extras)
+static void
+begin(struct call *call, struct row_attempt *attempt, const struct network_extras *extras,
+      bool staged)
 {
     struct job *const job = job_of(call);
     if (job->ending != ENDING_NONE) return;
@@ -336,7 +337,33 @@ call_begin_attempt(struct call *call, struct row_attempt *attempt,
     attempt->api_version = call->api_version;
     attempt->expand = call->expand;
     if (!make_request(call, attempt, extras, &job->request)) return;
+    if (staged && !change_set_aside(&job->change, call->arena, &attempt->staged)) {
+        log_event(LOG_ERROR, "attempt.unpackable", "request=%.*s", (int)call->request.size,
+                  call->request.at ? call->request.at : "");
+        call_refuse(call, &refusal_failed, false);
+        return;
+    }
     call_insert(call, ROW_attempt, attempt);
     job->begun = attempt;
     (void)end_as(call, ENDING_BEGIN);
+}
+
+void
+call_begin_attempt(struct call *call, struct row_attempt *attempt,
+                   const struct network_extras *extras)
+{
+    begin(call, attempt, extras, false);
+}
+
+void
+call_begin_staged(struct call *call, struct row_attempt *attempt,
+                  const struct network_extras *extras)
+{
+    begin(call, attempt, extras, true);
+}
+
+bool
+call_take_up(struct call *call, const struct row_attempt *attempt)
+{
+    return change_take_up(&job_of(call)->change, call->arena, call->merchant, attempt->staged);
 }

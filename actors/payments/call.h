@@ -127,6 +127,13 @@ struct text refusal_json(struct call *call, const struct api_refusal *refusal);
  * needs; `cvc` and addresses go to the network and are not kept. */
 void call_begin_attempt(struct call *call, struct row_attempt *attempt,
                         const struct network_extras *extras);
+/* Likewise, but what the call inserts is not written yet. Nobody can know of it before the attempt
+ * ends, and then it is written as it has become: until then the attempt's own row bears it. */
+void call_begin_staged(struct call *call, struct row_attempt *attempt,
+                       const struct network_extras *extras);
+/* At the attempt's end: stages what its row bears, to be inserted. False when there is nothing that
+ * could be read. */
+MUST_USE bool call_take_up(struct call *call, const struct row_attempt *attempt);
 
 /* Seconds until a payment's funds are available (settings.def). */
 int64_t worker_settlement_delay_s(const struct worker *worker);

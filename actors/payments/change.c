@@ -76,17 +76,18 @@ change_event(struct change *change, const struct msg_event_write *event)
 }
 
 static bool
-pack_rows(const struct change *change, struct arena *arena, struct message_list *list)
+pack_rows(const struct staged_row *rows, size_t count, struct arena *arena,
+          struct message_list *list)
 {
     size_t largest = 0, cap = 0;
-    for (size_t i = 0; i < change->row_count; i++) {
-        const size_t bound = row_size_bound(change->rows[i].table, change->rows[i].row);
+    for (size_t i = 0; i < count; i++) {
+        const size_t bound = row_size_bound(rows[i].table, rows[i].row);
         if (bound > largest) largest = bound;
         cap += bound + PACKING_BYTES;
     }
     uint8_t *const values = arena_take(arena, largest), *const bytes = arena_take(arena, cap);
-    for (size_t i = 0; i < change->row_count; i++) {
-        const struct staged_row *const staged = &change->rows[i];
+    for (size_t i = 0; i < count; i++) {
+        const struct staged_row *const staged = &rows[i];
         size_t size;
         if (!row_encode(staged->table, staged->row, values, largest, &size)) return false;
         const struct msg_row_write write = {
@@ -154,11 +155,59 @@ bool
 change_pack(const struct change *change, struct arena *arena, struct msg_commit *commit)
 {
     commit->rows = commit->postings = commit->events = (struct message_list){NULL, 0, 0};
-    if (change->row_count && !pack_rows(change, arena, &commit->rows)) return false;
+    if (change->row_count && !pack_rows(change->rows, change->row_count, arena, &commit->rows))
+        return false;
     if (change->posting_count && !pack_postings(change, arena, &commit->postings)) return false;
     if (change->event_count && !pack_events(change, arena, &commit->events)) return false;
     if (commit->rows.count) commit->has |= HAS_commit_rows;
     if (commit->postings.count) commit->has |= HAS_commit_postings;
     if (commit->events.count) commit->has |= HAS_commit_events;
     return true;
+}
+
+bool
+change_set_aside(struct change *change, struct arena *arena, struct text *aside)
+{
+    struct staged_row rows[CHANGE_ASIDE_MAX];
+    struct msg_staged staged = {.has = HAS_staged_rows};
+    size_t count = 0, kept = 0, size;
+    for (size_t i = 0; i < change->row_count; i++) {
+        if (change->rows[i].replaces) continue;
+        if (count == CHANGE_ASIDE_MAX) return false;
+        rows[count++] = change->rows[i];
+    }
+    if (!count || !pack_rows(rows, count, arena, &staged.rows)) return false;
+    const size_t cap = message_size_bound(MSG_staged, &staged);
+    uint8_t *const bytes = arena_take(arena, cap);
+    if (message_encode(MSG_staged, &staged, bytes, cap, &size) != MESSAGE_OK) return false;
+
+    /* After this point it must succeed. */
+    for (size_t i = 0; i < change->row_count; i++)
+        if (change->rows[i].replaces) change->rows[kept++] = change->rows[i];
+    change->row_count = kept;
+    *aside = (struct text){(const char *)bytes, size};
+    return true;
+}
+
+bool
+change_take_up(struct change *change, struct arena *arena, struct text merchant, struct text aside)
+{
+    struct msg_staged staged;
+    struct msg_row_write write;
+    enum message_verdict verdict;
+    const char *culprit;
+    if (message_decode(MSG_staged, (const uint8_t *)aside.at, aside.size, &staged, &culprit) !=
+        MESSAGE_OK)
+        return false;
+    while (message_next(&staged.rows, MSG_row_write, &write, &verdict)) {
+        const struct table *const table = table_find(write.table);
+        void *const row = table ? arena_take(arena, table->size) : NULL;
+        if (!table || write.version != 0 || change->row_count == CHANGE_ROWS_MAX) return false;
+        if (!row_decode((enum row_table)table->number, (const uint8_t *)write.values.at,
+                        write.values.size, row) ||
+            !text_equal(row_merchant(row), merchant) || !table_takes_id(table, row_id(row)))
+            return false;
+        change_row(change, (enum row_table)table->number, row, true);
+    }
+    return verdict == MESSAGE_OK;
 }

@@ -14,6 +14,7 @@
 #define CHANGE_POSTINGS_MAX 16
 #define CHANGE_EVENTS_MAX 16
 #define POSTING_LINES_MAX 16
+#define CHANGE_ASIDE_MAX 16 /* the bound of `staged` */
 
 struct staged_row {
     enum row_table table;
@@ -43,6 +44,15 @@ void change_row(struct change *change, enum row_table table, void *row, bool ins
 const void *change_find(const struct change *change, enum row_table table, struct text id);
 void change_posting(struct change *change, const struct staged_posting *posting);
 void change_event(struct change *change, const struct msg_event_write *event);
+
+/* Takes the rows that would be inserted out of the change and packs them into the arena, as a
+ * message `staged`. False, with nothing changed, when there are none, when they are too many or
+ * longer than messages.def lets them be. */
+MUST_USE bool change_set_aside(struct change *change, struct arena *arena, struct text *aside);
+/* Stages them, to be inserted: rows of that merchant, borrowing from `aside`. False: it is not what
+ * change_set_aside packs. */
+MUST_USE bool change_take_up(struct change *change, struct arena *arena, struct text merchant,
+                             struct text aside);
 
 /* Sets rows, postings and events of the commit, packed into the arena. False when something is
  * longer than messages.def lets it be. */

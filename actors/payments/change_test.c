@@ -114,3 +114,71 @@ Test(change, as_many_rows_and_events_as_a_commit_may_bear_fit)
     cr_expect_eq(commit.rows.count, CHANGE_ROWS_MAX);
     cr_expect_eq(commit.events.count, CHANGE_EVENTS_MAX);
 }
+
+Test(change, what_is_set_aside_is_taken_up_as_it_was)
+{
+    struct text aside;
+    struct msg_commit commit = {0};
+    struct msg_row_write write;
+    struct row_customer *fresh = customer("cus_1", 0), *old = customer("cus_2", 7);
+    fresh->name = TEXT("Grace");
+    change_row(&change, ROW_customer, fresh, true);
+    change_row(&change, ROW_customer, old, false);
+    cr_assert(change_set_aside(&change, arena, &aside));
+    cr_expect_null(change_find(&change, ROW_customer, fresh->id));
+    cr_expect_eq(change_find(&change, ROW_customer, old->id), old);
+
+    change_clear(&change);
+    cr_assert(change_take_up(&change, arena, TEXT("acct_abcde"), aside));
+    cr_expect_eq(change.row_count, 1);
+    /* Written as it has become meanwhile, and still for the first time. */
+    struct row_customer later =
+        *(const struct row_customer *)change_find(&change, ROW_customer, fresh->id);
+    later.phone = TEXT("+4930");
+    change_row(&change, ROW_customer, &later, false);
+    cr_assert(change_pack(&change, arena, &commit));
+    cr_expect_eq(commit.rows.count, 1);
+    const struct row_customer row = first_row(&commit, &write);
+    cr_expect_eq(write.version, 0);
+    cr_expect_eq(row.version, 1);
+    cr_expect(text_is(row.name, "Grace"));
+    cr_expect(text_is(row.phone, "+4930"));
+}
+
+Test(change, nothing_is_set_aside_where_nothing_is_new)
+{
+    struct text aside;
+    change_row(&change, ROW_customer, customer("cus_2", 7), false);
+    cr_expect_not(change_set_aside(&change, arena, &aside));
+    cr_expect_eq(change.row_count, 1);
+}
+
+Test(change, as_many_rows_as_may_be_set_aside_are)
+{
+    static char ids[CHANGE_ASIDE_MAX + 1][16];
+    struct text aside;
+    for (int i = 0; i <= CHANGE_ASIDE_MAX; i++) {
+        snprintf(ids[i], sizeof ids[i], "cus_%d", i);
+        change_row(&change, ROW_customer, customer(ids[i], 0), true);
+        if (i + 1 == CHANGE_ASIDE_MAX) {
+            struct change copy = change;
+            cr_expect(change_set_aside(&copy, arena, &aside));
+        }
+    }
+    cr_expect_not(change_set_aside(&change, arena, &aside));
+    cr_expect_eq(change.row_count, CHANGE_ASIDE_MAX + 1);
+}
+
+Test(change, what_was_not_set_aside_like_this_is_not_taken_up)
+{
+    struct text aside, cut;
+    change_row(&change, ROW_customer, customer("cus_1", 0), true);
+    cr_assert(change_set_aside(&change, arena, &aside));
+    change_clear(&change);
+    cr_expect_not(change_take_up(&change, arena, TEXT("acct_other"), aside));
+    cr_expect_not(change_take_up(&change, arena, TEXT("acct_abcde"), NO_TEXT));
+    for (cut = aside; cut.size--;)
+        cr_expect_not(change_take_up(&change, arena, TEXT("acct_abcde"), cut));
+    cr_expect(change_is_empty(&change));
+    cr_expect(change_take_up(&change, arena, TEXT("acct_abcde"), aside));
+}

@@ -53,7 +53,9 @@ static struct {
     /* What the network shall say: 0 is by the card. */
     uint64_t outcome;
     const char *decline;
-    bool recovered; /* the attempt is finished by a worker that takes it over from `unknown` */
+    bool left_open;   /* the attempt is not finished: by fake_finish, later */
+    bool recovered;   /* the attempt is finished by a worker that takes it over from `unknown` */
+    struct text open; /* the attempt that was left so */
     struct msg_network_request asked;
     struct text asked_cvc, asked_postal_code;
 
@@ -436,6 +438,11 @@ call_get_param(struct call *call, enum row_table table, struct text id, const ch
                void *row)
 {
     struct api_refusal refusal = {.status = 503, .type = "api_error", .retry = true};
+    const void *const staged = change_find(&fake.change, table, id);
+    if (staged) {
+        memcpy(row, staged, table_find((uint64_t)table)->size);
+        return true;
+    }
     switch (store_get(NULL, table, call->merchant, id, call->arena, row)) {
     case STORE_FOUND: return true;
     case STORE_UNAVAILABLE: break;
@@ -539,6 +546,21 @@ call_begin_attempt(struct call *call, struct row_attempt *attempt,
     fake.begun = attempt;
 }
 
+void
+call_begin_staged(struct call *call, struct row_attempt *attempt,
+                  const struct network_extras *extras)
+{
+    if (fake.said) return;
+    cr_assert(change_set_aside(&fake.change, call->arena, &attempt->staged));
+    call_begin_attempt(call, attempt, extras);
+}
+
+bool
+call_take_up(struct call *call, const struct row_attempt *attempt)
+{
+    return change_take_up(&fake.change, call->arena, call->merchant, attempt->staged);
+}
+
 /* --- cards and the network ------------------------------------------------------------------- */
 
 static const struct {
@@ -612,14 +634,25 @@ fake_asking(const struct row_attempt *attempt, bool set_up, struct text then,
     }
 }
 
+/* The card that is asked about; a new one may be in the attempt's row alone. */
+static const struct row_payment_method *
+fake_method(const struct row_attempt *attempt)
+{
+    static struct change borne;
+    const struct kept *kept = fake_find(ROW_payment_method, attempt->payment_method);
+    if (kept) return (const void *)kept->row;
+    change_clear(&borne);
+    cr_assert(change_take_up(&borne, fake.durable, MERCHANT, attempt->staged));
+    return change_find(&borne, ROW_payment_method, attempt->payment_method);
+}
+
 static struct msg_network_answer
 fake_network(const struct row_attempt *attempt)
 {
     struct msg_network_answer answer = {.outcome = OUTCOME_APPROVED,
                                         .network_id = TEXT("net_000000001"),
                                         .authorization_code = TEXT("A1B2C3")};
-    const struct kept *kept = fake_find(ROW_payment_method, attempt->payment_method);
-    const struct row_payment_method *method = (const void *)kept->row;
+    const struct row_payment_method *method = fake_method(attempt);
     struct text token = method->token;
     token = (struct text){token.at + 5, token.size - 5};
     const bool refunds = text_is(attempt->operation, "refund");
@@ -789,7 +822,10 @@ request(const char *route, struct text object, const char *form)
     if (fake.said == SAID_BEGIN) attempt = arena_copy(fake.durable, fake.begun->id);
     change_clear(&fake.change);
     arena_destroy(&arena);
-    if (attempt.at) fake_finish(attempt);
+    if (attempt.at && fake.left_open)
+        fake.open = attempt;
+    else if (attempt.at)
+        fake_finish(attempt);
     fake.now_ms += 1000;
     return fake.status;
 }

@@ -162,9 +162,17 @@ payment_confirm(struct call *call, struct row_payment_intent *pi, bool stored,
         method->consumed = !method->customer.at;
         method_stage(call, use);
     }
+    if (!stored && !pi->checkout_session.at) {
+        /* Nobody can ask for it before its first attempt is over: that writes and tells it. */
+        struct row_payment_intent *created = call_new_row(call, ROW_payment_intent);
+        *created = before;
+        call_insert(call, ROW_payment_intent, created);
+        call_begin_staged(call, attempt, &extras);
+        return;
+    }
     if (stored) {
         call_update(call, ROW_payment_intent, pi);
-    } else {
+    } else { /* its session names it */
         call_insert(call, ROW_payment_intent, pi);
         tell(call, "payment_intent.created", ROW_payment_intent, &before, NULL);
     }

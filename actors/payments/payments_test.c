@@ -51,6 +51,57 @@ Test(payments, what_is_told_first_is_how_it_stood_before_the_network_was_asked)
     EXPECT_GOT("latest_charge", "null");
 }
 
+Test(payments, a_payment_made_at_once_is_its_attempts_alone_until_that_is_over)
+{
+    for (int recovered = 0; recovered < 2; recovered++) {
+        const size_t kept = fake.kept_count, events = fake.event_count;
+        fake.left_open = true;
+        fake.recovered = recovered;
+        request("payment_intent_create", NO_TEXT, FORM_NOW "pm_card_visa");
+        cr_expect(eq(sz, fake.kept_count, kept + 1));
+        cr_expect(eq(sz, fake.event_count, events));
+        const struct row_attempt *attempt = (const void *)fake.kept[kept].row;
+        cr_expect(text_equal(attempt->id, fake.open));
+        const struct text pi = attempt->payment_intent;
+        cr_expect(eq(int, request("payment_intent_retrieve", pi, ""), 404));
+        cr_expect(eq(int, request("payment_intent_cancel", pi, ""), 404));
+
+        fake.left_open = false;
+        fake_finish(fake.open);
+        EXPECT_TOLD(
+            "payment_intent.created charge.succeeded payment_intent.succeeded charge.updated");
+        cr_expect_null((void *)attempt->staged.at);
+        cr_assert(eq(int, request("payment_intent_retrieve", pi, "expand[]=payment_method"), 200));
+        EXPECT_GOT("status", "succeeded");
+        EXPECT_GOT("payment_method.card.last4", "4242");
+        const struct kept *row = fake_find(ROW_payment_intent, pi);
+        cr_expect(eq(i64, row_version(row->row), 1));
+        cr_expect(
+            eq(i64, ((const struct row_payment_intent *)(const void *)row->row)->confirms, 1));
+    }
+}
+
+/* A database of before: the first commit had written the payment itself. */
+Test(payments, an_attempt_that_bears_nothing_ends_as_ever)
+{
+    struct text id;
+    cr_assert(eq(int,
+                 request("payment_intent_create", NO_TEXT,
+                         "amount=2000&currency=usd&payment_method_types[]=card"
+                         "&payment_method=pm_card_visa"),
+                 200));
+    id = got_id("id");
+    fake.left_open = true;
+    request("payment_intent_confirm", id, "");
+    cr_expect_null(
+        (void *)((const struct row_attempt *)(const void *)fake_find(ROW_attempt, fake.open)->row)
+            ->staged.at);
+    fake.left_open = false;
+    fake_finish(fake.open);
+    EXPECT_GOT("status", "succeeded");
+    cr_expect(eq(str, (char *)got("id"), (char *)id.at));
+}
+
 Test(payments, the_answer_shows_what_was_to_be_expanded)
 {
     cr_assert(eq(int,

@@ -126,6 +126,8 @@ single_rows(void)
     cr_expect(eq(sz, count, 10));
     found(store_open_attempts(store, slots, arena, &attempts, &count), "open attempts");
     cr_expect(eq(sz, count, 20));
+    for (size_t i = 0; i < count; i++) /* with all that it bears */
+        cr_expect(text_equal(attempts[i].staged, (struct text){"\0\xff\\'\0", 5}));
     found(store_due_holds(store, 1000, arena, &charges, &count), "due holds");
     cr_expect(eq(sz, count, 10));
 }

@@ -17,6 +17,8 @@
  *   VERSION_IS_ALL  what is at the version that a command would make counts as that command's doing
  *   NEW_ID        recovery asks anew under another reference instead of inquiring
  *   NO_RECOVERY   nobody looks after an attempt that is open
+ *   DROPS_STAGED  who takes an attempt over writes its row without the payment that it bears
+ *   KEEPS_STAGED  the end of an attempt leaves the payment in its row
  * Variant that must hold: NO_FENCE (the ledger does not look at the slot's epoch): safety rests on
  * the attempt's row and not on who owns what. */
 #include "florin.pml"
@@ -24,6 +26,8 @@
 /* What is durable. */
 byte att = NONE;         /* the attempt's state */
 byte version = 0;        /* the version of its row */
+bool staged = false;     /* its row bears the payment that its end inserts */
+byte payments = 0;       /* how often that was inserted */
 byte claimed = 0;        /* who claimed the key: worker + 1; 3: one whose memory is gone */
 byte owner = 0;          /* the slot's owner at the ledger */
 byte net = NET_NONE;     /* what the network's book says of the attempt */
@@ -53,6 +57,7 @@ bool job_fresh[2] = false; /* the epoch that its job names is the slot's */
 bool repeated[2] = false;
 byte row[2] = NONE;       /* the attempt as it remembers it */
 byte row_version[2] = 0;
+bool row_staged[2] = false;
 byte answer[2] = 0;       /* of the network to what it waits for; 0: not there */
 byte outcome[2] = 0;      /* what it is about to finish with */
 
@@ -88,7 +93,7 @@ inline tell(what)
 
 inline forget(w)
 {
-    row[w] = NONE; row_version[w] = 0; repeated[w] = false; answer[w] = 0; outcome[w] = 0;
+    row[w] = NONE; row_version[w] = 0; row_staged[w] = false; repeated[w] = false; answer[w] = 0; outcome[w] = 0;
     job_fresh[w] = false; step[w] = IDLE;
 }
 
@@ -99,6 +104,23 @@ inline fenced(w)
     :: fresh[w] && !job_fresh[w] && held[w] -> step[w] = RESUMES; repeated[w] = false
     :: else -> held[w] = false; fresh[w] = false; forget(w)
     fi
+}
+
+/* What the row bears after a commit: the first puts the payment there, the last takes it out and
+ * inserts it, those between write the row as it was read. */
+#ifdef DROPS_STAGED
+#define BEARS(w, aim) (aim == AIM_BEGIN)
+#else
+#ifdef KEEPS_STAGED
+#define BEARS(w, aim) (aim == AIM_BEGIN || row_staged[w])
+#else
+#define BEARS(w, aim) (aim == AIM_BEGIN || (aim != AIM_FINISH && row_staged[w]))
+#endif
+#endif
+inline written(w, aim)
+{
+    staged = BEARS(w, aim);
+    if :: aim == AIM_FINISH && row_staged[w] -> payments++ :: else fi
 }
 
 /* One sending of the commit that leads to `to`. It may be lost, or its reply may be. */
@@ -115,6 +137,7 @@ inline commit(w, claim, aim, to, then)
        :: verdict == WRITE ->
           assert(claim != 1 || claimed == 0);  /* one payment under one key */
           att = to; version = row_version[w] + 1; verdict = COMMIT_DONE;
+          written(w, aim);
           if :: claim == 1 -> claimed = w + 1 :: else fi
        :: else
        fi;
@@ -124,7 +147,7 @@ inline commit(w, claim, aim, to, then)
           after = AFTER(aim, verdict, repeated[w]);
           if
           :: after == AFTER_GO_ON ->
-             repeated[w] = false; row[w] = to; row_version[w]++; step[w] = then;
+             repeated[w] = false; row[w] = to; row_version[w]++; row_staged[w] = BEARS(w, aim); step[w] = then;
              if :: then == IDLE -> tell(row[w]); assert(row[w] == att); forget(w) :: else fi
           :: after == AFTER_LOST -> fenced(w)
           :: after == AFTER_REPLAY -> tell(att); forget(w)
@@ -248,7 +271,7 @@ end: do
 #endif
     :: atomic { step[w] == RESUMES ->
          answer[w] = 0; repeated[w] = false;
-         if :: row[w] == NONE || (owner == w && fresh[w]) -> row[w] = att; row_version[w] = version
+         if :: row[w] == NONE || (owner == w && fresh[w]) -> row[w] = att; row_version[w] = version; row_staged[w] = staged
             :: row[w] != NONE                                  /* what we remember, however old */
          fi;
          if
@@ -282,6 +305,9 @@ end: do
     /* Always, and not only at the end: */
     :: atomic { effects > 1 -> assert(false) }                                  /* charged twice */
     :: atomic { told != NONE && told != att -> assert(false) }                  /* told what is not booked */
+#ifndef NO_BEGIN
+    :: atomic { staged != OPEN(att) || payments != FINAL(att) -> assert(false) }  /* lost, or inserted twice */
+#endif
     :: atomic { (FINAL(att) && !auth_flies && !again_flies && !reversal_flies[0] && !reversal_flies[1]
                 && ((effects > 0) != (att == APPROVED))) -> assert(false) }      /* books and network differ */
     :: atomic { !calm -> calm = true }

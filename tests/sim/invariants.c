@@ -332,6 +332,23 @@ I21_I22_payments_end_once(void)
     }
 }
 
+/* The first thing that is told of a payment is that it was created, and that once. */
+static void
+payments_are_told_from_their_beginning(void)
+{
+    EACH_ROW(payment_intent, p)
+    {
+        const struct kept_event *first = NULL;
+        EACH(events, kept_event, e)
+        if (text_equal(e->object, p->id) && text_equal(e->merchant, p->merchant) &&
+            (!first || e->sequence < first->sequence))
+            first = e;
+        if (!first || !text_is(first->type, "payment_intent.created") ||
+            events_of(p->merchant, p->id, "payment_intent.created") != 1)
+            violation("%.*s is not told from its beginning", WORDS(p->id));
+    }
+}
+
 static void
 I23_events_reach_endpoints(void)
 {
@@ -451,6 +468,19 @@ J01_balances_are_their_transactions(void)
         if (sum != b->amount)
             violation("J01 account %lld of %.*s: %lld instead of %lld", (long long)b->account,
                       WORDS(b->merchant), (long long)b->amount, (long long)sum);
+    }
+}
+
+static void
+J11_attempts_have_their_payment(void)
+{
+    EACH_ROW(attempt, a)
+    {
+        if (a->staged.at && !is_open(a)) violation("J11 %.*s bears something", WORDS(a->id));
+        if (!a->payment_intent.at) continue;
+        const bool there = database_row(ROW_payment_intent, a->merchant, a->payment_intent) != NULL;
+        if (there == (a->staged.at != NULL))
+            violation("J11 %.*s: %.*s", WORDS(a->id), WORDS(a->payment_intent));
     }
 }
 
@@ -595,6 +625,8 @@ invariants_check(void)
         J04_a_passed_challenge_counts_once,
         J05_refunds_that_came_back,
         J06_J07_charges_without_payments,
+        J11_attempts_have_their_payment,
+        payments_are_told_from_their_beginning,
         clients_were_told_what_is_kept,
     };
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++)

@@ -49,7 +49,18 @@ check "a forgotten ALTER TABLE is caught" test "$(catalog florin_older)" != "$fr
 
 # What an instance of long ago lacks: columns of every kind, an index, a check, a table, a grant, a
 # trigger's function in its old form, and the note which files were run.
-sql florin >/dev/null <<'SQL'
+#
+# And a payment that an older Florin was in the middle of: its first commit had written the payment
+# itself, and the attempt bears nothing.
+open_id=${payment_id%????}open
+sql florin -v payment="$payment_id" -v open="$open_id" >/dev/null <<'SQL'
+INSERT INTO attempt SELECT (jsonb_populate_record(a, jsonb_build_object('id', left(a.id, -4) || 'open', 'version', 1,
+    'state', 'sending', 'payment_intent', :'open', 'charge', left(a.charge, -4) || 'open', 'key', null,
+    'network_id', null))).* FROM attempt a WHERE payment_intent = :'payment';
+INSERT INTO payment_intent SELECT (jsonb_populate_record(p, jsonb_build_object('id', :'open', 'version', 1,
+    'status', 'processing', 'amount_received', 0, 'latest_charge', null, 'attempt', a.id))).*
+    FROM payment_intent p, attempt a WHERE p.id = :'payment' AND a.payment_intent = :'open';
+ALTER TABLE attempt DROP COLUMN staged;
 ALTER TABLE merchant DROP COLUMN told_version;
 ALTER TABLE customer DROP COLUMN default_source;
 ALTER TABLE payment_method DROP COLUMN set_up;
@@ -69,6 +80,16 @@ the_payment_is_there() {
         grep -qE '"status": ?"succeeded"'
 }
 check "what was in it is in it" the_payment_is_there
+# The network knows nothing of it, so it is reversed, and waits for another card.
+the_open_one_has_ended() {
+    local end=$((SECONDS + 60))
+    until [[ $(sql florin -c "SELECT p.status || ' ' || a.state FROM payment_intent p JOIN attempt a ON a.payment_intent = p.id
+        WHERE p.id = '$open_id'") == "requires_payment_method reversed" ]]; do
+        ((SECONDS < end)) || return 1
+        sleep 0.2
+    done
+}
+check "what was under way in it comes to its end" the_open_one_has_ended
 check "and a payment can be made" payment_made
 run "$florin" audit --wait 20
 check "the audit is clean" test "$code" -eq 0

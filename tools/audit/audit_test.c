@@ -302,6 +302,13 @@ static const struct {
              "UPDATE payment_intent SET checkout_session = 'cs_test_1' WHERE id = 'pi_1'"},
     {"J10 ", "INSERT INTO checkout_session (id, merchant, version, created, slot, status, expires_at, phone)"
              " VALUES ('cs_test_1', 'acct_1', 1, 1, 1, 'expired', 1, false)"},
+    {"J11 ", "UPDATE attempt SET payment_intent = 'pi_9' WHERE id = 'att_3'"},
+    {"J11 ", "UPDATE attempt SET staged = '' WHERE id = 'att_3'"},
+    {"J11 ", "UPDATE attempt SET staged = '', payment_intent = 'pi_9' WHERE id = 'att_3'"},
+    {"J11 ", "UPDATE attempt SET staged = '' WHERE id = 'att_7'"},
+    /* Open, it may bear a payment that is not there; not one that is there. */
+    {"I08 ", "UPDATE attempt SET staged = '', payment_intent = 'pi_9', state = 'sending' WHERE id = 'att_3'"},
+    {"I08 J11 ", "UPDATE attempt SET staged = '', state = 'sending' WHERE id = 'att_3'"},
 };
 // clang-format on
 
