@@ -59,7 +59,7 @@ drive(struct batch *batch)
 static struct batch *
 leader(const char *home)
 {
-    const struct batch_callbacks callbacks = {NULL, on_verdict, on_event, on_taken, on_due};
+    const struct batch_callbacks callbacks = {NULL, on_verdict, on_event, on_taken, NULL, on_due};
     struct batch *const batch = batch_new(&callbacks);
     struct take take = {.incarnation = 7, .owner = TEST_SENDER};
     char error[256] = "", cluster[64];
