@@ -168,7 +168,7 @@ answer_write_bytes(struct http_exchange *exchange, int status, const char *type,
 {
     struct out out = {.cap = HEAD_BYTES_MAX + strlen(headers) + body.size};
     char line[64];
-    out.at = arena_take(exchange->arena, out.cap);
+    out.at = arena_take_unset(exchange->arena, out.cap);
     put(&out, (struct text){line, (size_t)snprintf(line, sizeof line, "HTTP/1.1 %d ", status)});
     put(&out, text_of(reason_of(status)));
     put(&out, TEXT("\r\n"));
@@ -191,7 +191,7 @@ answer_write_page(struct http_exchange *exchange, const struct answer_page *page
     struct out out = {.cap = HEAD_BYTES_MAX + page->location.size + page->policy.size +
                              page->html.size};
     char line[64];
-    out.at = arena_take(exchange->arena, out.cap);
+    out.at = arena_take_unset(exchange->arena, out.cap);
     put(&out,
         (struct text){line, (size_t)snprintf(line, sizeof line, "HTTP/1.1 %d ", page->status)});
     put(&out, text_of(reason_of(page->status)));

@@ -32,7 +32,8 @@
 #define PATH_SIZE_MAX 500
 #define PARAMS_BYTES_MAX 1048576 /* as in api_request */
 #define HEALTH_MS_MAX 2000
-#define TEST_NAME_SIZE_MAX 127 /* as in card_tokenize */
+#define TEST_NAME_SIZE_MAX 127  /* as in card_tokenize */
+#define STACK_BYTES_WIPED 16384 /* deeper than we go while we have what a client sent */
 
 struct api {
     struct mux *mux;
@@ -86,10 +87,18 @@ any_origin(const struct call *c)
            (!c->who.known || c->who.publishable);
 }
 
+/* Not for those who are refused without a word about them. */
+static void
+name_request(struct call *c)
+{
+    if (!c->request.at) c->request = id_new(c->request_text, "req_");
+}
+
 static void
 say(struct call *c, const struct answer *answer)
 {
     struct answer whole = *answer;
+    name_request(c);
     whole.request = c->request;
     whole.version = c->version;
     whole.key = c->key_sent;
@@ -960,6 +969,7 @@ method_and_path(const struct call *c)
 static void
 serve(struct call *c)
 {
+    name_request(c);
     c->path = method_and_path(c);
     if (c->route->access == ACCESS_PAGE) {
         ask_for_page(c);
@@ -972,12 +982,18 @@ serve(struct call *c)
     if (c->inside) limits_leave(c->api->limits, c->merchant);
 }
 
+bool
+api_is_full(void *state)
+{
+    const struct api *api = state;
+    return api->under_way >= api->requests_max;
+}
+
 /* In this order: what may be said to whom, then what is wrong, then what it costs to find out. */
 void
 api_handle(void *state, struct http_exchange *x)
 {
     struct call c = call_of(state, x);
-    c.request = id_new(c.request_text, "req_");
     if (http_draining()) {
         refuse(&c, REFUSAL_DRAINING, NO_TEXT, NO_TEXT);
         return;
@@ -999,6 +1015,7 @@ api_handle(void *state, struct http_exchange *x)
     if (!find_route(&c) || !let_in(&c)) return;
     serve(&c);
     c.api->under_way--;
+    sodium_stackzero(STACK_BYTES_WIPED);
     assert(x->answer.size);
 }
 
@@ -1006,7 +1023,6 @@ void
 api_refuse(void *state, struct http_exchange *x, int status, const char *message)
 {
     struct call c = call_of(state, x);
-    c.request = id_new(c.request_text, "req_");
     const struct answer_error error = {
         .status = status, .type = "invalid_request_error", .message = text_of(message)};
     const struct answer answer = {

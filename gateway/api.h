@@ -14,4 +14,6 @@ void api_destroy(struct api **api_p);
 
 /* As of struct http_server: inside a fiber. */
 void api_handle(void *api, struct http_exchange *exchange);
+/* As many requests as may be are under way: the next one would be refused. */
+bool api_is_full(void *api);
 void api_refuse(void *api, struct http_exchange *exchange, int status, const char *message);

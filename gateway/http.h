@@ -31,6 +31,8 @@ struct http_server {
     void (*handle)(void *state, struct http_exchange *exchange);
     /* What cannot be read is answered too; `exchange->head` is not to be looked at. */
     void (*refuse)(void *state, struct http_exchange *exchange, int status, const char *message);
+    /* More requests than there are would be refused now. */
+    bool (*is_full)(void *state);
     void *state;
 };
 

@@ -19,10 +19,10 @@ enum {
     SENDS_MS_MAX = 30000,
     FAREWELL_MS_MAX = 500, /* reading on, so that a refusal is not lost in a reset */
     TICK_MS = 100,
+    PAUSE_MS = 2,              /* between two looks at who will be refused */
     KEPT_BYTES_MAX = 24 << 20, /* of begun requests and of answers, for all together */
     EVENTS_MAX = 256,          /* in one turn */
     WASTE_BYTES = 64 << 10,
-    STACK_BYTES_WIPED = 16 << 10, /* deeper than handlers are while they have what a client sent */
 };
 
 /* NOBODY: no connection has this descriptor. READY: has something to do, and no seat. */
@@ -63,7 +63,8 @@ struct lobby {
 
     struct seat *seats, *unused; /* the one that was left last is taken first: it is warm */
     unsigned seats_max, seat_count, seated;
-    int64_t tick_ms;
+    int64_t tick_ms, look_ms;
+    bool pauses;        /* epoll is looked at from time to time, and does not wake us */
     int64_t leaving_ms; /* since when we drain; INT64_MAX: we do not */
 
     int *arrived;         /* room for those that are welcomed now */
@@ -261,7 +262,6 @@ sit(void *state)
         const enum http_stay stay =
             http_serve(lobby->server, &lobby->guests[seat->fd].visit, &seat->desk);
         put_back(lobby, seat->fd, stay);
-        sodium_stackzero(STACK_BYTES_WIPED);
         seat->fd = -1;
         seat->next = lobby->unused;
         lobby->unused = seat;
@@ -391,18 +391,45 @@ on_event(struct lobby *lobby, int fd, uint32_t events)
     }
 }
 
-static void
-on_ready(void *state, int epoll, short poll_events)
+/* False: there may be more. */
+static bool
+look(struct lobby *lobby)
 {
-    struct lobby *lobby = state;
     struct epoll_event events[EVENTS_MAX];
-    (void)poll_events;
-    const int count = epoll_wait(epoll, events, EVENTS_MAX, 0);
+    const int count = epoll_wait(lobby->epoll, events, EVENTS_MAX, 0);
     for (int i = 0; i < count; i++)
         if (events[i].data.fd == lobby->bell)
             welcome_arrivals(lobby);
         else
             on_event(lobby, events[i].data.fd, events[i].events);
+    return count < EVENTS_MAX;
+}
+
+static void
+on_ready(void *state, int epoll, short poll_events)
+{
+    (void)epoll;
+    (void)poll_events;
+    (void)look(state);
+}
+
+/* Who comes while as many requests are under way as may be will be refused, and to wake up for each
+ * costs more than to refuse: so they are refused some at a time. As soon as one may be let in we
+ * look at once. */
+static void
+look_or_pause(struct lobby *lobby, int64_t mono_ms)
+{
+    const struct http_server *server = lobby->server;
+    if (lobby->pauses && (!server->is_full(server->state) || mono_ms >= lobby->look_ms))
+        lobby->look_ms = look(lobby) ? mono_ms + PAUSE_MS : mono_ms;
+    const bool pauses = server->is_full(server->state);
+    if (pauses == lobby->pauses) return;
+    lobby->pauses = pauses;
+    lobby->look_ms = mono_ms + PAUSE_MS;
+    if (pauses)
+        loop_unwatch(lobby->loop, lobby->epoll);
+    else
+        loop_watch(lobby->loop, lobby->epoll, POLLIN, on_ready, lobby);
 }
 
 /* Those whose time is over: who asks nothing is closed, who is late is told so. */
@@ -430,7 +457,11 @@ lobby_turn(struct lobby *lobby, int64_t mono_ms)
         lobby->tick_ms = mono_ms + TICK_MS;
     }
     if (lobby->ready.first >= 0) serve_the_ready(lobby);
-    return lobby->ready.first >= 0 && has_seat(lobby) ? 0 : lobby->tick_ms - mono_ms;
+    look_or_pause(lobby, mono_ms);
+    if (lobby->ready.first >= 0 && has_seat(lobby)) return 0;
+    const int64_t next_ms =
+        lobby->pauses && lobby->look_ms < lobby->tick_ms ? lobby->look_ms : lobby->tick_ms;
+    return next_ms > mono_ms ? next_ms - mono_ms : 0;
 }
 
 /* --- life ---------------------------------------------------------------------------------------

@@ -76,6 +76,7 @@ main(int argc, char **argv)
                                  .body_max = (uint64_t)settings.body_bytes_max,
                                  .handle = api_handle,
                                  .refuse = api_refuse,
+                                 .is_full = api_is_full,
                                  .state = api};
     gateway.lobby = lobby_new(gateway.loop, &server, seats, (unsigned)settings.http_connections);
     char error[512];
