@@ -329,6 +329,25 @@ message_decode(enum message_number number, const uint8_t *bytes, size_t size, vo
     return v;
 }
 
+void
+message_moved(enum message_number number, void *body, const uint8_t *from, const char *to)
+{
+    const struct message *m = message_find((uint16_t)number);
+    assert(m);
+    for (size_t i = 0; i < m->field_count; i++) {
+        const struct field *f = &m->fields[i];
+        char *const value = (char *)body + f->offset;
+        if (!is_there(body, f)) continue;
+        if (f->kind == FIELD_TEXT || f->kind == FIELD_BYTES) {
+            struct text *const text = (void *)value;
+            text->at = to + (text->at - (const char *)from);
+        } else if (f->kind == FIELD_LIST) {
+            struct message_list *const list = (void *)value;
+            list->at = (const uint8_t *)to + (list->at - from);
+        }
+    }
+}
+
 bool
 message_next(struct message_list *list, enum message_number element, void *body,
              enum message_verdict *verdict)

@@ -120,6 +120,10 @@ size_t message_size_bound(enum message_number number, const void *body);
 MUST_USE enum message_verdict message_decode(enum message_number number, const uint8_t *bytes,
                                              size_t size, void *body, const char **culprit);
 
+/* The bytes that `body` was decoded from live at `to` as well: it borrows from there from now on.
+ */
+void message_moved(enum message_number number, void *body, const uint8_t *from, const char *to);
+
 /* Appends one element to a list that is being built in `bytes`. False when it does not fit or the
  * element is refused; the list is unchanged then. */
 MUST_USE bool message_list_add(struct message_list *list, enum message_number element,

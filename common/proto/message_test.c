@@ -224,6 +224,27 @@ Test(message, what_is_encoded_is_what_is_decoded)
     }
 }
 
+Test(message, what_was_decoded_can_follow_its_bytes)
+{
+    EACH_MESSAGE(m)
+    {
+        union body body, moved;
+        const char *culprit;
+        size_t size;
+        fill(m, &body, FEW, ALL, 0);
+        cr_assert_eq(message_encode(m->number, &body, bytes, sizeof bytes, &size), MESSAGE_OK);
+        cr_assert_eq(message_decode(m->number, bytes, size, &moved, &culprit), MESSAGE_OK);
+        memcpy(again, bytes, size);
+        message_moved(m->number, &moved, bytes, (const char *)again);
+        memset(bytes, 0xc1, size); /* nothing is borrowed from here any more */
+        size_t size_again;
+        cr_assert_eq(message_encode(m->number, &moved, bytes, sizeof bytes, &size_again),
+                     MESSAGE_OK);
+        cr_expect_eq(size_again, size);
+        cr_expect_eq(memcmp(bytes, again, size), 0, "%s", m->name);
+    }
+}
+
 Test(message, the_encoder_refuses_what_the_decoder_would)
 {
     EACH_MESSAGE(m)
