@@ -49,14 +49,17 @@ static struct telling
 telling_of(struct call *call)
 {
     struct telling telling = {call->api_version, call->api_version, call->api_version};
-    struct row_merchant *merchant = call_new_row(call, ROW_merchant);
+    struct row_merchant *merchant;
+    if (!call->account) {
+        merchant = call_new_row(call, ROW_merchant);
+        if (store_get(call->store, ROW_merchant, call->merchant, call->merchant, call->arena,
+                      merchant) == STORE_FOUND)
+            call->account = merchant;
+    }
     /* An account that cannot be read now is told of as the request was. */
-    if (store_get(call->store, ROW_merchant, call->merchant, call->merchant, call->arena,
-                  merchant) != STORE_FOUND ||
-        !merchant->api_version.at)
-        return telling;
-    telling.version = merchant->api_version;
-    telling.shape = api_version_older(merchant->api_version, merchant->told_version);
+    if (!call->account || !call->account->api_version.at) return telling;
+    telling.version = call->account->api_version;
+    telling.shape = api_version_older(telling.version, call->account->told_version);
     return telling;
 }
 

@@ -5,14 +5,18 @@
 #include <stdlib.h>
 
 #define CACHE_NAME_MAX 383
+#define ROOM_TO_GROW \
+    64 /* a payment's row becomes longer by an id or two, and then is written anew */
 
 struct entry {
     struct name_node node;
     struct entry *newer, *older;
     size_t size; /* of all of it */
+    size_t texts, texts_max;
+    char *memory; /* of the row's texts */
     uint16_t slot;
     uint8_t table;
-    _Alignas(16) char row[]; /* the row's struct, its texts, its name */
+    _Alignas(16) char row[]; /* the row's struct, its name, its texts */
 };
 
 struct cache {
@@ -98,10 +102,25 @@ cache_get(struct cache *cache, enum row_table table, struct text merchant, struc
     if (!entry) return false;
     unlink_entry(cache, entry);
     make_newest(cache, entry);
-    const size_t texts = row_copy(table, entry->row, NULL, NULL, 0);
-    const size_t used = row_copy(table, entry->row, row, arena_take_unset(arena, texts), texts);
-    assert(used == texts);
+    const size_t used =
+        row_copy(table, entry->row, row, arena_take_unset(arena, entry->texts), entry->texts);
+    assert(used == entry->texts);
     return true;
+}
+
+/* Most rows are written more than once, and hardly grow: the newer one takes the older one's place.
+ */
+static bool
+put_in_place(struct cache *cache, struct entry *entry, enum row_table table, const void *row)
+{
+    entry->texts = row_copy(table, row, entry->row, entry->memory, entry->texts_max);
+    if (entry->texts) {
+        unlink_entry(cache, entry);
+        make_newest(cache, entry);
+        return true;
+    }
+    drop(cache, entry);
+    return false;
 }
 
 void
@@ -111,21 +130,27 @@ cache_put(struct cache *cache, enum row_table number, const void *row)
     const struct table *const table = table_find(number);
     assert(table);
     const size_t name_size = name_of(name, number, row_merchant(row), row_id(row));
-    const size_t texts = row_copy(number, row, NULL, NULL, 0);
-    const size_t size = sizeof(struct entry) + table->size + texts + name_size;
-    struct entry *const before = find(cache, number, row_merchant(row), row_id(row));
-    if (before) drop(cache, before);
-    if (!name_size || size > cache->bytes_max / 16) return; /* one row must not empty the cache */
+    if (!name_size) return;
+    const uint64_t hash = names_hash(&cache->names, (struct text){name, name_size});
+    struct entry *const before =
+        names_find_hashed(&cache->names, hash, (struct text){name, name_size});
+    if (before && put_in_place(cache, before, number, row)) return;
 
+    const size_t texts_max = row_copy(number, row, NULL, NULL, 0) + ROOM_TO_GROW;
+    const size_t size = sizeof(struct entry) + table->size + name_size + texts_max;
+    if (size > cache->bytes_max / 16) return; /* one row must not empty the cache */
     struct entry *const entry = malloc(size);
     if (!entry) abort();
-    *entry =
-        (struct entry){.size = size, .table = (uint8_t)number, .slot = slot_of(row_merchant(row))};
-    char *const memory = entry->row + table->size;
-    const size_t used = row_copy(number, row, entry->row, memory, texts);
-    assert(used == texts);
-    memcpy(memory + texts, name, name_size);
-    names_add(&cache->names, &entry->node, (struct text){memory + texts, name_size}, entry);
+    char *const name_kept = entry->row + table->size;
+    *entry = (struct entry){.size = size,
+                            .texts_max = texts_max,
+                            .memory = name_kept + name_size,
+                            .table = (uint8_t)number,
+                            .slot = slot_of(row_merchant(row))};
+    memcpy(name_kept, name, name_size);
+    entry->texts = row_copy(number, row, entry->row, entry->memory, texts_max);
+    assert(entry->texts);
+    names_add_hashed(&cache->names, &entry->node, hash, (struct text){name_kept, name_size}, entry);
     make_newest(cache, entry);
     cache->bytes += size;
     while (cache->bytes > cache->bytes_max)

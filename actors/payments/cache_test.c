@@ -55,6 +55,33 @@ Test(cache, gives_back_what_was_put_last)
     cr_expect_null(cache);
 }
 
+Test(cache, a_row_is_replaced_whether_it_grows_or_shrinks)
+{
+    struct cache *cache = cache_new(1 << 20);
+    struct row_customer row;
+    char name[400];
+    memset(name, 'x', sizeof name);
+    for (size_t size = 0; size < sizeof name; size = size * 2 + 1) {
+        for (size_t shorter = size;; shorter /= 2) {
+            name[shorter] = 0;
+            put(cache, "acct_a", "cus_1", name, (int64_t)size + 1);
+            put(cache, "acct_a", "cus_2", "Grace", 1);
+            cr_assert(get(cache, "acct_a", "cus_1", &row));
+            cr_expect_eq(row.version, (int64_t)size + 1);
+            cr_expect_eq(row.name.size, shorter);
+            cr_expect(text_is(row.name, name));
+            cr_assert(get(cache, "acct_a", "cus_2", &row));
+            cr_expect(text_is(row.name, "Grace"));
+            memset(name, 'x', sizeof name);
+            if (!shorter) break;
+        }
+    }
+    cache_drop(cache, ROW_customer, TEXT("acct_a"), TEXT("cus_1"));
+    cache_drop(cache, ROW_customer, TEXT("acct_a"), TEXT("cus_2"));
+    cr_expect_eq(cache_bytes(cache), 0);
+    cache_destroy(&cache);
+}
+
 Test(cache, a_copy_outlives_its_row)
 {
     struct cache *cache = cache_new(1 << 20);

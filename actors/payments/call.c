@@ -22,7 +22,7 @@ job_of(struct call *call)
 void *
 call_new_row(struct call *call, enum row_table table)
 {
-    void *const row = arena_take(call->arena, table_find(table)->size);
+    void *const row = arena_take_unset(call->arena, table_find(table)->size);
     row_clear(table, row);
     return row;
 }

@@ -46,6 +46,8 @@ struct call {
     struct text expand; /* paths, a space between them, at most 4 levels deep (checked); which of
                          * them the object has is for its renderer to say. NO_TEXT: none */
     bool publishable, livemode;
+    const struct row_merchant *account; /* as this run has read it; NULL: it has not yet */
+    const struct rendered *rendered; /* what this run has rendered (render.c), the newest first */
     int64_t now_ms; /* the turn's wall clock, and in seconds: what `created` bears */
     int64_t now_s;
     struct change *change;

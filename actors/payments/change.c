@@ -85,7 +85,8 @@ pack_rows(const struct staged_row *rows, size_t count, struct arena *arena,
         if (bound > largest) largest = bound;
         cap += bound + PACKING_BYTES;
     }
-    uint8_t *const values = arena_take(arena, largest), *const bytes = arena_take(arena, cap);
+    uint8_t *const values = arena_take_unset(arena, largest);
+    uint8_t *const bytes = arena_take_unset(arena, cap);
     for (size_t i = 0; i < count; i++) {
         const struct staged_row *const staged = &rows[i];
         size_t size;
@@ -106,7 +107,7 @@ static bool
 pack_lines(const struct staged_posting *posting, struct arena *arena, struct message_list *list)
 {
     const size_t cap = posting->count * PACKING_BYTES;
-    uint8_t *const bytes = arena_take(arena, cap);
+    uint8_t *const bytes = arena_take_unset(arena, cap);
     for (size_t i = 0; i < posting->count; i++) {
         const struct msg_entry entry = {
             .has = HAS_entry_account | HAS_entry_currency | HAS_entry_amount,
@@ -124,7 +125,7 @@ static bool
 pack_postings(const struct change *change, struct arena *arena, struct message_list *list)
 {
     const size_t cap = change->posting_count * (POSTING_LINES_MAX + 2) * PACKING_BYTES;
-    uint8_t *const bytes = arena_take(arena, cap);
+    uint8_t *const bytes = arena_take_unset(arena, cap);
     for (size_t i = 0; i < change->posting_count; i++) {
         const struct staged_posting *const staged = &change->postings[i];
         struct msg_posting posting = {
@@ -145,7 +146,7 @@ pack_events(const struct change *change, struct arena *arena, struct message_lis
     size_t cap = 0;
     for (size_t i = 0; i < change->event_count; i++)
         cap += message_size_bound(MSG_event_write, &change->events[i]) + PACKING_BYTES;
-    uint8_t *const bytes = arena_take(arena, cap);
+    uint8_t *const bytes = arena_take_unset(arena, cap);
     for (size_t i = 0; i < change->event_count; i++)
         if (!message_list_add(list, MSG_event_write, &change->events[i], bytes, cap)) return false;
     return true;

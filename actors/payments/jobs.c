@@ -296,6 +296,8 @@ job_run(struct job *job)
     job->call.now_ms = worker->wall_ms;
     job->call.now_s = worker->wall_ms / 1000;
     job->handler(&job->call);
+    job->call.account = NULL; /* when it is run again, it may be another */
+    job->call.rendered = NULL;
     if (job->step != STEP_READY) return; /* the end of an attempt has seen to itself */
     if (job->finishing)
         proceed_finishing(job);

@@ -49,7 +49,7 @@ hold(struct lock *lock, struct locker *locker)
 }
 
 static struct lock *
-lock_make(struct locks *locks, const char *name, size_t size)
+lock_make(struct locks *locks, uint64_t hash, const char *name, size_t size)
 {
     struct lock *lock = locks->spare;
     if (lock)
@@ -58,7 +58,7 @@ lock_make(struct locks *locks, const char *name, size_t size)
         abort();
     *lock = (struct lock){.holder = NULL};
     memcpy(lock->name, name, size);
-    names_add(&locks->names, &lock->node, (struct text){lock->name, size}, lock);
+    names_add_hashed(&locks->names, &lock->node, hash, (struct text){lock->name, size}, lock);
     return lock;
 }
 
@@ -69,9 +69,10 @@ in_the_way(struct locks *locks, struct locker *locker, struct text merchant, str
     char name[LOCK_NAME_MAX + 1];
     const size_t size = name_of(name, merchant, object);
     if (!size) return NULL;
-    struct lock *lock = names_find(&locks->names, (struct text){name, size});
+    const uint64_t hash = names_hash(&locks->names, (struct text){name, size});
+    struct lock *lock = names_find_hashed(&locks->names, hash, (struct text){name, size});
     if (!lock)
-        hold(lock_make(locks, name, size), locker);
+        hold(lock_make(locks, hash, name, size), locker);
     else if (lock->holder != locker)
         return lock;
     return NULL;

@@ -24,8 +24,8 @@ names_end(struct names *names)
     names->bucket_count = names->count = 0;
 }
 
-static uint64_t
-hash_of(const struct names *names, struct text name)
+uint64_t
+names_hash(const struct names *names, struct text name)
 {
     uint64_t hash;
     uint8_t bytes[crypto_shorthash_BYTES];
@@ -73,18 +73,25 @@ find(const struct names *names, uint64_t hash, struct text name)
 /* Twice as many buckets as names: most of them are empty, and what is not there is not there at the
  * first look. Each further look is memory that no cache of the processor has. */
 void
-names_add(struct names *names, struct name_node *node, struct text name, void *owner)
+names_add_hashed(struct names *names, struct name_node *node, uint64_t hash, struct text name,
+                 void *owner)
 {
     assert(name.at && !node->name.at);
     if (2 * names->count >= names->bucket_count) grow(names);
     node->name = name;
     node->owner = owner;
-    node->hash = hash_of(names, name);
+    node->hash = hash;
     assert(!find(names, node->hash, name));
     struct name_node **const bucket = bucket_of(names, node->hash);
     node->next = *bucket;
     *bucket = node;
     names->count++;
+}
+
+void
+names_add(struct names *names, struct name_node *node, struct text name, void *owner)
+{
+    names_add_hashed(names, node, names_hash(names, name), name, owner);
 }
 
 void
@@ -102,9 +109,14 @@ names_remove(struct names *names, struct name_node *node)
 }
 
 void *
+names_find_hashed(const struct names *names, uint64_t hash, struct text name)
+{
+    const struct name_node *const node = find(names, hash, name);
+    return node ? node->owner : NULL;
+}
+
+void *
 names_find(const struct names *names, struct text name)
 {
-    if (!names->count) return NULL;
-    const struct name_node *const node = find(names, hash_of(names, name), name);
-    return node ? node->owner : NULL;
+    return names->count ? names_find_hashed(names, names_hash(names, name), name) : NULL;
 }

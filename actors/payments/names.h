@@ -31,3 +31,9 @@ void names_add(struct names *names, struct name_node *node, struct text name, vo
 void names_remove(struct names *names, struct name_node *node);
 /* The owner, or NULL. */
 void *names_find(const struct names *names, struct text name);
+
+/* Likewise, for who looks for a name and then adds it: the hash is reckoned once. */
+uint64_t names_hash(const struct names *names, struct text name);
+void *names_find_hashed(const struct names *names, uint64_t hash, struct text name);
+void names_add_hashed(struct names *names, struct name_node *node, uint64_t hash, struct text name,
+                      void *owner);

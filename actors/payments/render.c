@@ -47,7 +47,7 @@ render_into(struct render *r, size_t first, void (*put)(struct render *r, const 
     *json = NO_TEXT;
     for (size_t cap = first; cap <= JSON_SIZE_MAX * 4; cap *= 4) {
         r->w = call_writer(r->call, cap < JSON_SIZE_MAX ? cap : JSON_SIZE_MAX);
-        r->whole = true;
+        r->whole = r->alone = true;
         put(r, what);
         if (r->w.full) continue;
         *json = json_writer_text(&r->w);
@@ -71,11 +71,60 @@ put_single(struct render *r, const void *what)
     render_object(r, single->table, single->row, single->expand);
 }
 
+/* A row that was rendered in this run, as it was then: what is told of is often what is answered,
+ * and what is told next is told as a change of it. */
+struct rendered {
+    const struct rendered *older;
+    enum row_table table;
+    bool publishable, livemode;
+    struct text api_version, json;
+    _Alignas(max_align_t) char row[];
+};
+
+static bool
+find_rendered(const struct call *call, enum row_table table, const void *row, struct text *json)
+{
+    for (const struct rendered *at = call->rendered; at; at = at->older) {
+        if (at->table != table || at->publishable != call->publishable) continue;
+        if (at->livemode != call->livemode) continue;
+        if (!text_equal(at->api_version, call->api_version)) continue;
+        if (memcmp(at->row, row, table_find(table)->size) != 0) continue;
+        *json = at->json;
+        return true;
+    }
+    return false;
+}
+
+/* Only what depends on nothing else: no expansion, no list, nothing that was read besides. */
+static void
+note_rendered(const struct render *r, enum row_table table, const void *row, struct text json)
+{
+    const size_t size = table_find(table)->size;
+    if (!r->alone) return;
+    struct rendered *const it = arena_take_unset(r->call->arena, sizeof *it + size);
+    it->older = r->call->rendered;
+    it->table = table;
+    it->publishable = r->call->publishable;
+    it->livemode = r->call->livemode;
+    it->api_version = r->call->api_version;
+    it->json = json;
+    memcpy(it->row, row, size);
+    r->call->rendered = it;
+}
+
 bool
 render_row(struct call *call, enum row_table table, const void *row, struct text expand,
            const struct known *known, struct text *json)
 {
     struct render r = {.call = call, .known = known};
+    if (!expand.size && table != ROW_legacy_card) {
+        if (find_rendered(call, table, row, json)) return true;
+        if (!render_into(&r, JSON_SIZE_FIRST, put_single, &(struct single){table, row, NO_TEXT},
+                         json))
+            assert(!"a row by itself fits");
+        note_rendered(&r, table, row, *json);
+        return r.whole;
+    }
     const struct single expanded = {table, row, expand}, plain = {table, row, NO_TEXT};
     if (render_into(&r, JSON_SIZE_FIRST, put_single, &expanded, json)) return r.whole;
     const bool fits = render_into(&r, JSON_SIZE_FIRST, put_single, &plain, json);
@@ -142,6 +191,7 @@ render_below(struct render *r, struct text expand, const char *segment)
 bool
 render_get(struct render *r, enum row_table table, struct text id, void *row)
 {
+    r->alone = false;
     for (const struct known *k = r->known; k && k->table; k++)
         if (k->table == table && text_equal(row_id(k->row), id)) {
             memcpy(row, k->row, table_find((uint64_t)table)->size);
@@ -159,9 +209,10 @@ render_get(struct render *r, enum row_table table, struct text id, void *row)
 }
 
 const void *
-render_staged(const struct render *r, enum row_table table, size_t *at)
+render_staged(struct render *r, enum row_table table, size_t *at)
 {
     const struct change *const change = r->call->change;
+    r->alone = false;
     while (change && *at < change->row_count) {
         const struct staged_row *const staged = &change->rows[(*at)++];
         if (staged->table == table && !staged->replaces) return staged->row;

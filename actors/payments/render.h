@@ -44,6 +44,7 @@ struct render {
     const struct known *known;
     struct json_writer w;
     bool whole; /* everything that was to be expanded was */
+    bool alone; /* nothing but the row and the call was looked at */
 };
 
 typedef void renderer_fn(struct render *r, const void *row, struct text expand);
@@ -60,7 +61,7 @@ void render_reference(struct render *r, const char *key, enum row_table table, s
 MUST_USE bool render_get(struct render *r, enum row_table table, struct text id, void *row);
 /* The next row of a table that this call inserts, in a walk that begins with *at = 0; NULL at the
  * end. Lists of the store do not have it yet. */
-const void *render_staged(const struct render *r, enum row_table table, size_t *at);
+const void *render_staged(struct render *r, enum row_table table, size_t *at);
 void render_object(struct render *r, enum row_table table, const void *row, struct text expand);
 /* The hash `card` of a payment method. */
 void render_method_card(struct render *r, const struct row_payment_method *method);

@@ -82,6 +82,7 @@ render_sources(struct render *r, const struct row_customer *customer)
     void *rows = NULL;
     size_t count = 0;
     bool more = false;
+    r->alone = false;
     if (store_list(r->call->store, ROW_payment_method, r->call->merchant, &page, r->call->arena,
                    &rows, &count, &more) == STORE_UNAVAILABLE)
         r->whole = false;

@@ -1,5 +1,6 @@
 /* The store's memory: what was read or written lately. What is not there, and whatever must never
  * come from it, is read from Postgres (store_reads.c, store_events.c; the simulator has others). */
+#include "attempt.h"
 #include "store_inside.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -42,10 +43,22 @@ only_ours(enum row_table table)
     return table != ROW_balance_transaction;
 }
 
+/* An attempt that is over is hardly ever asked for again, and every payment leaves one. Without
+ * Postgres memory is all there is. */
+static bool
+is_done_with(const struct store *store, enum row_table table, const void *row)
+{
+    return table == ROW_attempt && store->database &&
+           !attempt_is_open(attempt_state_named(((const struct row_attempt *)row)->state));
+}
+
 void
 store_wrote(struct store *store, enum row_table table, const void *row)
 {
-    if (only_ours(table)) cache_put(store->cache, table, row);
+    if (is_done_with(store, table, row))
+        cache_drop(store->cache, table, row_merchant(row), row_id(row));
+    else if (only_ours(table))
+        cache_put(store->cache, table, row);
 }
 
 void

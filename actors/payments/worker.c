@@ -59,6 +59,7 @@ account_is_there(struct job *job)
                       merchant)) {
     case STORE_FOUND:
         if (!call->api_version.at) call->api_version = merchant->api_version;
+        call->account = merchant;
         return true;
     case STORE_UNAVAILABLE: job_tell_refusal(job, &refusal_unavailable); return false;
     case STORE_MISSING: job_tell_refusal(job, &refusal); return false;
@@ -231,7 +232,11 @@ call_asked(struct worker *worker, struct link *from, const struct packet *packet
         return;
 
     struct job *const job = job_for_client(worker, packet, slot_of(request.merchant));
-    if (!job || !job_own_packet(job, from, packet, MSG_api_request, &request)) return;
+    if (!job) return;
+    /* The frame goes with this turn; the job may live longer. */
+    const struct text kept =
+        arena_copy(job->call.arena, (struct text){(const char *)packet->body, packet->size});
+    message_move(MSG_api_request, &request, packet->body, (const uint8_t *)kept.at);
     job->handler = handler;
     if (keyed)
         names_add(&worker->by_key, &job->by_key, make_key_name(job->key_name, &request), job);

@@ -38,3 +38,19 @@ Test(json_change, arrays_are_told_as_a_whole)
 {
     expect("{\"a\":[1,2]}", "{\"a\":[1,3]}", "{\"a\":[1,2]}");
 }
+
+Test(json_change, members_in_another_order_are_found)
+{
+    expect("{\"a\":1,\"b\":2,\"c\":3}", "{\"c\":3,\"b\":2,\"a\":0}", "{\"a\":1}");
+    expect("{\"a\":1,\"b\":2,\"c\":3}", "{\"b\":2,\"c\":4}", "{\"a\":1,\"c\":3}");
+    expect("{\"b\":2}", "{\"a\":1,\"b\":2,\"c\":3}", "{\"a\":null,\"c\":null}");
+    expect("{}", "{\"a\":1}", "{\"a\":null}");
+}
+
+Test(json_change, what_stands_behind_the_first_difference_is_compared_too)
+{
+    expect("{\"a\":1,\"b\":2,\"c\":3,\"d\":4}", "{\"a\":0,\"b\":2,\"c\":0,\"d\":4}",
+           "{\"a\":1,\"c\":3}");
+    expect("{\"a\":1,\"b\":2}", "{\"a\":0,\"b\":2,\"c\":3}", "{\"a\":1,\"c\":null}");
+    expect("{\"a\":1,\"b\":2,\"c\":3}", "{\"a\":0,\"b\":2}", "{\"a\":1,\"c\":3}");
+}

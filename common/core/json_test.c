@@ -122,3 +122,37 @@ Test(json, a_cut_object_is_never_read_past_its_end)
         free(exact);
     }
 }
+
+/* Eight bytes are looked at together: each place among them, and each byte. */
+Test(json, every_byte_is_escaped_wherever_it_stands)
+{
+    for (int c = 1; c < 128; c++)
+        for (size_t place = 0; place < 20; place++) {
+            char text[20], memory[64], again[64];
+            struct json_writer w;
+            memset(text, 'x', sizeof text);
+            text[place] = (char)c;
+            json_writer_init(&w, memory, sizeof memory);
+            json_value_text(&w, (struct text){text, sizeof text});
+            const bool escaped = c < 0x20 || c == '"' || c == '\\';
+            cr_assert(eq(int, w.size > sizeof text + 2, escaped), "byte %d at %zu", c, place);
+            const struct text back = json_unquote(json_writer_text(&w), again, sizeof again);
+            cr_assert(text_equal(back, (struct text){text, sizeof text}), "byte %d at %zu", c,
+                      place);
+
+            /* And a reader finds its end. */
+            struct json_member member;
+            bool malformed;
+            size_t at = 0;
+            char object[128];
+            struct json_writer o;
+            json_writer_init(&o, object, sizeof object);
+            json_open(&o);
+            json_text(&o, "k", (struct text){text, sizeof text});
+            json_integer(&o, "n", 7);
+            json_close(&o);
+            cr_assert(json_next_member(json_writer_text(&o), &at, &member, &malformed));
+            cr_assert(text_equal(member.value, json_writer_text(&w)));
+            cr_assert(text_is(json_find(json_writer_text(&o), "n"), "7"));
+        }
+}

@@ -15,28 +15,34 @@ json_writer_text(const struct json_writer *w)
     return (struct text){w->at, w->size};
 }
 
-static void
-put(struct json_writer *w, const char *bytes, size_t size)
+/* Room for that many bytes, or NULL: then nothing is written any more. */
+static inline char *
+room(struct json_writer *w, size_t size)
 {
     if (w->full || w->cap - w->size < size) {
         w->full = true;
-        return;
+        return NULL;
     }
-    memcpy(w->at + w->size, bytes, size);
+    char *const at = w->at + w->size;
     w->size += size;
+    return at;
 }
 
-static void
+static inline void
+put(struct json_writer *w, const char *bytes, size_t size)
+{
+    char *const at = room(w, size);
+    if (at && size) memcpy(at, bytes, size);
+}
+
+static inline void
 put_byte(struct json_writer *w, char byte)
 {
-    if (w->full || w->cap == w->size) {
-        w->full = true;
-        return;
-    }
-    w->at[w->size++] = byte;
+    char *const at = room(w, 1);
+    if (at) *at = byte;
 }
 
-static void
+static inline void
 before_value(struct json_writer *w)
 {
     if (w->comma) put_byte(w, ',');
@@ -73,41 +79,68 @@ json_array_end(struct json_writer *w)
     w->comma = true;
 }
 
-/* Runs of plain bytes are copied whole; only quotes, backslashes and controls are looked at. */
+/* How many bytes stand in front of the first quote, backslash or control. Eight at a time: what is
+ * below n borrows from its high bit when n is taken from each. */
+static size_t
+plain_run(const char *at, size_t size)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
+    size_t i = 0;
+    for (uint64_t word; size - i >= sizeof word; i += sizeof word) {
+        memcpy(&word, at + i, sizeof word);
+        const uint64_t quotes = word ^ ones * '"', slashes = word ^ ones * '\\';
+        const uint64_t found = ((word - ones * 0x20) & ~word) | ((quotes - ones) & ~quotes) |
+                               ((slashes - ones) & ~slashes);
+        if (found & highs) break;
+    }
+    for (; i < size; i++) {
+        const unsigned char c = (unsigned char)at[i];
+        if (c < 0x20 || c == '"' || c == '\\') break;
+    }
+    return i;
+}
+
+static void
+put_escape(struct json_writer *w, unsigned char c)
+{
+    static const char hex[] = "0123456789abcdef";
+    switch (c) {
+    case '"': put(w, "\\\"", 2); break;
+    case '\\': put(w, "\\\\", 2); break;
+    case '\n': put(w, "\\n", 2); break;
+    case '\r': put(w, "\\r", 2); break;
+    case '\t': put(w, "\\t", 2); break;
+    default: {
+        const char escape[] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
+        put(w, escape, sizeof escape);
+    }
+    }
+}
+
 static void
 put_quoted(struct json_writer *w, struct text text)
 {
-    static const char hex[] = "0123456789abcdef";
-    size_t from = 0;
     put_byte(w, '"');
-    for (size_t i = 0; i < text.size; i++) {
-        const unsigned char c = (unsigned char)text.at[i];
-        if (c >= 0x20 && c != '"' && c != '\\') continue;
-        put(w, text.at + from, i - from);
-        from = i + 1;
-        switch (c) {
-        case '"': put(w, "\\\"", 2); break;
-        case '\\': put(w, "\\\\", 2); break;
-        case '\n': put(w, "\\n", 2); break;
-        case '\r': put(w, "\\r", 2); break;
-        case '\t': put(w, "\\t", 2); break;
-        default: {
-            const char escape[] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
-            put(w, escape, sizeof escape);
-        }
-        }
+    for (size_t from = 0;; from++) {
+        const size_t run = plain_run(text.at + from, text.size - from);
+        put(w, text.at + from, run);
+        from += run;
+        if (from == text.size) break;
+        put_escape(w, (unsigned char)text.at[from]);
     }
-    put(w, text.at + from, text.size - from);
     put_byte(w, '"');
 }
 
 void
-json_key(struct json_writer *w, const char *key)
+json_put_key(struct json_writer *w, const char *key, size_t size)
 {
-    before_value(w);
-    put_byte(w, '"');
-    put(w, key, strlen(key));
-    put(w, "\":", 2);
+    char *at = room(w, w->comma + size + 3);
+    if (!at) return;
+    if (w->comma) *at++ = ',';
+    *at++ = '"';
+    memcpy(at, key, size);
+    at[size] = '"';
+    at[size + 1] = ':';
     w->comma = false;
 }
 
@@ -168,58 +201,6 @@ json_value_raw(struct json_writer *w, struct text json)
     }
     before_value(w);
     put(w, json.at, json.size);
-}
-
-void
-json_text(struct json_writer *w, const char *key, struct text value)
-{
-    json_key(w, key);
-    json_value_text(w, value);
-}
-
-void
-json_string(struct json_writer *w, const char *key, const char *value)
-{
-    json_key(w, key);
-    json_value_text(w, text_of(value));
-}
-
-void
-json_integer(struct json_writer *w, const char *key, int64_t value)
-{
-    json_key(w, key);
-    json_value_integer(w, value);
-}
-
-void
-json_number_or_null(struct json_writer *w, const char *key, int64_t value)
-{
-    json_key(w, key);
-    if (value == INT64_MIN)
-        json_value_null(w);
-    else
-        json_value_integer(w, value);
-}
-
-void
-json_flag(struct json_writer *w, const char *key, bool value)
-{
-    json_key(w, key);
-    json_value_flag(w, value);
-}
-
-void
-json_null(struct json_writer *w, const char *key)
-{
-    json_key(w, key);
-    json_value_null(w);
-}
-
-void
-json_raw(struct json_writer *w, const char *key, struct text json)
-{
-    json_key(w, key);
-    json_value_raw(w, json);
 }
 
 /* --- laying out

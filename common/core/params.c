@@ -49,8 +49,9 @@ struct text
 params_find(struct params params, const char *name)
 {
     struct param param;
+    const struct text wanted = text_of(name);
     for (size_t at = 0; params_next(params, &at, &param);)
-        if (text_is(param.name, name)) return param.value;
+        if (text_equal(param.name, wanted)) return param.value;
     return NO_TEXT;
 }
 
@@ -62,10 +63,11 @@ params_have(struct params params, const char *name)
 
 /* What follows `prefix[` in the name; NO_TEXT when it does not begin so. */
 static struct text
-inside_of(struct text name, const char *prefix)
+inside_of(struct text name, struct text prefix)
 {
-    const size_t size = strlen(prefix);
-    if (name.size <= size || !text_starts(name, prefix) || name.at[size] != '[') return NO_TEXT;
+    const size_t size = prefix.size;
+    if (name.size <= size || name.at[size] != '[' || memcmp(name.at, prefix.at, size) != 0)
+        return NO_TEXT;
     return (struct text){name.at + size + 1, name.size - size - 1};
 }
 
@@ -73,8 +75,9 @@ bool
 params_have_any(struct params params, const char *prefix)
 {
     struct param param;
+    const struct text hash = text_of(prefix);
     for (size_t at = 0; params_next(params, &at, &param);)
-        if (text_is(param.name, prefix) || inside_of(param.name, prefix).at) return true;
+        if (text_equal(param.name, hash) || inside_of(param.name, hash).at) return true;
     return false;
 }
 
@@ -82,8 +85,9 @@ bool
 params_next_in(struct params params, const char *prefix, size_t *at, struct param *inside)
 {
     struct param param;
+    const struct text hash = text_of(prefix);
     while (params_next(params, at, &param)) {
-        const struct text rest = inside_of(param.name, prefix);
+        const struct text rest = inside_of(param.name, hash);
         const char *end = rest.at ? memchr(rest.at, ']', rest.size) : NULL;
         if (!end) continue;
         inside->name = (struct text){rest.at, (size_t)(end - rest.at)};

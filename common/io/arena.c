@@ -122,10 +122,16 @@ arena_format(struct arena *arena, const char *format, ...)
 {
     va_list arguments;
     assert(format);
+    /* As a rule the block has room for it, and the format is walked once. */
+    const struct block *block = arena->blocks;
+    const size_t room = block->cap - block->used;
+    char *const here = arena->blocks->bytes + block->used;
     va_start(arguments, format);
-    const int size = vsnprintf(NULL, 0, format, arguments);
+    const int size = vsnprintf(here, room, format, arguments);
     va_end(arguments);
     assert(size >= 0);
+    if (aligned((size_t)size + 1) <= room)
+        return (struct text){arena_take_unset(arena, (size_t)size + 1), (size_t)size};
     char *out = arena_take_unset(arena, (size_t)size + 1);
     va_start(arguments, format);
     vsnprintf(out, (size_t)size + 1, format, arguments);

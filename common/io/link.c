@@ -73,6 +73,7 @@ struct link {
     struct outbox outboxes[OUTBOXES_MAX];
     size_t outbox_count;          /* of this turn; the others only keep their memory */
     uint16_t slots[OUTBOX_SLOTS]; /* routing id → index of its outbox + 1 */
+    bool stirred;                 /* see link.h */
     uint64_t looked_turn;         /* a DEALER: when we last asked whether it has a peer */
     bool writable;
     bool deaf; /* a SUB that does not listen */
@@ -108,6 +109,12 @@ int
 link_fd(const struct link *link)
 {
     return link->fd;
+}
+
+bool
+link_is_stirred(const struct link *link)
+{
+    return link->stirred;
 }
 
 uint64_t
@@ -273,7 +280,8 @@ link_open(struct loop *loop, enum link_number number, int instance, bool binds,
                           .binds = binds,
                           .type = binds ? row->bound_as : row->connected_as,
                           .on_packet = on_packet,
-                          .state = state};
+                          .state = state,
+                          .stirred = true};
     snprintf(link->binder, sizeof link->binder, "%s-%d", row->binder, instance);
     link_endpoint(node_home(node), number, instance, endpoint, sizeof endpoint);
 #ifdef FLORIN_FAILPOINTS
@@ -348,6 +356,7 @@ send_frame(struct link *link, const struct outbox *outbox)
 {
     zmq_msg_t frame;
     int sent;
+    link->stirred = true;
     if (link->type == ZMQ_ROUTER && !send_id(link, &outbox->to)) return false;
     if (zmq_msg_init_size(&frame, outbox->size) == 0)
         memcpy(zmq_msg_data(&frame), outbox->bytes, outbox->size);
@@ -464,6 +473,7 @@ takes_more(struct link *link)
     if (link->looked_turn != turn || !link->writable) {
         int events = 0;
         size_t size = sizeof events;
+        link->stirred = true;
         while (zmq_getsockopt(link->socket, ZMQ_EVENTS, &events, &size) != 0)
             assert(errno == EINTR);
         link->writable = events & ZMQ_POLLOUT;
@@ -738,7 +748,8 @@ link_drain(struct link *link)
 {
     unsigned frames = 0;
     bool (*take)(struct link *) = link->type == ZMQ_XPUB ? take_subscription : take_message;
-    while (frames < FRAMES_PER_TURN_MAX && take(link))
+    link->stirred = true;
+    while (frames < FRAMES_PER_TURN_MAX && (link->stirred = take(link)))
         frames++;
     return frames;
 }

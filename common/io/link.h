@@ -14,6 +14,9 @@ struct link *link_open(struct loop *loop, enum link_number number, int instance,
 void link_close(struct link **link_p);
 /* Becomes readable when there may be something to take; stays so only until it is drained. */
 int link_fd(const struct link *link);
+/* The socket was used since it was last found empty: its descriptor may say nothing of what has
+ * come, and the link must be drained before anybody waits for it. */
+bool link_is_stirred(const struct link *link);
 /* Takes what is there, up to the limit, and hands it over. Returns how many frames it was. */
 unsigned link_drain(struct link *link);
 

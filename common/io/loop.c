@@ -205,7 +205,7 @@ forget_unwatched(struct loop *loop)
 }
 
 /* Waits until something is there. A link's descriptor wakes only for what comes after the link was
- * drained; so this is called only right after all were found empty, or not waiting at all. */
+ * found empty; so this waits only when none was used since, or not at all. */
 static void
 wait_for_something(struct loop *loop, int64_t wait_ms)
 {
@@ -249,29 +249,32 @@ static void
 take_turn(struct loop *loop, int64_t wait_ms)
 {
     unsigned frames = 0;
+    bool drained[LINKS_MAX] = {false};
     loop->turn++;
     forget_unwatched(loop);
     /* What was said between two turns leaves now; before draining, because to send can use up the
      * sign that something has come. */
     for (size_t i = 0; i < loop->link_count; i++)
         link_flush(loop->links[i]);
+    /* libzmq asks the kernel to find a socket empty. Those that were not used since it last did are
+     * asked about all at once, by poll. */
     for (size_t i = 0; i < loop->link_count; i++)
-        frames += link_drain(loop->links[i]);
+        if ((drained[i] = link_is_stirred(loop->links[i]))) frames += link_drain(loop->links[i]);
 
     const int64_t now_ms = clock_mono_ms();
     wait_ms = at_most(wait_ms, WAIT_MS_MAX);
     if (loop->on_turn) wait_ms = at_most(wait_ms, loop->call_ms - now_ms);
     if (loop->stopping) wait_ms = at_most(wait_ms, loop->stop_ms - now_ms);
+    for (size_t i = 0; i < loop->link_count; i++) /* a callback may have sent */
+        if (link_is_stirred(loop->links[i])) wait_ms = 0;
     if (frames || wait_ms < 0) wait_ms = 0;
 
     const size_t polled = loop->watch_count;
-    if (wait_ms || polled) {
-        const size_t links = loop->link_count; /* a callback may open more */
-        wait_for_something(loop, wait_ms);
-        for (size_t i = 0; i < links && !frames; i++)
-            if (loop->pollfds[1 + i].revents) (void)link_drain(loop->links[i]);
-        call_watches(loop, 1 + links, polled);
-    }
+    const size_t links = loop->link_count; /* a callback may open more */
+    wait_for_something(loop, wait_ms);
+    for (size_t i = 0; i < links; i++)
+        if (loop->pollfds[1 + i].revents && !drained[i]) (void)link_drain(loop->links[i]);
+    call_watches(loop, 1 + links, polled);
     if (loop->on_turn) {
         const int64_t turn_ms = clock_mono_ms();
         const int64_t again_ms = loop->on_turn(loop->turn_state, turn_ms);
