@@ -31,12 +31,8 @@ BEGIN
         ('balance_transaction_source', 'CREATE INDEX balance_transaction_source ON balance_transaction (source, merchant)'),
         ('balance_transaction_type', 'CREATE INDEX balance_transaction_type ON balance_transaction (merchant, type, id) WHERE type <> ''charge'''),
         ('balance_transaction_due', 'CREATE INDEX balance_transaction_due ON balance_transaction (available_on) WHERE status = ''pending'''),
-        ('attempt_open', 'CREATE INDEX attempt_open ON attempt (slot) WHERE state IN (''sending'', ''unknown'', ''reversing'')'),
-        ('attempt_one_open', 'CREATE UNIQUE INDEX attempt_one_open ON attempt (payment_intent, merchant) WHERE state IN (''sending'', ''unknown'', ''reversing'') AND operation NOT IN (''refund'', ''recall'')'),
-        ('attempt_one_approved', 'CREATE UNIQUE INDEX attempt_one_approved ON attempt (payment_intent, merchant) WHERE operation = ''authorize'' AND state = ''approved'''),
-        ('attempt_one_setup_open', 'CREATE UNIQUE INDEX attempt_one_setup_open ON attempt (setup_intent, merchant) WHERE state IN (''sending'', ''unknown'', ''reversing'') AND setup_intent IS NOT NULL'),
-        ('attempt_one_open_of_charge', 'CREATE UNIQUE INDEX attempt_one_open_of_charge ON attempt (charge, merchant) WHERE payment_intent IS NULL AND state IN (''sending'', ''unknown'', ''reversing'') AND operation NOT IN (''refund'', ''recall'')'),
-        ('attempt_one_approved_of_charge', 'CREATE UNIQUE INDEX attempt_one_approved_of_charge ON attempt (charge, merchant) WHERE operation = ''authorize'' AND state = ''approved'''),
+        ('attempt_one_open', 'CREATE UNIQUE INDEX attempt_one_open ON attempt ((CASE WHEN operation NOT IN (''refund'', ''recall'') THEN coalesce(payment_intent, setup_intent, charge) END), merchant) WHERE state IN (''sending'', ''unknown'', ''reversing'')'),
+        ('attempt_one_approved', 'CREATE UNIQUE INDEX attempt_one_approved ON attempt (coalesce(payment_intent, charge), merchant) WHERE operation = ''authorize'' AND state = ''approved'''),
         ('setup_intent_customer', 'CREATE INDEX setup_intent_customer ON setup_intent (merchant, customer, id) WHERE customer IS NOT NULL'),
         ('setup_intent_payment_method', 'CREATE INDEX setup_intent_payment_method ON setup_intent (merchant, payment_method, id) WHERE payment_method IS NOT NULL'),
         ('challenge_due', 'CREATE INDEX challenge_due ON challenge (expires_at) WHERE state = ''open'''),
@@ -720,6 +716,7 @@ CREATE TABLE IF NOT EXISTS attempt (
     "params" text COMPRESSION lz4 COLLATE "C",
     "setup_intent" text COLLATE "C",
     "setup_attempt" text COLLATE "C",
+    "staged" bytea,
     PRIMARY KEY (id, merchant)
 ) WITH (fillfactor = 80);
 ALTER TABLE attempt
@@ -743,7 +740,8 @@ ALTER TABLE attempt
     ADD COLUMN IF NOT EXISTS "expand" text COLLATE "C",
     ADD COLUMN IF NOT EXISTS "params" text COMPRESSION lz4 COLLATE "C",
     ADD COLUMN IF NOT EXISTS "setup_intent" text COLLATE "C",
-    ADD COLUMN IF NOT EXISTS "setup_attempt" text COLLATE "C";
+    ADD COLUMN IF NOT EXISTS "setup_attempt" text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS "staged" bytea;
 ALTER TABLE attempt ALTER COLUMN "slot" DROP DEFAULT;
 ALTER TABLE attempt ALTER COLUMN "epoch" DROP DEFAULT;
 ALTER TABLE attempt ALTER COLUMN "amount" DROP DEFAULT;
@@ -756,18 +754,10 @@ DO $$ BEGIN
     END IF;
 END $$;
 ALTER TABLE attempt ADD CHECK (CASE operation WHEN 'verify' THEN amount = 0 ELSE amount > 0 END);
-CREATE INDEX IF NOT EXISTS attempt_open ON attempt (slot) WHERE state IN ('sending', 'unknown', 'reversing');
-COMMENT ON INDEX attempt_open IS 'CREATE INDEX attempt_open ON attempt (slot) WHERE state IN (''sending'', ''unknown'', ''reversing'')';
-CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_open ON attempt (payment_intent, merchant) WHERE state IN ('sending', 'unknown', 'reversing') AND operation NOT IN ('refund', 'recall');
-COMMENT ON INDEX attempt_one_open IS 'CREATE UNIQUE INDEX attempt_one_open ON attempt (payment_intent, merchant) WHERE state IN (''sending'', ''unknown'', ''reversing'') AND operation NOT IN (''refund'', ''recall'')';
-CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_approved ON attempt (payment_intent, merchant) WHERE operation = 'authorize' AND state = 'approved';
-COMMENT ON INDEX attempt_one_approved IS 'CREATE UNIQUE INDEX attempt_one_approved ON attempt (payment_intent, merchant) WHERE operation = ''authorize'' AND state = ''approved''';
-CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_setup_open ON attempt (setup_intent, merchant) WHERE state IN ('sending', 'unknown', 'reversing') AND setup_intent IS NOT NULL;
-COMMENT ON INDEX attempt_one_setup_open IS 'CREATE UNIQUE INDEX attempt_one_setup_open ON attempt (setup_intent, merchant) WHERE state IN (''sending'', ''unknown'', ''reversing'') AND setup_intent IS NOT NULL';
-CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_open_of_charge ON attempt (charge, merchant) WHERE payment_intent IS NULL AND state IN ('sending', 'unknown', 'reversing') AND operation NOT IN ('refund', 'recall');
-COMMENT ON INDEX attempt_one_open_of_charge IS 'CREATE UNIQUE INDEX attempt_one_open_of_charge ON attempt (charge, merchant) WHERE payment_intent IS NULL AND state IN (''sending'', ''unknown'', ''reversing'') AND operation NOT IN (''refund'', ''recall'')';
-CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_approved_of_charge ON attempt (charge, merchant) WHERE operation = 'authorize' AND state = 'approved';
-COMMENT ON INDEX attempt_one_approved_of_charge IS 'CREATE UNIQUE INDEX attempt_one_approved_of_charge ON attempt (charge, merchant) WHERE operation = ''authorize'' AND state = ''approved''';
+CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_open ON attempt ((CASE WHEN operation NOT IN ('refund', 'recall') THEN coalesce(payment_intent, setup_intent, charge) END), merchant) WHERE state IN ('sending', 'unknown', 'reversing');
+COMMENT ON INDEX attempt_one_open IS 'CREATE UNIQUE INDEX attempt_one_open ON attempt ((CASE WHEN operation NOT IN (''refund'', ''recall'') THEN coalesce(payment_intent, setup_intent, charge) END), merchant) WHERE state IN (''sending'', ''unknown'', ''reversing'')';
+CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_approved ON attempt (coalesce(payment_intent, charge), merchant) WHERE operation = 'authorize' AND state = 'approved';
+COMMENT ON INDEX attempt_one_approved IS 'CREATE UNIQUE INDEX attempt_one_approved ON attempt (coalesce(payment_intent, charge), merchant) WHERE operation = ''authorize'' AND state = ''approved''';
 COMMENT ON TABLE attempt IS 'One operation that leaves the house; its id is the network''s key.';
 COMMENT ON COLUMN attempt."id" IS 'att_…: the reference at the network';
 COMMENT ON COLUMN attempt."merchant" IS 'whose';
@@ -789,6 +779,7 @@ COMMENT ON COLUMN attempt."expand" IS 'paths to expand in the answer, a space be
 COMMENT ON COLUMN attempt."params" IS 'what else the finishing needs';
 COMMENT ON COLUMN attempt."setup_intent" IS 'verify: what for';
 COMMENT ON COLUMN attempt."setup_attempt" IS 'made when the attempt was';
+COMMENT ON COLUMN attempt."staged" IS 'the message staged: rows that its end inserts, and nobody knows of before; absent once it is over';
 
 -- A card on its way to being kept for later payments.
 CREATE TABLE IF NOT EXISTS setup_intent (

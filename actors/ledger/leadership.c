@@ -17,7 +17,12 @@
 #define TURN_GAP_MS_MAX 500 /* a longer one says that it was us who stood still */
 #define CONNECT_MS_MAX 1000
 #define CONNECT_AGAIN_MS 200
-#define LEADER_LOCK "5066266" /* any number, the same in both: 0x4d4e1a */
+/* Any number, the same in both: 0x4d4e1a. Asked for again and again, and not by one statement that
+ * waits: a statement keeps its snapshot until it ends, and as long as there is one, Postgres
+ * removes no row that was replaced after it, anywhere. */
+#define WAIT_FOR_LOCK                                                  \
+    "DO $$ BEGIN WHILE NOT pg_try_advisory_lock(5066266) LOOP COMMIT;" \
+    " PERFORM pg_sleep(0.05); END LOOP; END $$"
 
 struct leadership {
     struct loop *loop;
@@ -125,7 +130,7 @@ wait_for_lock(struct leadership *l)
     snprintf(sql, sizeof sql, "SET application_name = %s; SET statement_timeout = 0", holder);
     PQfreemem(holder);
     PQclear(PQexec(l->conn, sql));
-    if (!PQsendQuery(l->conn, "SELECT pg_advisory_lock(" LEADER_LOCK ")")) {
+    if (!PQsendQuery(l->conn, WAIT_FOR_LOCK)) {
         drop(l);
         return;
     }
@@ -207,7 +212,7 @@ look_at_lock(struct leadership *l)
     }
     if (PQisBusy(l->conn)) return;
     for (PGresult *r; (r = PQgetResult(l->conn)); PQclear(r))
-        ours = PQresultStatus(r) == PGRES_TUPLES_OK;
+        ours = PQresultStatus(r) == PGRES_COMMAND_OK;
     if (ours)
         take_lead(l);
     else

@@ -176,9 +176,11 @@ wait_for_leader(uint64_t above, int64_t *took_ms)
 static void
 wait_for_standby(void)
 {
-    while (strcmp(postgres_value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = "
-                                 "'advisory' AND datname = current_database()"),
-                  "1") != 0)
+    while (
+        strcmp(postgres_value("SELECT count(*) FROM pg_stat_activity WHERE usename = 'ledger' AND"
+                              " state = 'active' AND query LIKE '%advisory_lock(%' AND"
+                              " datname = current_database()"),
+               "1") != 0)
         loop_once(world.loop, 10);
 }
 
@@ -268,6 +270,26 @@ Test(ledgers, when_the_leader_is_killed_the_other_goes_on_at_once, .timeout = 60
     start_ledger(leader);
     wait_to_hear_of(leader);
     cr_expect(!world.ledgers[leader].leading);
+    world_end();
+}
+
+/* A snapshot that is kept keeps every row that is replaced after it, in all tables. */
+Test(ledgers, a_ledger_that_waits_keeps_no_snapshot, .timeout = 60)
+{
+    int64_t took_ms;
+    char held[256];
+    world_begin();
+    wait_for_leader(0, &took_ms);
+    wait_for_standby();
+    snprintf(held, sizeof held,
+             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND"
+             " usename = 'ledger' AND backend_xmin::text::bigint <= %s",
+             postgres_value("SELECT txid_current()"));
+    const int64_t start_ms = now_ms();
+    while (strcmp(postgres_value(held), "0") != 0) {
+        cr_assert_lt(now_ms() - start_ms, 10000, "a snapshot stays");
+        loop_once(world.loop, 10);
+    }
     world_end();
 }
 

@@ -123,7 +123,7 @@ grant_lock(void)
     first->waits_for_lock = false;
     first->has_lock = true;
     first->busy = false;
-    give_and_gap(first, new_result(PGRES_TUPLES_OK));
+    give_and_gap(first, new_result(PGRES_COMMAND_OK));
     say_trace("postgres: the lock is %s's", first->client->name);
     wake(first);
 }
@@ -487,7 +487,7 @@ PQprepare(PGconn *conn, const char *name, const char *sql, int count, const Oid 
 int
 PQsendQuery(PGconn *conn, const char *sql)
 {
-    assert(strstr(sql, "pg_advisory_lock"));
+    assert(strstr(sql, "pg_try_advisory_lock"));
     (void)sql;
     world_touched("wait for the lock");
     if (conn->broken) return 0;
