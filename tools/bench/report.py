@@ -209,9 +209,9 @@ def memory_text(memory):
 
 
 def seed_text(seeded):
-    bare = (f"The oldest {seeded['bare']:,} have empty bodies in the answers kept under their keys and in "
-            "their events, because the disk would not take them; all rows and all indexes are whole." if
-            seeded["bare"] else "All of them are whole.")
+    bare = (f"The oldest {seeded['bare']:,} are without the JSON of kept answers, events and charges' details "
+            "(`{}` stands there), and their pages are full, because the disk would not take them otherwise; all "
+            "rows and all entries of indexes are there." if seeded["bare"] else "All of them are whole.")
     few, many = seeded["few"], seeded["many"]
     names = sorted(set(few["by_process"]) | set(many["by_process"]),
                    key=lambda name: -few["by_process"].get(name, 0))
