@@ -31,7 +31,8 @@ def full_report():
                for n in (1, 2, 4)]
     cost = {"total": 400.0, "by_process": {"ledger-1": 50.0}, "per_second": 1000, "wal_bytes": 9000}
     return {
-        "date": "today", "machine": {"cpus": 2, "cpu": "x", "memory_gib": 1, "kernel": "x", "postgres": "15"},
+        "date": "today",
+        "machine": {"cpus": 2, "cpu": "x", "memory_gib": 1, "kernel": "x", "postgres": "15"},
         "rounds": [load()], "pgbench_tps": 1000.0, "payments_per_second": 2100.0, "ratio_to_pgbench": 2.1,
         "p50_ms": 1.0, "p99_ms": 2.0, "p999_ms": 3.0, "connections": 256, "cpu_us_per_payment_total": 400.0,
         "cpu_us_per_payment": {"postgres ledger": 150.0, "payments-1": 60.0},
@@ -47,7 +48,7 @@ def full_report():
                    "processes": {"payments-1": process, "gateway-1": {**process, "limit_mib": 128}}},
         "seed": {"payments": 10_000_000, "bare": 5, "days": 90, "seconds": 60, "bytes": 10**10, "rows_each": 14,
                  "few": cost, "many": cost, "few_payments": 10_000, "many_payments": 10_010_000, "growth": 1.1},
-        "profile": [{"process": "ledger", "file": "flame-ledger.svg", "share": 0.5, "hottest": [("f", 0.25)]}],
+        "profile": [{"process": "ledger", "file": "flame-ledger.svg", "share": 0.5, "kernel": 0.4, "hottest": [("f", 0.25)]}],
     }
 
 
@@ -159,6 +160,10 @@ class Pictures(unittest.TestCase):
     def test_the_hottest_functions_are_those_on_top(self):
         rows = {("t", "main", "memcpy"): 6, ("t", "main", "parse", "memcpy"): 2, ("t", "main"): 2}
         self.assertEqual(flame.hottest(rows, 2), [("memcpy", 0.8), ("main", 0.2)])
+
+    def test_what_the_kernel_does_is_told_apart(self):
+        rows = {("t", "main", "send", "entry_SYSCALL_64_after_hwframe", "tcp_sendmsg"): 1, ("t", "main"): 3}
+        self.assertEqual(flame.share_in_kernel(rows), 0.25)
 
     def test_a_chart_has_its_lines_and_limits(self):
         picture = chart.draw("t", "minutes", "MiB", {"a": [(0, 1), (1, 2)], "b": [(0, 3)]}, [("most", 64)])

@@ -13,7 +13,7 @@ check() {
 }
 # says "what" 'expression about the report r': in Python
 says() {
-    check "$1" 'python3 -c "import json, sys; r = json.load(open(sys.argv[1])); sys.exit(not ('"$2"'))" "$folder/out"'
+    check "$1" 'python3 -c "import json, sys; r = json.load(open(sys.argv[1])); sys.exit(not ('"$2"'))" "$folder/out" 2>/dev/null'
 }
 # A file of Python tests, each of which counts.
 python_tests() {

@@ -24,15 +24,12 @@ class Seeding(unittest.TestCase):
     def setUpClass(cls):
         seed.CHUNK = 200
         cls.instance = Instance(tempfile.mkdtemp(prefix="florin-bench-seeding."), {}, 0)
+        cls.addClassCleanup(cls.instance.remove)
+        cls.addClassCleanup(cls.instance.down)
         os.chmod(cls.instance.folder, 0o711)
         cls.instance.up()
         cls.instance.make_merchants(MERCHANTS)
         pay(cls.instance, connections=4, warmup=0, seconds=0.5)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.instance.down()
-        cls.instance.remove()
 
     def number(self, sql):
         return int(self.instance.sql(sql))

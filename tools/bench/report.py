@@ -248,9 +248,11 @@ def model_text(report):
 def profile_text(profiles):
     out = ["", "## Where the time goes", "",
            "Share of the samples in which a function itself ran, of its process, at full load; in the pictures "
-           "what calls it stands below it."]
-    out += table(["process", "share of all", "functions"],
+           "what calls it stands below it. `finish_task_switch` and `_raw_spin_unlock…` are the price of sleeping "
+           "and being woken; `[unknown]` has no name because Debian's programs bear none for it."]
+    out += table(["process", "share of all", "in the kernel", "functions"],
                  [(f"[{row['process']}](bench/{row['file']})", f"{100 * row['share']:.0f} %",
+                   f"{100 * row['kernel']:.0f} %",
                    ", ".join(f"{name.replace('|', '¦')} {100 * share:.0f} %" for name, share in row["hottest"]))
                   for row in profiles])
     return out + [""] + [f"![{row['process']}](bench/{row['file']})" for row in profiles]
