@@ -158,20 +158,27 @@ def scenarios(instance, report, seconds):
     report["webhooks"] = webhooks(instance, seconds)
 
 
+def ask_by_curl(instance, key, path, *words):
+    done = subprocess.run(["curl", "-sf", "-u", f"{key}:", f"http://127.0.0.1:{instance.port}{path}", *words],
+                          stdout=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        fail(f"{path} was not answered.")
+    return json.loads(done.stdout)
+
+
 def webhooks(instance, seconds):
     """1,000 payments a second over 100 merchants with an endpoint each, ten of which never answer."""
     sink = Counterpart("sink")
     keys = [line.split()[1] for line in open(instance.keys)][:100]
     endpoints = instance.folder / "endpoints"
     endpoints.write_text("".join(f"acct {key}\n" for key in keys))
+    made = []
     for number, key in enumerate(keys):
         kind = "hang" if number % 10 == 0 else "take"
-        done = subprocess.run(
-            ["curl", "-sf", "-u", f"{key}:", f"http://127.0.0.1:{instance.port}/v1/webhook_endpoints", "-d",
-             f"url=http://127.0.0.1:{sink.port}/{kind}/{number}", "-d",
-             "enabled_events[]=payment_intent.succeeded"], stdout=subprocess.DEVNULL)
-        if done.returncode != 0:
-            fail("a webhook endpoint could not be made.")
+        endpoint = ask_by_curl(instance, key, "/v1/webhook_endpoints", "-d",
+                               f"url=http://127.0.0.1:{sink.port}/{kind}/{number}", "-d",
+                               "enabled_events[]=payment_intent.succeeded")
+        made.append((key, endpoint["id"]))
     all_keys, instance.keys = instance.keys, endpoints
     instance.settle()
     result = load(instance, PAY, idempotency="fresh", connections=256, seconds=2 * seconds, rate=1000)
@@ -183,9 +190,9 @@ def webhooks(instance, seconds):
         time.sleep(0.2)
     left = int(instance.sql(pending))
     told = json.loads(sink.end())
-    # Nobody listens there any more: what is measured next is not to try again and again.
-    instance.florin("down")
-    instance.up()
+    # Nobody listens there any more, and what is measured next is not to pay for that.
+    for key, endpoint in made:
+        ask_by_curl(instance, key, f"/v1/webhook_endpoints/{endpoint}", "-X", "DELETE")
     told.update(payments_per_second=result["per_second"], undelivered=left, cpu_us=result["cpu_us"],
                 cpu_us_total=result["cpu_us_total"])
     say(f"webhooks: {told['delivered']} delivered, {told['per_second']:.0f}/s, p99 {told['p99_ms']} ms after "
@@ -234,6 +241,7 @@ def profile(instance, arguments):
         name = f"flame-{kind.replace(' ', '-')}.svg"
         (arguments.pictures / name).write_text(flame.draw(kind, rows))
         told.append({"process": kind, "file": name, "samples": samples, "share": round(samples / total, 3),
+                     "kernel": round(flame.share_in_kernel(rows), 3),
                      "hottest": [(function, round(share, 3)) for function, share in flame.hottest(rows, 6)]})
     say(f"{len(told)} flame graphs are in {arguments.pictures}")
     return told

@@ -54,6 +54,13 @@ def hottest(rows, count):
             sorted(alone.items(), key=lambda row: -row[1])[:count]]
 
 
+def share_in_kernel(rows):
+    """Share of the samples in a system call, a fault or an interrupt."""
+    inside = sum(samples for stack, samples in rows.items()
+                 if any(name.startswith(("entry_SYSCALL", "asm_", "ret_from_fork")) for name in stack))
+    return inside / sum(rows.values())
+
+
 def draw(title, rows):
     least = LEAST
     while len(picture := draw_above(title, rows, least)) > BYTES_MAX:

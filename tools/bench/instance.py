@@ -52,11 +52,17 @@ def read_text(path):
         return ""
 
 
+def tasks_of(pid):
+    """Its threads; none when it has ended meanwhile."""
+    try:
+        return os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return []
+
+
 def children_of(pid):
-    found = []
-    for task in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
-        found += [int(child) for child in read_text(task).split()]
-    return found
+    return [int(child) for task in tasks_of(pid)
+            for child in read_text(f"/proc/{pid}/task/{task}/children").split()]
 
 
 def processes_of(root):
@@ -178,10 +184,10 @@ class Instance:
         """(Name, thread) → µs so far: what one thread does cannot be divided among cores."""
         found = {}
         for pid, name in processes_of(self.supervisor).items():
-            for task in pathlib.Path(f"/proc/{pid}/task").glob("*"):
-                fields = read_text(task / "stat").rpartition(")")[2].split()
+            for task in tasks_of(pid):
+                fields = read_text(f"/proc/{pid}/task/{task}/stat").rpartition(")")[2].split()
                 if fields:
-                    found[name, task.name] = (int(fields[11]) + int(fields[12])) * 1e6 / TICK
+                    found[name, task] = (int(fields[11]) + int(fields[12])) * 1e6 / TICK
         return found
 
     def book(self):

@@ -209,9 +209,9 @@ def memory_text(memory):
 
 
 def seed_text(seeded):
-    bare = (f"The oldest {seeded['bare']:,} have empty bodies in the answers kept under their keys and in "
-            "their events, because the disk would not take them; all rows and all indexes are whole." if
-            seeded["bare"] else "All of them are whole.")
+    bare = (f"The oldest {seeded['bare']:,} are without the JSON of kept answers, events and charges' details "
+            "(`{}` stands there), and their pages are full, because the disk would not take them otherwise; all "
+            "rows and all entries of indexes are there." if seeded["bare"] else "All of them are whole.")
     few, many = seeded["few"], seeded["many"]
     names = sorted(set(few["by_process"]) | set(many["by_process"]),
                    key=lambda name: -few["by_process"].get(name, 0))
@@ -248,9 +248,11 @@ def model_text(report):
 def profile_text(profiles):
     out = ["", "## Where the time goes", "",
            "Share of the samples in which a function itself ran, of its process, at full load; in the pictures "
-           "what calls it stands below it."]
-    out += table(["process", "share of all", "functions"],
+           "what calls it stands below it. `finish_task_switch` and `_raw_spin_unlock…` are the price of sleeping "
+           "and being woken; `[unknown]` has no name because Debian's programs bear none for it."]
+    out += table(["process", "share of all", "in the kernel", "functions"],
                  [(f"[{row['process']}](bench/{row['file']})", f"{100 * row['share']:.0f} %",
+                   f"{100 * row['kernel']:.0f} %",
                    ", ".join(f"{name.replace('|', '¦')} {100 * share:.0f} %" for name, share in row["hottest"]))
                   for row in profiles])
     return out + [""] + [f"![{row['process']}](bench/{row['file']})" for row in profiles]

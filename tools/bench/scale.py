@@ -9,6 +9,7 @@ import concurrent.futures
 import json
 import re
 import subprocess
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -134,20 +135,30 @@ def performances(instance, count):
         return list(pool.map(lambda secret: perform(instance.port, secret), secrets))
 
 
+def wait_for_workers(instance, count):
+    """Until each of them has its share of the merchants' slots, and nobody else has any."""
+    end = time.monotonic() + 60
+    while True:
+        owners = instance.sql("SELECT string_agg(DISTINCT owner, ' ' ORDER BY owner) FROM slot")
+        if owners == " ".join(f"payments-{number + 1}" for number in range(count)):
+            return
+        if time.monotonic() > end:
+            fail(f"{count} workers were wanted, and {owners or 'nobody'} has the slots.")
+        time.sleep(0.1)
+
+
 def scale(instance, pay, connections, seconds, counts=(1, 2, 4), plays=24):
     """A row for each number of workers; the last one's setting is what it was before."""
     before = instance.settings.get("workers")
     rows, model = [], None
     for count in counts:
         instance.restart(workers=count)
+        wait_for_workers(instance, count)
         told = performances(instance, plays)
         model = model or told[0]
         odd = next((words for words in (difference(model, other) for other in told) if words), None)
         instance.settle()
         result = pay(instance, connections=connections, seconds=seconds, warmup=3)
-        busy = [name for name in result["cpu_us"] if name.startswith("payments-")]
-        if len(busy) != count:
-            fail(f"{count} workers were wanted, and {', '.join(busy) or 'none'} did something.")
         rows.append({"workers": count, "same_answers": odd is None, "difference": odd,
                      "plays": plays, "scenes": len(PLAY), "per_second": result["per_second"],
                      "failed": result["failed"],
