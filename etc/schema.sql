@@ -87,6 +87,8 @@ CREATE TABLE IF NOT EXISTS event (
     key         text COLLATE "C",
     UNIQUE (merchant, id)
 );
+-- Not compressed below half a page: it costs a payment 4 µs, and saves a tenth of its WAL.
+ALTER TABLE event SET (toast_tuple_target = 4080);
 COMMENT ON TABLE event IS 'The outbox: what happened, numbered without gaps in commit order.';
 DROP INDEX IF EXISTS event_object; -- of version 1
 -- What every payment tells is met soon by whoever walks from the newest on, and is left out: a payment

@@ -594,6 +594,48 @@ Test(schema, unbalanced_entries_are_refused_by_the_database_itself)
                      "00000");
 }
 
+/* Of two attempts: state, operation, payment, set-up, charge. */
+Test(schema, two_attempts_that_exclude_each_other_are_refused_by_the_database_itself)
+{
+    // clang-format off
+    static const struct {
+        const char *one, *other, *state;
+    } table[] = {
+        {"'sending', 'authorize', 'pi_1', NULL, 'ch_1'", "'unknown', 'authorize', 'pi_1', NULL, 'ch_2'", "23505"},
+        {"'sending', 'capture', 'pi_1', NULL, 'ch_1'", "'reversing', 'void', 'pi_1', NULL, 'ch_1'", "23505"},
+        {"'sending', 'authorize', 'pi_1', NULL, 'ch_1'", "'sending', 'authorize', 'pi_2', NULL, 'ch_2'", "00000"},
+        {"'sending', 'authorize', 'pi_1', NULL, 'ch_1'", "'declined', 'authorize', 'pi_1', NULL, 'ch_2'", "00000"},
+        {"'sending', 'verify', NULL, 'seti_1', NULL", "'unknown', 'verify', NULL, 'seti_1', NULL", "23505"},
+        {"'sending', 'verify', NULL, 'seti_1', NULL", "'unknown', 'verify', NULL, 'seti_2', NULL", "00000"},
+        {"'sending', 'authorize', NULL, NULL, 'ch_1'", "'sending', 'capture', NULL, NULL, 'ch_1'", "23505"},
+        {"'sending', 'authorize', NULL, NULL, 'ch_1'", "'sending', 'authorize', NULL, NULL, 'ch_2'", "00000"},
+        {"'sending', 'refund', 'pi_1', NULL, 'ch_1'", "'sending', 'refund', 'pi_1', NULL, 'ch_1'", "00000"},
+        {"'sending', 'refund', 'pi_1', NULL, 'ch_1'", "'sending', 'recall', 'pi_1', NULL, 'ch_1'", "00000"},
+        {"'sending', 'refund', NULL, NULL, 'ch_1'", "'sending', 'capture', NULL, NULL, 'ch_1'", "00000"},
+        {"'approved', 'authorize', 'pi_1', NULL, 'ch_1'", "'approved', 'authorize', 'pi_1', NULL, 'ch_2'", "23505"},
+        {"'approved', 'authorize', 'pi_1', NULL, 'ch_1'", "'approved', 'capture', 'pi_1', NULL, 'ch_1'", "00000"},
+        {"'approved', 'authorize', 'pi_1', NULL, 'ch_1'", "'sending', 'authorize', 'pi_1', NULL, 'ch_2'", "00000"},
+        {"'approved', 'authorize', NULL, NULL, 'ch_1'", "'approved', 'authorize', NULL, NULL, 'ch_1'", "23505"},
+        {"'approved', 'authorize', NULL, NULL, 'ch_1'", "'approved', 'authorize', NULL, NULL, 'ch_2'", "00000"},
+    };
+    // clang-format on
+    postgres_fresh();
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        char sql[1024];
+        snprintf(
+            sql, sizeof sql,
+            "INSERT INTO attempt (id, merchant, version, created, slot, epoch, capture, amount,"
+            " state, operation, payment_intent, setup_intent, charge) SELECT 'att_%zu_' || at,"
+            " 'acct_%zu', 1, 1, 1, 1, false, (operation <> 'verify')::int, state, operation,"
+            " payment_intent, setup_intent, charge FROM"
+            " (VALUES (1, %s), (2, %s)) AS x(at, state, operation, payment_intent,"
+            " setup_intent, charge)",
+            i, i, table[i].one, table[i].other);
+        cr_expect_str_eq(tried("ledger", sql), table[i].state, "%s; %s", table[i].one,
+                         table[i].other);
+    }
+}
+
 Test(schema, no_role_can_do_more_than_it_needs)
 {
     static const struct {
