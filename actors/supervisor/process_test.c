@@ -2,6 +2,7 @@
 
 #include <criterion/criterion.h>
 #include <string.h>
+#include <unistd.h>
 
 #define COMMAND(words) words, sizeof words /* the last NUL is the literal's own */
 
@@ -53,4 +54,12 @@ Test(process, an_own_postgres_of_the_operator_is_not_supervised)
     processes_list(&p, &settings);
     cr_assert_null(process_named(&p, "postgres"));
     cr_assert_not_null(process_named(&p, "redis"));
+}
+
+Test(process, what_is_started_waits_for_its_turn_to_run)
+{
+    /* Field 41 of its stat is the policy, 3 is SCHED_BATCH. */
+    static const char *const arguments[] = {"/bin/sh", "-c",
+                                            "test \"$(cut -d' ' -f41 /proc/self/stat)\" = 3", NULL};
+    cr_expect_eq(program_run(NULL, STDERR_FILENO, arguments), 0);
 }
