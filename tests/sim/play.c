@@ -758,13 +758,23 @@ session_stands(struct wish *w)
 }
 
 static void
+another_note(void *about, uint64_t number)
+{
+    const struct wish *w = about;
+    want(w->story, "customer_update", told(w, "id"),
+         keep_format("name=Name+%llu", (unsigned long long)number), NULL);
+    w->story->open--;
+}
+
+static void
 notes_stand(struct wish *w)
 {
     if (w->status != 200) return;
-    const struct text id = told(w, "id");
-    const int times = (int)chance_between(2, 5);
-    for (int i = 0; i < times; i++)
-        want(w->story, "customer_update", id, keep_format("name=Name+%d", i), NULL);
+    const int times = (int)chance_between(2, 6);
+    for (int i = 0; i < times; i++) {
+        w->story->open++; /* until it is asked for */
+        world_at(chance_between(0, 1500000), another_note, w, (uint64_t)i);
+    }
     maybe_hear_again(w->story);
 }
 
