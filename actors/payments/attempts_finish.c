@@ -477,7 +477,8 @@ authorized(struct finish *f)
     step(pi, f->attempt->capture ? ON_PAID : ON_HELD, f->attempt->amount, &effects);
     pi->latest_charge = f->attempt->charge;
     pi->last_payment_error = pi->last_error_method = NO_TEXT;
-    if (f->session) checkout_paid(f->call, f->session, pi, f->attempt->capture);
+    if (f->session && !FLORIN_MUTANT(session_forgotten))
+        checkout_paid(f->call, f->session, pi, f->attempt->capture);
 
     f->charge = charge_of_attempt(f);
     charge_advance(f->charge, f->attempt->capture ? CHARGE_ON_PAID : CHARGE_ON_HELD);

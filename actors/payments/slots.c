@@ -16,8 +16,11 @@
 static bool
 any(const uint8_t slots[static SLOT_BYTES])
 {
-    for (size_t i = 0; i < SLOT_BYTES; i++)
-        if (slots[i]) return true;
+    uint64_t word;
+    for (size_t i = 0; i < SLOT_BYTES; i += sizeof word) {
+        memcpy(&word, slots + i, sizeof word);
+        if (word) return true;
+    }
     return false;
 }
 

@@ -583,7 +583,8 @@ outbox_resend(struct outbox *outbox, struct moment now, outbox_endpoint_fn *on_d
     for (int i = 0; i < PQntuples(result); i++)
         on_delivery(state, PQgetvalue(result, i, 0), now.wall_ms);
     PQclear(result);
-    outbox->resends_from_s = now.wall_ms / 1000 - RESEND_LATE_S;
+    outbox->resends_from_s =
+        now.wall_ms / 1000 - (FLORIN_MUTANT(wish_is_never_late) ? 0 : RESEND_LATE_S);
     return true;
 }
 

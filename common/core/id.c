@@ -99,7 +99,10 @@ unsigned
 slot_count(const uint8_t slots[static SLOT_BYTES])
 {
     unsigned count = 0;
-    for (size_t i = 0; i < SLOT_BYTES; i++)
-        count += (unsigned)__builtin_popcount(slots[i]);
+    uint64_t word; /* a worker counts its slots in each turn */
+    for (size_t i = 0; i < SLOT_BYTES; i += sizeof word) {
+        memcpy(&word, slots + i, sizeof word);
+        if (word) count += (unsigned)__builtin_popcountll(word);
+    }
     return count;
 }

@@ -14,6 +14,7 @@
 #include <string.h>
 
 struct database_tables tables_kept;
+static int64_t deliveries_written;
 #define KEPT(shelf, kind, index) ((const struct kind *)(shelf).at[index])
 
 /* --- shelves ---------------------------------------------------------------------------------- */
@@ -68,6 +69,7 @@ void
 database_begin(void)
 {
     memset(&tables_kept, 0, sizeof tables_kept);
+    deliveries_written = 0;
     assert(table_count < TABLES_MAX);
     add(NULL, &tables_kept.leader, NEW(kept_leader, .holder = TEXT("")));
     add(NULL, &tables_kept.dispatch, NEW(kept_dispatch, 0));
@@ -892,6 +894,7 @@ static struct kept_delivery *
 change_delivery(size_t index, struct change_log *log)
 {
     struct kept_delivery *d = COPY_OF(kept_delivery, tables_kept.deliveries.at[index]);
+    d->written = ++deliveries_written;
     replace(log, &tables_kept.deliveries, index, d);
     return d;
 }
@@ -1011,6 +1014,7 @@ dispatch(const struct parameter *p, struct change_log *log, struct answer_rows *
         assert(there);
         d->sequence = element_number(sequence);
         d->state = TEXT("pending");
+        d->written = ++deliveries_written;
         d->next_ms = parameter_number(&p[4]);
         d->lease_until_ms = d->last_status = NO_NUMBER;
         there = false;
@@ -1020,6 +1024,87 @@ dispatch(const struct parameter *p, struct change_log *log, struct answer_rows *
     }
     struct writer w = answer_of(answer, 1, 1, false);
     put_number(&w, moves);
+}
+
+static size_t
+delivery_at(int64_t sequence, struct text endpoint)
+{
+    size_t at = 0;
+    for (; at < tables_kept.deliveries.count; at++) {
+        const struct kept_delivery *d = tables_kept.deliveries.at[at];
+        if (d->sequence == sequence && text_equal(d->endpoint, endpoint)) break;
+    }
+    return at;
+}
+
+static const struct kept_event *
+event_of(const struct row_resend *wish)
+{
+    for (size_t i = 0; i < tables_kept.events.count; i++) {
+        const struct kept_event *e = KEPT(tables_kept.events, kept_event, i);
+        if (text_equal(e->id, wish->event) && text_equal(e->merchant, wish->merchant)) return e;
+    }
+    return NULL;
+}
+
+bool
+database_granted(const struct row_resend *wish)
+{
+    const struct kept_event *e = event_of(wish);
+    const size_t at = e ? delivery_at(e->sequence, wish->endpoint) : SIZE_MAX;
+    if (at >= tables_kept.deliveries.count) return false;
+    const struct kept_delivery *d = tables_kept.deliveries.at[at];
+    return d->resend.at && text_compare(d->resend, wish->id) >= 0;
+}
+
+/* Event by event, endpoint by endpoint, the last wish first. */
+static int
+by_event(const void *a, const void *b)
+{
+    const struct row_resend *x = *(void *const *)a, *y = *(void *const *)b;
+    const int64_t one = event_of(x)->sequence, other = event_of(y)->sequence;
+    const int endpoints = text_compare(x->endpoint, y->endpoint);
+    if (one != other) return one < other ? -1 : 1;
+    return endpoints ? endpoints : text_compare(y->id, x->id);
+}
+
+/* RETURNING endpoint. */
+static void
+grant_wishes(const struct parameter *p, struct change_log *log, struct answer_rows *answer)
+{
+    const int64_t from = parameter_number(&p[0]), now_ms = parameter_number(&p[1]);
+    const int64_t dispatched = KEPT(tables_kept.dispatch, kept_dispatch, 0)->sequence;
+    const size_t all = database_count(ROW_resend);
+    const struct row_resend **const wishes = take((all + 1) * sizeof *wishes);
+    size_t count = 0;
+    for (size_t i = 0; i < all; i++) {
+        const struct row_resend *wish = database_nth(ROW_resend, i);
+        const struct kept_event *e = event_of(wish);
+        if (e && wish->created >= from && e->sequence <= dispatched && !database_granted(wish))
+            wishes[count++] = wish;
+    }
+    qsort(wishes, count, sizeof *wishes, by_event);
+    struct writer w = answer_of(answer, 1, count, false);
+    for (size_t i = 0; i < count; i++) {
+        const struct kept_event *e = event_of(wishes[i]);
+        if (database_granted(wishes[i])) continue; /* by the last one for the same */
+        const size_t at = delivery_at(e->sequence, wishes[i]->endpoint);
+        struct kept_delivery *d;
+        if (at < tables_kept.deliveries.count) {
+            d = change_delivery(at, log);
+            if (d->lease_until_ms == NO_NUMBER || d->lease_until_ms <= now_ms) d->next_ms = now_ms;
+        } else {
+            d = NEW(kept_delivery, .sequence = e->sequence, .next_ms = now_ms,
+                    .endpoint = wishes[i]->endpoint, .merchant = wishes[i]->merchant,
+                    .event = wishes[i]->event, .written = ++deliveries_written,
+                    .lease_until_ms = NO_NUMBER, .last_status = NO_NUMBER);
+            add(log, &tables_kept.deliveries, d);
+        }
+        d->state = TEXT("pending");
+        d->resend = wishes[i]->id;
+        put_text(&w, d->endpoint);
+        answer->changed++;
+    }
 }
 
 /* Each endpoint once, in its order, with the time of its first delivery. */
@@ -1080,6 +1165,19 @@ tell_leased(struct writer *w, const struct kept_delivery *d)
     put_text(w, endpoint->api_version.at ? endpoint->api_version : e->api_version);
 }
 
+static bool
+comes_before(const struct kept_delivery *a, const struct kept_delivery *b)
+{
+    return a->next_ms < b->next_ms || (a->next_ms == b->next_ms && a->written < b->written);
+}
+
+static int
+by_sequence(const void *a, const void *b)
+{
+    const struct kept_delivery *x = *(void *const *)a, *y = *(void *const *)b;
+    return (x->sequence > y->sequence) - (x->sequence < y->sequence);
+}
+
 static void
 lease(const struct parameter *p, struct change_log *log, struct answer_rows *answer)
 {
@@ -1087,21 +1185,27 @@ lease(const struct parameter *p, struct change_log *log, struct answer_rows *ans
     const struct text owner = keep(parameter_text(&p[3]));
     const char *at[2] = {p[0].at, p[1].at};
     struct text endpoint, count;
-    struct writer w = answer_of(answer, 15, tables_kept.deliveries.count, false);
+    const size_t all = tables_kept.deliveries.count;
+    const struct kept_delivery **const leased = take((all + 1) * sizeof *leased);
+    size_t leases = 0;
     while (next_element(&at[0], &endpoint) && next_element(&at[1], &count))
         for (int64_t wanted = element_number(count); wanted > 0; wanted--) {
             size_t first = SIZE_MAX;
             EACH_DELIVERY(d)
             if (pending(d) && text_equal(d->endpoint, endpoint) && d->next_ms <= now_ms &&
                 (first == SIZE_MAX ||
-                 d->next_ms < KEPT(tables_kept.deliveries, kept_delivery, first)->next_ms))
+                 comes_before(d, KEPT(tables_kept.deliveries, kept_delivery, first))))
                 first = d_at;
             if (first == SIZE_MAX) break;
             struct kept_delivery *d = change_delivery(first, log);
             d->lease_owner = owner;
             d->lease_until_ms = d->next_ms = until_ms;
-            tell_leased(&w, d);
+            leased[leases++] = d;
         }
+    qsort(leased, leases, sizeof *leased, by_sequence);
+    struct writer w = answer_of(answer, 15, leases, false);
+    for (size_t i = 0; i < leases; i++)
+        tell_leased(&w, leased[i]);
 }
 
 static void
@@ -1220,7 +1324,7 @@ database_do(const char *name, const struct parameter *p, int count, bool binary,
     else if (IS("MARK"))
         mark(p, log, answer);
     else if (IS("RESEND"))
-        (void)answer_of(answer, 1, 0, false); /* nobody wishes for one in these plays */
+        grant_wishes(p, log, answer);
     else if (IS("ABANDON"))
         abandon(p, log, answer);
     else

@@ -56,6 +56,8 @@ struct kept_leader {
 struct kept_delivery {
     int64_t sequence, tries, next_ms, lease_until_ms, last_status; /* NO_NUMBER: null */
     struct text endpoint, merchant, event, state, lease_owner;
+    struct text resend; /* the last wish that was granted */
+    int64_t written;    /* in which order: Postgres takes what is due at once as it was written */
 };
 struct kept_try {
     int64_t sequence, number, at_ms, status, duration_ms;
@@ -114,5 +116,7 @@ size_t database_count(enum row_table table);
 const void *database_nth(enum row_table table, size_t index);
 const struct kept_key *database_key(struct text merchant, struct text key);
 const struct kept_leader *database_leader(void);
+/* That wish, or a later one for the same. */
+bool database_granted(const struct row_resend *wish);
 /* Without a transaction, before the run: the table as it stands at the beginning. */
 void database_put(enum row_table table, const void *row);

@@ -19,7 +19,7 @@ static const char help[] =
     "\n"
     "  ./florin sim [--seeds N] [--from S] [--jobs J] [--json] [--mutant NAME] [--until-broken]\n"
     "  ./florin sim --seed S [--trace] [--mutant NAME]\n"
-    "  ./florin sim --mutants\n"
+    "  ./florin sim --mutants | --invariants\n"
     "\n"
     "  --seeds N       how many worlds; 1000 unless told\n"
     "  --from S        the first seed; 1 unless told\n"
@@ -29,6 +29,7 @@ static const char help[] =
     "  --trace         tells what happens in it\n"
     "  --mutant NAME   with one protection taken out of the code\n"
     "  --mutants       the names of those\n"
+    "  --invariants    the names of what is checked, as the audit has them\n"
     "  --until-broken  ends at the first world that breaks a promise\n"
     "  --json          one line of JSON at the end\n"
     "  --help          this page\n"
@@ -88,6 +89,9 @@ read_options(int argc, char **argv)
             o.until_broken = true;
         else if (strcmp(argv[i], "--mutants") == 0) {
             mutants_list(stdout);
+            exit(0);
+        } else if (strcmp(argv[i], "--invariants") == 0) {
+            invariants_list(stdout);
             exit(0);
         } else if (strcmp(argv[i], "--help") == 0) {
             fputs(help, stdout);

@@ -92,7 +92,7 @@ card_in(struct text form)
 {
     const char *at = strstr(form.at, "pm_card_");
     if (at) at += strlen("pm_card_");
-    if (!at && (at = strstr(form.at, "source=tok_"))) at += strlen("source=tok_");
+    if (!at && (at = strstr(form.at, "=tok_"))) at += strlen("=tok_");
     const size_t size = at ? strcspn(at, "&") : 0;
     for (size_t i = 0; at && i < CARD_COUNT; i++)
         if (strlen(cards[i].name) == size && memcmp(cards[i].name, at, size) == 0) return &cards[i];
@@ -358,6 +358,8 @@ enum plot {
     PLOT_SET_UP,
     PLOT_CHARGE,
     PLOT_NOTES,
+    PLOT_PARTS,
+    PLOT_CHECKOUT,
     PLOT_COUNT
 };
 
@@ -366,8 +368,9 @@ struct story {
     struct merchant *merchant;
     int64_t amount;
     bool manual;
-    int open; /* wishes that are not over */
-    struct text intent, charge, refund;
+    int open;  /* wishes that are not over */
+    int parts; /* increments and captures in part that are still to be asked for */
+    struct text intent, charge, refund, session;
 };
 
 static void wish_send(void *about, uint64_t sending);
@@ -396,8 +399,9 @@ want(struct story *story, const char *route, struct text object, struct text for
     w->form = form;
     w->story = story;
     w->then = then;
-    const bool page = strcmp(route, "challenge_complete") == 0;
-    const bool keyed = !page && !one_in(12);
+    const bool page =
+        strcmp(route, "challenge_complete") == 0 || strcmp(route, "payment_page_confirm") == 0;
+    const bool keyed = !page && !one_in(story->plot == PLOT_NOTES ? 2 : 12);
     if (keyed) w->key = keep_format("key-%u", ++play.keys);
     hash_request(w);
     snprintf(w->path, sizeof w->path, "POST /%s/%.*s", route, (int)object.size,
@@ -502,6 +506,18 @@ hold_to_its_word(struct wish *w, const struct msg_api_answer *answer)
     const struct text object = json_bare(json_find(answer->body, "object"));
     const struct text id = json_bare(json_find(answer->body, "id"));
     const struct text status = json_bare(json_find(answer->body, "status"));
+    if (text_is(object, "customer") && text_is(w->route, "customer_update")) {
+        /* Each change has its event, which bears the customer as it was then. */
+        const struct text name = json_find(answer->body, "name");
+        bool changed = false;
+        for (size_t i = tables_kept.events.count; i-- && !changed;) {
+            const struct kept_event *e = tables_kept.events.at[i];
+            changed = text_equal(e->object, id) && text_equal(json_find(e->data, "name"), name);
+        }
+        if (!changed)
+            violation("I19 %.*s was told to be changed to %.*s and is not", (int)id.size, id.at,
+                      (int)name.size, name.at);
+    }
     if (!text_is(object, "payment_intent")) return;
     const struct row_payment_intent *p = database_row(ROW_payment_intent, w->merchant, id);
     if (!p || (text_is(status, "succeeded") && !text_is(p->status, "succeeded")))
@@ -566,9 +582,35 @@ maybe_refund(struct story *s)
 
 static void payment_stands(struct wish *w);
 
+/* An issuer is asked to hold more, or a part is taken and the rest stays held; often more than one
+ * of them at the same time, or beside the last capture. */
+static void
+take_parts(struct story *s)
+{
+    const int times = 1 + (int)chance_below(2);
+    for (int i = 0; i < times && s->parts; i++, s->parts--)
+        if (one_in(3))
+            want(s, "payment_intent_increment", s->intent,
+                 keep_format("amount=%lld", (long long)(s->amount += chance_between(1, 5000))),
+                 payment_stands);
+        else
+            want(s, "payment_intent_capture", s->intent,
+                 keep_format("final_capture=false&amount_to_capture=%lld",
+                             (long long)chance_between(1, s->amount)),
+                 payment_stands);
+}
+
 static void
 capture_or_cancel(struct story *s)
 {
+    if (s->parts) {
+        take_parts(s);
+        if (!one_in(4)) return;
+    }
+    if (s->plot == PLOT_PARTS && one_in(3)) {
+        want(s, "payment_intent_capture", s->intent, TEXT("amount_to_capture=0"), payment_stands);
+        return;
+    }
     const uint64_t way = chance_below(8);
     if (way < 4)
         want(s, "payment_intent_capture", s->intent,
@@ -605,11 +647,28 @@ answer_challenge(struct wish *w)
              NULL);
 }
 
+/* Of any event of theirs. */
+static void
+maybe_hear_again(struct story *s)
+{
+    if (!tables_kept.events.count || !one_in(6)) return;
+    const struct kept_event *e =
+        tables_kept.events.at[chance_below((uint64_t)tables_kept.events.count)];
+    if (!text_equal(e->merchant, s->merchant->id)) return;
+    const int times = one_in(3) ? 2 : 1;
+    for (int i = 0; i < times; i++)
+        want(s, "event_retry", keep(e->id),
+             keep_format("webhook_endpoint=%.*s", (int)s->merchant->endpoint.size,
+                         s->merchant->endpoint.at),
+             NULL);
+}
+
 static void
 payment_stands(struct wish *w)
 {
     struct story *s = w->story;
     if (w->status != 200) return;
+    maybe_hear_again(s);
     const struct text status = told(w, "status");
     s->intent = told(w, "id");
     if (json_bare(json_find(w->body, "latest_charge")).at) s->charge = told(w, "latest_charge");
@@ -657,13 +716,66 @@ charge_stands(struct wish *w)
     }
 }
 
+/* Whoever made the session looks what became of it. */
+static void
+page_was_sent(struct wish *w)
+{
+    struct story *s = w->story;
+    const struct row_checkout_session *session =
+        database_row(ROW_checkout_session, w->merchant, s->session);
+    if (w->status == 402 && one_in(2)) {
+        want(s, "payment_page_confirm", s->session, w->form, page_was_sent);
+        return;
+    }
+    if (w->status != 200) return;
+    if (strstr(w->body.at, "3ds/")) answer_challenge(w);
+    if (!session || !session->payment_intent.at) return;
+    s->intent = keep(session->payment_intent);
+    const struct row_payment_intent *p =
+        database_row(ROW_payment_intent, w->merchant, session->payment_intent);
+    if (p && text_is(p->status, "requires_capture")) capture_or_cancel(s);
+    if (p && text_is(p->status, "succeeded") && p->latest_charge.at) {
+        s->charge = keep(p->latest_charge);
+        play_counts.payments++;
+        maybe_refund(s);
+    }
+}
+
+static void
+session_stands(struct wish *w)
+{
+    struct story *s = w->story;
+    if (w->status != 200) return;
+    s->session = told(w, "id");
+    const int times = one_in(3) ? 2 : 1; /* two windows */
+    for (int i = 0; i < times; i++)
+        want(s, "payment_page_confirm", s->session,
+             keep_format("payment_method_data[type]=card&payment_method_data[card][token]=tok_%s"
+                         "&email=ada@shop.example&return_url=https://shop.example/page",
+                         some_card()),
+             page_was_sent);
+    if (one_in(5)) want(s, "checkout_session_expire", s->session, TEXT(""), NULL);
+}
+
+static void
+another_note(void *about, uint64_t number)
+{
+    const struct wish *w = about;
+    want(w->story, "customer_update", told(w, "id"),
+         keep_format("name=Name+%llu", (unsigned long long)number), NULL);
+    w->story->open--;
+}
+
 static void
 notes_stand(struct wish *w)
 {
     if (w->status != 200) return;
-    const struct text id = told(w, "id");
-    for (int i = 0; i < 2; i++)
-        want(w->story, "customer_update", id, keep_format("name=Name+%d", i), NULL);
+    const int times = (int)chance_between(2, 6);
+    for (int i = 0; i < times; i++) {
+        w->story->open++; /* until it is asked for */
+        world_at(chance_between(0, 1500000), another_note, w, (uint64_t)i);
+    }
+    maybe_hear_again(w->story);
 }
 
 static void
@@ -703,6 +815,30 @@ story_begins(void *about, uint64_t number)
              keep_format("amount=%lld&%scurrency=usd&source=tok_%s", (long long)s->amount,
                          s->manual ? "capture=false&" : "", card),
              charge_stands);
+        break;
+    case PLOT_PARTS:
+        s->parts = (int)chance_between(1, 4);
+        want(s, "payment_intent_create", NO_TEXT,
+             keep_format("amount=%lld&capture_method=manual&confirm=true&currency=usd"
+                         "&payment_method=pm_card_%s&payment_method_types[]=card"
+                         "&payment_method_options[card][request_multicapture]=if_available"
+                         "&payment_method_options[card][request_incremental_authorization]="
+                         "if_available&return_url=https://shop.example/x",
+                         (long long)s->amount, card),
+             payment_stands);
+        break;
+    case PLOT_CHECKOUT:
+        want(s, "checkout_session_create", NO_TEXT,
+             one_in(4)
+                 ? TEXT("mode=setup&currency=usd&success_url=https://shop.example/done")
+                 : keep_format("mode=payment&success_url=https://shop.example/done"
+                               "&line_items[0][quantity]=1"
+                               "&line_items[0][price_data][currency]=usd"
+                               "&line_items[0][price_data][unit_amount]=%lld"
+                               "&line_items[0][price_data][product_data][name]=Thing%s",
+                               (long long)s->amount,
+                               s->manual ? "&payment_intent_data[capture_method]=manual" : ""),
+             session_stands);
         break;
     case PLOT_NOTES: want(s, "customer_create", NO_TEXT, TEXT("name=Some+One"), notes_stand); break;
     case PLOT_COUNT: break;
@@ -980,6 +1116,8 @@ nothing_is_under_way(void)
     for (size_t i = tables_kept.deliveries.count; i--;)
         if (text_is(((const struct kept_delivery *)tables_kept.deliveries.at[i])->state, "pending"))
             return false;
+    for (size_t i = database_count(ROW_resend); i--;)
+        if (!database_granted(database_nth(ROW_resend, i))) return false;
     return true;
 }
 
@@ -999,9 +1137,10 @@ tick(void *about, uint64_t number)
 void
 play_begin(void)
 {
-    static const enum plot plots[] = {PLOT_AUTOMATIC, PLOT_AUTOMATIC, PLOT_MANUAL,
-                                      PLOT_MANUAL,    PLOT_TWO_STEPS, PLOT_CHALLENGE,
-                                      PLOT_SET_UP,    PLOT_CHARGE,    PLOT_NOTES};
+    static const enum plot plots[] = {PLOT_AUTOMATIC, PLOT_AUTOMATIC, PLOT_MANUAL, PLOT_MANUAL,
+                                      PLOT_TWO_STEPS, PLOT_CHALLENGE, PLOT_SET_UP, PLOT_CHARGE,
+                                      PLOT_NOTES,     PLOT_PARTS,     PLOT_PARTS,  PLOT_CHECKOUT,
+                                      PLOT_CHECKOUT};
     memset(&play, 0, sizeof play);
     play_wishes = NULL;
     play.ticket_first = UINT64_C(1) << 40;

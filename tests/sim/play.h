@@ -5,6 +5,7 @@
 #include "text.h"
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 struct process;
 
@@ -45,3 +46,5 @@ bool play_endpoint_took(struct text endpoint, struct text event);
 
 /* invariants.c: what must hold when nothing is under way. */
 void invariants_check(void);
+/* The names of those that the audit has, too. */
+void invariants_list(FILE *out);

@@ -169,6 +169,19 @@ be_wrong(struct pg_conn *s, struct pg_result *r)
 /* What may be said of a transaction whose fault it is not. */
 static const char *const passing[] = {"53100", "40001", "57014", "55P03", "XX000"};
 
+/* A transaction of its own: committed here and, it may be, nowhere else. */
+static void
+take_lead(struct pg_conn *s, const struct sent *c, struct pg_result *r)
+{
+    struct change_log log = {NULL};
+    database_do(c->statement, c->parameters, c->count, c->binary, s, &log, &r->answer);
+    r->status = PGRES_TUPLES_OK;
+    r->warned = strikes(world.rates.pg_doubt);
+    r->takes_away = r->warned && one_in(2);
+    if (r->warned) say_trace("postgres: %s leads, with a warning", s->client->name);
+    if (r->takes_away) database_undo(&log);
+}
+
 /* One command of a transaction. */
 static struct pg_result *
 do_one_now(struct pg_conn *s, const struct sent *c, bool stumbles)
@@ -208,6 +221,10 @@ do_one_now(struct pg_conn *s, const struct sent *c, bool stumbles)
         be_wrong(s, r);
         return r;
     }
+    if (is_statement(c, STATEMENT_LEAD)) {
+        take_lead(s, c, r);
+        return r;
+    }
     database_do(c->statement, c->parameters, c->count, c->binary, s,
                 s->in_transaction ? &s->log : NULL, &r->answer);
     if (r->answer.sqlstate)
@@ -229,6 +246,7 @@ do_one(struct pg_conn *s, const struct sent *c, bool stumbles)
         is_statement(c, "begin") || is_statement(c, "commit") || is_statement(c, "rollback");
     const char *const role = s->client->role;
     if (!recording() || (stumbles && !whole && !plain)) return r;
+    if (r->takes_away && is_statement(c, STATEMENT_LEAD)) return r;
     if (r->takes_away)
         record_plain(s->number, role, "ROLLBACK");
     else if (plain)
@@ -421,6 +439,16 @@ new_sent(const char *statement, int count, const char *const *values, const int 
     return c;
 }
 
+/* A result comes to the client, and with it what was said of it. */
+static void
+hear(struct pg_conn *conn, const struct pg_result *r)
+{
+    if (r->warned && conn->receiver) conn->receiver(conn->receiver_state, r);
+    if (!r->takes_away) return;
+    session_end(conn); /* the old primary is gone */
+    conn->broken = true;
+}
+
 /* A call that waits for its answer. */
 static PGresult *
 at_once(PGconn *conn, const struct sent *c)
@@ -433,7 +461,9 @@ at_once(PGconn *conn, const struct sent *c)
         return r;
     }
     others_first(conn);
-    return do_one(conn, c, false);
+    struct pg_result *r = do_one(conn, c, false);
+    hear(conn, r);
+    return r;
 }
 
 PGresult *
@@ -555,11 +585,7 @@ PQgetResult(PGconn *conn)
     conn->results = r->next;
     if (!conn->results) conn->results_end = &conn->results;
     conn->gap = r->then_gap;
-    if (r->warned && conn->receiver) conn->receiver(conn->receiver_state, r);
-    if (r->takes_away) { /* the old primary is gone */
-        session_end(conn);
-        conn->broken = true;
-    }
+    hear(conn, r);
     return r;
 }
 

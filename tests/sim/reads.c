@@ -253,7 +253,24 @@ enum store_verdict
 store_event(struct store *store, struct text merchant, struct text id, struct arena *arena,
             struct store_event *event)
 {
-    (void)store, (void)merchant, (void)id, (void)arena, (void)event;
+    (void)store;
+    if (out_of_reach()) return STORE_UNAVAILABLE;
+    for (size_t i = 0; i < tables_kept.events.count; i++) {
+        const struct kept_event *e = tables_kept.events.at[i];
+        if (!text_equal(e->id, id) || !text_equal(e->merchant, merchant)) continue;
+        *event = (struct store_event){.id = arena_copy(arena, e->id),
+                                      .merchant = arena_copy(arena, e->merchant),
+                                      .type = arena_copy(arena, e->type),
+                                      .object = arena_copy(arena, e->object),
+                                      .data = arena_copy(arena, e->data),
+                                      .api_version = arena_copy(arena, e->api_version),
+                                      .created = e->created,
+                                      .sequence = e->sequence};
+        if (e->previous.at) event->previous = arena_copy(arena, e->previous);
+        if (e->request.at) event->request = arena_copy(arena, e->request);
+        if (e->key.at) event->key = arena_copy(arena, e->key);
+        return STORE_FOUND;
+    }
     return STORE_MISSING;
 }
 

@@ -12,7 +12,7 @@ seeds=${FLORIN_SIM_SEEDS:-100000}
 [[ -n ${FLORIN_SIM_FAST:-} ]] && seeds=$((seeds / 10))
 mutant_seeds=60000
 # Where to look first for those that need several races at once; elsewhere too if it is not there.
-declare -A looked_at_first=([version_is_all]=41201 [late_news_is_news]=4101)
+declare -A looked_at_first=([version_is_all]=17301 [late_news_is_news]=26701 [change_is_ours]=36101)
 passed=0
 failed=0
 
@@ -76,6 +76,16 @@ while IFS=$'\t' read -r name doc; do
     check "without '$doc' a promise is broken ($name)" mutant_is_caught "$name"
 done < <("$florin" sim --mutants)
 
+# What must hold is said twice, in SQL and in C: neither list has what the other has not. I18 is told by
+# clients, whom the audit does not know (tools/audit/findings.h).
+invariants_are_the_audits() {
+    diff <({
+        sed -n 's/^CHECK(\([A-Z0-9]*\),.*/\1/p' "$here/../../tools/audit/checks.def"
+        sed -n 's/^ *X(\([A-Z0-9]*\), .*/\1/p' "$here/../../tools/audit/findings.h"
+        echo I18
+    } | sort) <("$florin" sim --invariants | tr ' ' '\n' | sort)
+}
+check "what must hold is what the audit checks" invariants_are_the_audits
 check "the database in memory answers as Postgres does" same_as_postgres
 check "and a difference would be seen" a_difference_is_seen
 
