@@ -164,9 +164,9 @@ def loads_table(report):
         [(r["title"], f"{r['per_second']:.0f}", f"{r['ratio']:.2f}", f"{r['p50_ms']:.1f}",
           f"{r['p99_ms']:.1f}", f"{r['p999_ms']:.1f}", f"{r['cpu_us_total']:.0f}", f"{r['wal_bytes']:.0f}",
           r["failed"]) for r in report["scenarios"].values()])
-    return out + ["", "Latencies of open loops count from the moment at which a request was due. At the "
-                  "yardstick most of the time is the load generator's, which takes "
-                  f"{report['scenarios']['yardstick']['load_cpu_us']:.0f} µs a request."]
+    return out + ["", "Latencies of open loops count from the moment at which a request was due. The "
+                  "load generator itself takes "
+                  f"{report['scenarios']['yardstick']['load_cpu_us']:.0f} µs of CPU a request at the yardstick."]
 
 
 def webhooks_text(told):
@@ -190,7 +190,7 @@ def scale_text(report):
         [(row["workers"], row["difference"] or "the same", f"{row['per_second']:.0f}", f"{row['p99_ms']:.0f}",
           f"{row['cpu_us_total']:.0f}") + tuple(f"{row['cpu_us'].get(name, 0):.0f}" for name in names)
          for row in rows]) + ["", f"A further worker adds {cost_of_workers(report):.0f} µs of CPU to each "
-                              "payment (slope through these rows): there is less to do in one turn."]
+                              "payment (slope through these rows)."]
 
 
 def memory_text(memory):
