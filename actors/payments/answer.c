@@ -133,8 +133,9 @@ refuse_unavailable(struct call *call)
 }
 
 void
-refuse_busy(struct call *call)
+refuse_busy(struct call *call, enum row_table table, const void *row)
 {
+    call_forget(call, table, row);
     call_refuse(
         call,
         &(struct api_refusal){

@@ -26,9 +26,10 @@ void tell_updated(struct call *call, const char *type, enum row_table table, con
 void refuse_missing(struct call *call, const char *what, struct text id, const char *param);
 /* The store cannot be read now: 503, worth trying again. */
 void refuse_unavailable(struct call *call);
-/* The payment has an attempt that nobody knows the end of yet: 429 lock_timeout, to be tried again.
- */
-void refuse_busy(struct call *call);
+/* The row has an attempt that nobody knows the end of yet: 429 lock_timeout, to be
+ * tried again, and the row is read anew then. This refusal is the one that no commit stands behind:
+ * who takes a slot for its own that is another's by now would never learn the end. */
+void refuse_busy(struct call *call, enum row_table table, const void *row);
 /* 400 payment_intent_unexpected_state or setup_intent_unexpected_state, with the payment or the
  * set-up in it. */
 void refuse_state(struct call *call, enum row_table table, const void *row, const char *format, ...)

@@ -181,6 +181,12 @@ call_get(struct call *call, enum row_table table, struct text id, void *row)
     return call_get_param(call, table, id, NULL, row);
 }
 
+void
+call_forget(struct call *call, enum row_table table, const void *row)
+{
+    store_forget(call->store, table, row_merchant(row), row_id(row));
+}
+
 /* --- staging --------------------------------------------------------------------------------- */
 
 static void

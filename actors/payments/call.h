@@ -71,6 +71,8 @@ MUST_USE bool call_lock(struct call *call, struct text object_id);
  * (404 resource_missing with Stripe's words, or 503) and the handler returns. `param` NULL: the id
  * came in the path (param "id" or "intent", 404), else it came in that parameter (400). */
 MUST_USE bool call_get(struct call *call, enum row_table table, struct text id, void *row);
+/* Whoever reads the row next shall not have it from this worker's memory. */
+void call_forget(struct call *call, enum row_table table, const void *row);
 MUST_USE bool call_get_param(struct call *call, enum row_table table, struct text id,
                              const char *param, void *row);
 

@@ -351,7 +351,8 @@ challenge_expire_due(struct call *call)
     const struct subject subject = subject_of(pi, si);
     const char *standing = standing_of(call, challenge, &subject);
     if (strcmp(standing, "busy") == 0) {
-        refuse_busy(call); /* the next sweep looks again */
+        /* the next sweep looks again */
+        refuse_busy(call, pi ? ROW_payment_intent : ROW_setup_intent, pi ? (const void *)pi : si);
     } else if (strcmp(standing, "expired") == 0) {
         end(call, challenge, pi, si, false, true);
     } else {

@@ -208,6 +208,16 @@ take_payer(struct call *call, struct row_checkout_session *session,
     return true;
 }
 
+/* Its payment or set-up is under way, or has ended in a way that the session here knows nothing of:
+ * both are read anew. */
+static void
+refuse_busy_page(struct call *call, const struct row_checkout_session *session,
+                 enum row_table table, const void *row)
+{
+    call_forget(call, ROW_checkout_session, session);
+    refuse_busy(call, table, row);
+}
+
 static void
 pay(struct call *call, struct row_checkout_session *session, struct method_use *use)
 {
@@ -220,7 +230,7 @@ pay(struct call *call, struct row_checkout_session *session, struct method_use *
         return;
     /* It is being paid just now, or was canceled by other means. */
     if (pi->attempt.at || payment_step(pi, ON_ATTACH, 0, &effects) != PI_OK) {
-        refuse_busy(call);
+        refuse_busy_page(call, session, ROW_payment_intent, pi);
         return;
     }
     if (!payment_take_fields(call, pi)) return;
@@ -260,7 +270,7 @@ set_up(struct call *call, struct row_checkout_session *session, struct method_us
     else if (!call_get(call, ROW_setup_intent, session->setup_intent, si))
         return;
     if (si->attempt.at || !setup_step(si, SI_ON_ATTACH)) {
-        refuse_busy(call);
+        refuse_busy_page(call, session, ROW_setup_intent, si);
         return;
     }
     si->payment_method = use->row->id;

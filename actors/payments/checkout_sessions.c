@@ -295,7 +295,7 @@ checkout_session_line_item_list(struct call *call)
 
 /* --- nobody pays any more -------------------------------------------------------------------- */
 
-enum expiry { EXPIRY_DONE, EXPIRY_LATER, EXPIRY_NOT_OPEN, EXPIRY_ANSWERED };
+enum expiry { EXPIRY_DONE, EXPIRY_NOT_OPEN, EXPIRY_ANSWERED };
 
 /* The payment or set-up that somebody began on the page. */
 struct begun {
@@ -313,14 +313,20 @@ get_begun(struct call *call, const struct row_checkout_session *session, struct 
         if (!call_lock(call, session->payment_intent)) return EXPIRY_ANSWERED;
         if (!call_get(call, ROW_payment_intent, session->payment_intent, begun->pi))
             return EXPIRY_ANSWERED;
-        if (begun->pi->attempt.at) return EXPIRY_LATER;
+        if (begun->pi->attempt.at) {
+            refuse_busy(call, ROW_payment_intent, begun->pi);
+            return EXPIRY_ANSWERED;
+        }
     }
     if (session->setup_intent.at) {
         begun->si = call_new_row(call, ROW_setup_intent);
         if (!call_lock(call, session->setup_intent)) return EXPIRY_ANSWERED;
         if (!call_get(call, ROW_setup_intent, session->setup_intent, begun->si))
             return EXPIRY_ANSWERED;
-        if (begun->si->attempt.at) return EXPIRY_LATER;
+        if (begun->si->attempt.at) {
+            refuse_busy(call, ROW_setup_intent, begun->si);
+            return EXPIRY_ANSWERED;
+        }
     }
     return EXPIRY_DONE;
 }
@@ -381,7 +387,6 @@ checkout_session_expire(struct call *call)
                                      : ROW_NONE,
                           begun.pi ? (const void *)begun.pi : begun.si}));
         return;
-    case EXPIRY_LATER: refuse_busy(call); return;
     case EXPIRY_ANSWERED: return;
     case EXPIRY_NOT_OPEN: break;
     }
@@ -399,7 +404,6 @@ checkout_expire_due(struct call *call)
     switch (expire(call, session, &begun)) {
     case EXPIRY_DONE:
     case EXPIRY_NOT_OPEN: call_answer(call, 200, TEXT("{}")); return;
-    case EXPIRY_LATER: refuse_busy(call); return; /* the next sweep looks again */
     case EXPIRY_ANSWERED: return;
     }
 }

@@ -120,7 +120,7 @@ void
 charge_capture_directly(struct call *call, struct row_charge *charge, int64_t amount)
 {
     if (charge->attempt.at) {
-        refuse_busy(call);
+        refuse_busy(call, ROW_charge, charge);
         return;
     }
     if (!charge->paid) {

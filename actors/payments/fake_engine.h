@@ -46,6 +46,7 @@ static struct {
     int64_t now_ms;
     uint32_t ids;
     bool store_is_away; /* every reading is STORE_UNAVAILABLE */
+    char forgotten[96]; /* the last row that was: its table and its id */
     bool locked;        /* others hold every lock */
     bool livemode, publishable;
     const char *api_version;
@@ -460,6 +461,14 @@ bool
 call_get(struct call *call, enum row_table table, struct text id, void *row)
 {
     return call_get_param(call, table, id, NULL, row);
+}
+
+void
+call_forget(struct call *call, enum row_table table, const void *row)
+{
+    (void)call;
+    snprintf(fake.forgotten, sizeof fake.forgotten, "%s %.*s", table_find((uint64_t)table)->name,
+             (int)row_id(row).size, row_id(row).at);
 }
 
 void

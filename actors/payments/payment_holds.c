@@ -49,7 +49,7 @@ payment_release(struct call *call, struct row_payment_intent *pi, bool keep)
     struct payment_intent next;
     uint32_t effects;
     if (pi->attempt.at) {
-        refuse_busy(call);
+        refuse_busy(call, ROW_payment_intent, pi);
         return;
     }
     switch (pi_step(&now, ON_RELEASED, 0, &next, &effects)) {
@@ -93,7 +93,7 @@ charge_hold_expired(struct call *call)
     if (!call_lock(call, call->object)) return;
     if (!call_get(call, ROW_charge, call->object, charge)) return;
     if (charge->attempt.at) {
-        refuse_busy(call);
+        refuse_busy(call, ROW_charge, charge);
         return;
     }
     if (charge->hold_until == NO_NUMBER || charge->hold_until > call->now_s) {
@@ -126,7 +126,7 @@ hold_expired(struct call *call)
     if (!call_lock(call, call->object)) return;
     if (!call_get(call, ROW_payment_intent, call->object, pi)) return;
     if (pi->attempt.at) {
-        refuse_busy(call);
+        refuse_busy(call, ROW_payment_intent, pi);
         return;
     }
     if (!call_get(call, ROW_charge, pi->latest_charge, charge)) return;
@@ -201,7 +201,7 @@ payment_intent_increment(struct call *call)
     if (!call_lock(call, call->object)) return;
     if (!call_get(call, ROW_payment_intent, call->object, pi)) return;
     if (pi->attempt.at) {
-        refuse_busy(call);
+        refuse_busy(call, ROW_payment_intent, pi);
         return;
     }
     if (!increment_is_possible(call, pi, amount)) return;

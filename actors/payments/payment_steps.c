@@ -189,7 +189,7 @@ payment_intent_confirm(struct call *call)
     if (!call_get(call, ROW_payment_intent, call->object, pi)) return;
     if (!payment_secret_fits(call, pi)) return;
     if (pi->attempt.at) {
-        refuse_busy(call);
+        refuse_busy(call, ROW_payment_intent, pi);
         return;
     }
     if (call->publishable && text_is(pi->confirmation_method, "manual")) {
@@ -283,7 +283,7 @@ payment_capture(struct call *call, struct row_payment_intent *pi, struct row_cha
     uint32_t effects;
     const struct payment_intent now = payment_standing(pi);
     if (pi->attempt.at) {
-        refuse_busy(call);
+        refuse_busy(call, ROW_payment_intent, pi);
         return;
     }
     const int64_t asked = amount ? amount : pi->amount_capturable;
@@ -360,7 +360,7 @@ payment_intent_cancel(struct call *call)
     if (!call_lock(call, call->object)) return;
     if (!call_get(call, ROW_payment_intent, call->object, pi)) return;
     if (pi->attempt.at) {
-        refuse_busy(call);
+        refuse_busy(call, ROW_payment_intent, pi);
         return;
     }
     const struct row_payment_intent before = *pi;

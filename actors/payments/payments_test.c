@@ -336,10 +336,15 @@ Test(payments, while_an_attempt_is_open_every_other_step_is_told_to_wait)
     pi->attempt = TEXT("att_open");
     const char *const routes_[] = {"payment_intent_confirm", "payment_intent_capture",
                                    "payment_intent_cancel"};
+    char forgotten[96];
+    snprintf(forgotten, sizeof forgotten, "payment_intent %.*s", (int)id.size, id.at);
     for (size_t i = 0; i < 3; i++) {
+        fake.forgotten[0] = 0;
         cr_expect(eq(int, request(routes_[i], id, ""), 429));
         EXPECT_GOT("error.code", "lock_timeout");
         cr_expect(fake.retry && !fake.began);
+        /* no commit would tell a worker that is wrong about it */
+        cr_expect(eq(str, fake.forgotten, forgotten));
     }
 }
 

@@ -112,7 +112,7 @@ recall(struct call *call, const char *ends)
         return;
     }
     if (!refund->balance_transaction.at) { /* the network has not answered yet */
-        refuse_busy(call);
+        refuse_busy(call, ROW_refund, refund);
         return;
     }
     struct row_attempt *attempt = attempt_new(

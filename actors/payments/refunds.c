@@ -64,7 +64,7 @@ refund_is_possible(struct call *call, const struct row_charge *charge, int64_t *
     const int64_t asked = params_integer(call->params, "amount", 0);
     char asked_words[80], rest_words[80];
     if (charge->attempt.at) {
-        refuse_busy(call);
+        refuse_busy(call, ROW_charge, charge);
         return false;
     }
     const struct refundable untouched = {false, charge->captured, charge->amount, 0, 0};
@@ -94,7 +94,7 @@ refund_is_possible(struct call *call, const struct row_charge *charge, int64_t *
                         id_size, charge->id.at, (int)charge->payment_intent.size,
                         charge->payment_intent.at);
         return false;
-    case REFUND_UNDER_WAY: refuse_busy(call); return false;
+    case REFUND_UNDER_WAY: refuse_busy(call, ROW_charge, charge); return false;
     case REFUND_TOO_MUCH:
         if (!currency) {
             call_refuse_400(call, NULL, "amount", "Refund amount is greater than what is left.");

@@ -234,7 +234,7 @@ setup_intent_confirm(struct call *call)
     if (!call_get(call, ROW_setup_intent, call->object, si)) return;
     if (!setup_secret_fits(call, si)) return;
     if (si->attempt.at) {
-        refuse_busy(call);
+        refuse_busy(call, ROW_setup_intent, si);
         return;
     }
     const enum si_state state = si_state_named(si->status);
@@ -267,7 +267,7 @@ setup_intent_cancel(struct call *call)
     if (!call_lock(call, call->object)) return;
     if (!call_get(call, ROW_setup_intent, call->object, si)) return;
     if (si->attempt.at) {
-        refuse_busy(call);
+        refuse_busy(call, ROW_setup_intent, si);
         return;
     }
     const struct text before = si->status;
