@@ -149,35 +149,60 @@ reload(struct job *job)
 
 /* --- finishing ------------------------------------------------------------------------------- */
 
-/* The rows still say that the attempt is open. They do not when another worker has finished it and
- * we have read it before and them after: then nothing is to be decided from them. */
+static bool
+found(struct call *call, enum row_table table, struct text id, void *row)
+{
+    return store_get(call->store, table, call->merchant, id, call->arena, row) == STORE_FOUND;
+}
+
+static bool
+is_to(const struct row_attempt *attempt, enum network_operation operation)
+{
+    return text_is(attempt->operation, network_operation_name(operation));
+}
+
+/* What is held for a payment is what its charge holds; an authorization makes its charge itself. */
+static bool
+charge_agrees(struct call *call, const struct row_attempt *attempt,
+              const struct row_payment_intent *pi)
+{
+    struct row_charge *const charge = call_new_row(call, ROW_charge);
+    if (is_to(attempt, NETWORK_AUTHORIZE)) return true;
+    return found(call, ROW_charge, attempt->charge, charge) && charge->amount == pi->amount &&
+           charge->amount - charge->amount_captured - charge->amount_refunded ==
+               pi->amount_capturable;
+}
+
+/* The rows still say that the attempt is open, and all of them say so. They do not when another
+ * worker has finished it and we have read some before and some after: then nothing is to be decided
+ * from them. */
 static bool
 rows_agree(struct call *call, const struct row_attempt *attempt)
 {
     struct row_payment_intent *const pi = call_new_row(call, ROW_payment_intent);
+    struct row_setup_intent *const si = call_new_row(call, ROW_setup_intent);
     struct row_refund *const refund = call_new_row(call, ROW_refund);
     struct row_charge *const charge = call_new_row(call, ROW_charge);
     /* What it is about is in its own row. */
     if (attempt->staged.at) return true;
     /* Its end does not mind what became of the refund meanwhile. */
-    if (text_is(attempt->operation, network_operation_name(NETWORK_RECALL))) return true;
-    if (attempt->refund.at)
-        return store_get(call->store, ROW_refund, call->merchant, attempt->refund, call->arena,
-                         refund) == STORE_FOUND &&
-               text_is(refund->status, "pending") && !refund->balance_transaction.at;
-    if (attempt->setup_intent.at) {
-        struct row_setup_intent *const si = call_new_row(call, ROW_setup_intent);
-        return store_get(call->store, ROW_setup_intent, call->merchant, attempt->setup_intent,
-                         call->arena, si) == STORE_FOUND &&
-               text_equal(si->attempt, attempt->id);
+    if (is_to(attempt, NETWORK_RECALL)) return true;
+    if (attempt->refund.at) {
+        if (!found(call, ROW_refund, attempt->refund, refund) ||
+            !found(call, ROW_charge, attempt->charge, charge))
+            return false;
+        const bool promised =
+            !is_to(attempt, NETWORK_REFUND) || charge->amount_refunding >= refund->amount;
+        return promised && text_is(refund->status, "pending") && !refund->balance_transaction.at;
     }
+    if (attempt->setup_intent.at)
+        return found(call, ROW_setup_intent, attempt->setup_intent, si) &&
+               text_equal(si->attempt, attempt->id);
     if (!attempt->payment_intent.at)
-        return store_get(call->store, ROW_charge, call->merchant, attempt->charge, call->arena,
-                         charge) == STORE_FOUND &&
+        return found(call, ROW_charge, attempt->charge, charge) &&
                text_equal(charge->attempt, attempt->id);
-    return store_get(call->store, ROW_payment_intent, call->merchant, attempt->payment_intent,
-                     call->arena, pi) == STORE_FOUND &&
-           text_equal(pi->attempt, attempt->id);
+    return found(call, ROW_payment_intent, attempt->payment_intent, pi) &&
+           text_equal(pi->attempt, attempt->id) && charge_agrees(call, attempt, pi);
 }
 
 /* Runs as the handlers do, and again when a row was stale: job->answer is in the job's arena. */

@@ -200,7 +200,7 @@ go_on(struct job *job)
     struct worker *const worker = job->worker;
     /* An answer may come when the slot was another's and is ours again: what was written then may
      * have been replaced since. */
-    if (job->commit.epoch != worker->slots.epoch[job->slot] && !FLORIN_MUTANT(late_news_is_news))
+    if (job->commit.epoch != worker->slots.epoch[job->slot])
         forget_staged(job);
     else
         for (size_t i = 0; i < job->change.row_count; i++)

@@ -240,15 +240,34 @@ on_network(void *state, struct link *from, const struct packet *packet)
 
 /* --- the test's own handlers ----------------------------------------------------------------- */
 
+static char last_customer[64];
+
 static void
 make_customer(struct call *call)
 {
     struct row_customer *row = call_new_row(call, ROW_customer);
     row->id = call_new_id(call, "cus_");
+    copy(last_customer, sizeof last_customer, row->id);
     row->merchant = call->merchant;
     row->created = call->now_s;
     call_insert(call, ROW_customer, row);
     call_answer(call, 200, TEXT("{\"customer\":1}"));
+}
+
+#define CHARGE "ch_000000000001"
+
+/* Whose hold it is that is captured. */
+static void
+keep_charge(struct text merchant, int64_t amount, int64_t captured)
+{
+    struct row_charge charge;
+    row_clear(ROW_charge, &charge);
+    charge.id = TEXT(CHARGE);
+    charge.merchant = merchant;
+    charge.version = 1;
+    charge.amount = amount;
+    charge.amount_captured = captured;
+    store_wrote(world.worker->store, ROW_charge, &charge);
 }
 
 static void
@@ -264,6 +283,8 @@ confirm(struct call *call)
     attempt->amount = 1000;
     attempt->currency = TEXT("usd");
     attempt->payment_intent = pi->id;
+    attempt->charge = TEXT(CHARGE);
+    keep_charge(call->merchant, 0, 0);
     call_insert(call, ROW_payment_intent, pi);
     call_begin_attempt(call, attempt, NULL);
 }
@@ -279,7 +300,7 @@ make_refund(struct call *call)
     refund->merchant = call->merchant;
     refund->amount = 500;
     refund->currency = TEXT("usd");
-    refund->charge = TEXT("ch_000000000001");
+    refund->charge = TEXT(CHARGE);
     refund->attempt = TEXT("att_00000000001");
     refund->slot = slot_of(call->merchant);
     refund->follow_at = call->now_s;
@@ -590,7 +611,9 @@ Test(worker, what_an_inquiry_finds_is_adopted)
     cr_expect_eq(world.said[world.count - 1].claim, 0, "there is no key");
 }
 
-Test(worker, an_open_attempt_of_a_slot_that_is_taken_over_is_finished)
+/* A capture that somebody else began, as the rows in memory say. */
+static void
+keep_open_capture(int64_t amount, int64_t captured)
 {
     struct row_attempt attempt;
     struct row_payment_intent pi;
@@ -604,10 +627,18 @@ Test(worker, an_open_attempt_of_a_slot_that_is_taken_over_is_finished)
     attempt.amount = 1000;
     attempt.currency = TEXT("usd");
     attempt.payment_intent = pi.id = TEXT(INTENT);
+    attempt.charge = TEXT(CHARGE);
     attempt.key = TEXT("k1");
     attempt.request = TEXT("req_0");
+    pi.amount = pi.amount_capturable = amount;
     store_wrote(world.worker->store, ROW_attempt, &attempt);
     store_wrote(world.worker->store, ROW_payment_intent, &pi);
+    keep_charge(pi.merchant, amount, captured);
+}
+
+Test(worker, an_open_attempt_of_a_slot_that_is_taken_over_is_finished)
+{
+    keep_open_capture(1000, 0);
     world.outcome[NETWORK_INQUIRE] = 0;
     serve();
     send_request(8, "payment_intent_confirm", "k1", HASH);
@@ -618,6 +649,18 @@ Test(worker, an_open_attempt_of_a_slot_that_is_taken_over_is_finished)
     cr_expect_str_eq(world.said[world.count - 1].state, "approved");
     cr_expect_eq(world.said[world.count - 1].claim, 2);
     cr_expect_eq(world.said[world.count - 1].status, 200);
+}
+
+/* The charge was read after another worker had captured it, the others before: it is not captured
+ * again, and nobody falls over it. */
+Test(worker, nothing_is_finished_by_rows_of_different_times)
+{
+    keep_open_capture(1000, 1000);
+    world.outcome[NETWORK_INQUIRE] = OUTCOME_APPROVED;
+    serve();
+    TURN_UNTIL(world.worker->jobs_busy == 1 && world.worker->jobs[0]->tries > 1);
+    for (int i = 0; i < world.count; i++)
+        cr_expect_str_neq(world.said[i].state, "approved");
 }
 
 Test(worker, a_commit_that_is_not_answered_is_sent_to_the_next_leader_with_its_id)
@@ -787,6 +830,37 @@ Test(worker, a_slot_that_was_asked_back_and_is_assigned_again_is_read_anew)
     TURN_UNTIL(slot_in(world.worker->slots.releasing, slot_of(TEXT(MERCHANT))));
     assign_all();
     expect_to_read_anew();
+}
+
+static bool
+remembers_last_customer(void)
+{
+    struct arena *arena = arena_new(1 << 16);
+    struct row_customer row;
+    const bool found = store_get(world.worker->store, ROW_customer, TEXT(MERCHANT),
+                                 text_of(last_customer), arena, &row) == STORE_FOUND;
+    arena_destroy(&arena);
+    return found;
+}
+
+/* What was written under the old epoch may have been replaced by whoever had the slot meanwhile. */
+Test(worker, what_was_written_before_the_slot_was_granted_again_is_not_remembered)
+{
+    serve();
+    send_request(6, "customer_create", NULL, NULL);
+    TURN_UNTIL(world.answers == 1);
+    cr_expect(remembers_last_customer());
+
+    world.ledger_silent = true;
+    world.count = 0;
+    send_request(7, "customer_create", NULL, NULL);
+    TURN_UNTIL(world.count == 1);
+    grant_all(world.commands[0]);
+    TURN_UNTIL(world.worker->slots.epoch[0] == world.epoch);
+    world.ledger_silent = false; /* the commit is repeated, and answered */
+    TURN_UNTIL(world.answers == 2);
+    cr_expect_eq(world.last_answer.status, 200);
+    cr_expect_not(remembers_last_customer());
 }
 
 Test(worker, a_request_for_an_account_that_is_not_there_is_refused)
