@@ -276,8 +276,8 @@ class Tables:
         for name, options in self.options.items():
             if name == "idempotency" and answers:
                 options = f"fillfactor = {answers}"
-            self.instance.sql(f"ALTER TABLE {name} " + (f"SET ({options})" if options else
-                                                        "RESET (fillfactor)"))
+            self.instance.sql(f"ALTER TABLE {name} RESET (fillfactor)" +
+                              (f", SET ({options})" if options else ""))
 
 
 def plan_of(instance, total):
