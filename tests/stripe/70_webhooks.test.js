@@ -155,7 +155,10 @@ test('endpoints are created, read, changed, listed, disabled and deleted', async
 
     const off = await stripe.webhookEndpoints.update(endpoint.id, {disabled: true});
     assert.equal(off.status, 'disabled');
+    const witness = await listen(t, ['customer.created']);
     const unheard = await stripe.customers.create({});
+    // Who hears of an event is decided when it is dispatched, some milliseconds after it happened.
+    await witness.next('the first customer', (d) => d.event.data.object.id === unheard.id);
     await stripe.webhookEndpoints.update(endpoint.id, {disabled: false, enabled_events: ['customer.deleted', 'customer.created']});
     const heard = await stripe.customers.create({});
     await until('the second customer', () => deliveries.some((d) => d.event.data.object.id === heard.id));
@@ -164,7 +167,6 @@ test('endpoints are created, read, changed, listed, disabled and deleted', async
     const gone = await stripe.webhookEndpoints.del(endpoint.id);
     assert.equal(gone.deleted, true);
     assert.equal((await refused(stripe.webhookEndpoints.retrieve(endpoint.id))).statusCode, 404);
-    const witness = await listen(t, ['customer.created']);
     const last = await stripe.customers.create({});
     await witness.next('the last customer', (d) => d.event.data.object.id === last.id);
     assert.ok(!deliveries.some((d) => d.event.data.object.id === last.id));
