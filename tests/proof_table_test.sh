@@ -3,20 +3,7 @@
 # no method is left without something broken on purpose.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
-passed=0
-failed=0
-
-check() {
-    local promise=$1
-    shift
-    if "$@"; then
-        echo "ok: $promise"
-        passed=$((passed + 1))
-    else
-        echo "FAILED: $promise"
-        failed=$((failed + 1))
-    fi
-}
+. "$here/support/check.sh"
 
 table=$(sed -n 's/^| \(.*\) |$/\1/p' "$here/README.md" | tail -n +2)
 while IFS='|' read -r method broken words script; do

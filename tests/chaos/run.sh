@@ -4,20 +4,7 @@ set -u
 here=$(cd "$(dirname "$0")" && pwd)
 checkout=$(cd "$here/../.." && pwd)
 report=$checkout/build/tests/chaos
-passed=0
-failed=0
-
-check() {
-    local promise=$1
-    shift
-    if "$@"; then
-        echo "ok: $promise"
-        passed=$((passed + 1))
-    else
-        echo "FAILED: $promise"
-        failed=$((failed + 1))
-    fi
-}
+. "$here/../support/check.sh"
 
 no_failpoints_in_release() {
     local bin found=0

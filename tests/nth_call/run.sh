@@ -7,19 +7,7 @@ set -u
 here=$(cd "$(dirname "$0")" && pwd)
 checkout=$(cd "$here/../.." && pwd)
 seed=${SEED:-1}
-passed=0
-failed=0
-check() {
-    local promise=$1
-    shift
-    if "$@"; then
-        echo "ok: $promise"
-        passed=$((passed + 1))
-    else
-        echo "FAILED: $promise"
-        failed=$((failed + 1))
-    fi
-}
+. "$here/../support/check.sh"
 
 # What the sweep says of a Florin that is broken on purpose (common/io/failpoints.def), or nothing.
 broken() { # FAILPOINT, how the sweep must fail, then what it tries

@@ -145,16 +145,20 @@ execv(const char *path, char *const arguments[])
 #define BROKEN (shutdown(fd, SHUT_RDWR), errno = ECONNRESET, -1)
 /* Half of it, or an interruption: what must simply be done again. */
 #define shorter(size) ((size) > 1 ? (size) / 2 : (size))
-#define SOCKET(...)                                                             \
+/* Bytes by one call of `real`: broken as BROKEN_ says, interrupted, fewer of them, or the last that
+ * this process moves. */
+#define TRANSFER(FAIL_, BROKEN_, ...)                                           \
     do {                                                                        \
-        const int fail = fails(NTH_SOCKET);                                     \
-        if (fail && control->kind == NTH_FAILED) return BROKEN;                 \
+        const int fail = FAIL_;                                                 \
+        if (fail && control->kind == NTH_FAILED) return BROKEN_;                \
         if (fail && control->kind == NTH_INTERRUPTED) return errno = EINTR, -1; \
         if (fail && control->kind == NTH_SHORT) size = shorter(size);           \
         const ssize_t result = real(__VA_ARGS__);                               \
         if (fail && control->kind == NTH_KILLED_AFTER) kill(getpid(), SIGKILL); \
         return result;                                                          \
     } while (0)
+
+#define SOCKET(...) TRANSFER(fails(NTH_SOCKET), BROKEN, __VA_ARGS__)
 
 ssize_t
 send(int fd, const void *bytes, size_t size, int flags)
@@ -180,16 +184,7 @@ is_socket(int fd)
 
 /* What LMDB writes and syncs: the book of the network. Full, or broken; half of it, or interrupted.
  */
-#define DISK(...)                                                               \
-    do {                                                                        \
-        const int fail = is_file(fd) && fails(NTH_DISK);                        \
-        if (fail && control->kind == NTH_FAILED) return errno = ENOSPC, -1;     \
-        if (fail && control->kind == NTH_INTERRUPTED) return errno = EINTR, -1; \
-        if (fail && control->kind == NTH_SHORT) size = shorter(size);           \
-        const ssize_t result = real(__VA_ARGS__);                               \
-        if (fail && control->kind == NTH_KILLED_AFTER) kill(getpid(), SIGKILL); \
-        return result;                                                          \
-    } while (0)
+#define DISK(...) TRANSFER(is_file(fd) && fails(NTH_DISK), (errno = ENOSPC, -1), __VA_ARGS__)
 
 static int
 is_file(int fd)
