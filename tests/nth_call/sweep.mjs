@@ -17,7 +17,7 @@
 // Most of a case is waiting: for a process that begins anew, for a client's patience. So --jobs
 // Florins run at the same time, each with a fault of its own, and take the cases from one list. A
 // Florin in which a case failed is put away, and the next case gets a new one.
-import {execFile, execFileSync} from 'node:child_process';
+import {execFile} from 'node:child_process';
 import {randomInt, randomUUID} from 'node:crypto';
 import fs from 'node:fs';
 import http from 'node:http';
@@ -149,11 +149,13 @@ class Florin {
         if (process.env.FLORIN_KEEP_LOGS) fs.cpSync(path.join(this.home, 'log'), path.join(process.env.FLORIN_KEEP_LOGS, name), {recursive: true});
     }
 
-    stop() {
+    // Not in one go: a Florin that still answers somebody takes its time to end, and the clients of the
+    // others must hear their answers meanwhile.
+    async stop() {
         if (!alive.delete(this)) return;
         this.disarm();
         try {
-            execFileSync(path.join(bin, 'florin-supervisor'), ['--home', this.home, '--down'], {stdio: 'ignore'});
+            await run(path.join(bin, 'florin-supervisor'), ['--home', this.home, '--down']);
         } catch (error) {
             console.error(`down: ${error.message}`);
         }
@@ -379,7 +381,7 @@ async function work(first, take) {
         const found = await florin.audit(waitSeconds);
         if (found) fail(`the audit: ${found}`);
         if (failures) florin.keepLogs(path.basename(florin.folder));
-        florin.stop();
+        await florin.stop();
         florin = undefined;
     };
     for (let one; (one = take(florin));) {
@@ -411,8 +413,9 @@ function summarize(cases) {
     if (failures || !tried.length || fired < tried.length / 4) process.exitCode = 1;
 }
 
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => {
-    for (const florin of [...alive]) florin.stop();
+const stopAll = () => Promise.all([...alive].map((florin) => florin.stop()));
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, async () => {
+    await stopAll();
     process.exit(130);
 });
 let saying;
@@ -439,7 +442,7 @@ try {
 } finally {
     ended = true;
     clearInterval(saying);
-    for (const florin of [...alive]) florin.stop();
+    await stopAll();
     endpoint.close();
     endpoint.closeAllConnections?.();
 }
