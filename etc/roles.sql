@@ -30,6 +30,8 @@ ALTER FUNCTION expect(bigint, bigint, text) OWNER TO florin_owner;
 ALTER FUNCTION entry_must_balance() OWNER TO florin_owner;
 ALTER FUNCTION search_term(text, text, text) OWNER TO florin_owner;
 ALTER FUNCTION search_terms(text, text) OWNER TO florin_owner;
+ALTER FUNCTION open_attempts(bigint[], integer) OWNER TO florin_owner;
+ALTER FUNCTION refunds_to_follow(bigint[], bigint, integer) OWNER TO florin_owner;
 
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO florin_owner, ledger, payments, webhooks, auditor;
@@ -37,6 +39,7 @@ REVOKE ALL ON ALL TABLES IN SCHEMA public FROM ledger, payments, webhooks, audit
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION expect(bigint, bigint, text) TO ledger;
 GRANT EXECUTE ON FUNCTION search_term(text, text, text), search_terms(text, text) TO ledger, payments, auditor;
+GRANT EXECUTE ON FUNCTION open_attempts(bigint[], integer), refunds_to_follow(bigint[], bigint, integer) TO payments;
 
 -- ledger: the rows of rows.def, the books, the outbox, the keys, the slots; not the deliveries.
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO ledger;

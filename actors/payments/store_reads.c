@@ -148,12 +148,8 @@ store_open_attempts(struct store *store, const uint8_t slots[static SLOT_BYTES],
 {
     if (!store->database) return open_in_memory(store, slots, arena, attempts, count);
     struct question *const q = question_new(arena);
-    /* The words of the states are those of the partial index, so that it is used: it holds what is
-     * open, and is read whole. */
-    say(q,
-        "SELECT %s FROM attempt WHERE state IN ('sending', 'unknown', 'reversing')"
-        " AND slot = ANY ($%d::bigint[]) LIMIT %d",
-        columns_of(q, ROW_attempt), with(q, set_of_slots(arena, slots)), OPEN_ATTEMPTS_MAX);
+    say(q, "SELECT %s FROM open_attempts($%d::bigint[], %d)", columns_of(q, ROW_attempt),
+        with(q, set_of_slots(arena, slots)), OPEN_ATTEMPTS_MAX);
     PGresult *const result = ask(store->database, q);
     if (!result) return STORE_UNAVAILABLE;
     const int found = PQntuples(result);
@@ -280,11 +276,9 @@ store_refunds_to_follow(struct store *store, const uint8_t slots[static SLOT_BYT
     struct question *const q = question_new(arena);
     char *const moment = arena_take(arena, 24);
     const int size = snprintf(moment, 24, "%lld", (long long)now_s);
-    say(q,
-        "SELECT %s FROM refund WHERE follow_at IS NOT NULL AND follow_at <= $%d::bigint"
-        " AND slot = ANY ($%d::bigint[]) ORDER BY follow_at LIMIT %d",
-        columns_of(q, ROW_refund), with(q, (struct text){moment, (size_t)size}),
-        with(q, set_of_slots(arena, slots)), REFUNDS_TO_FOLLOW_MAX);
+    say(q, "SELECT %s FROM refunds_to_follow($%d::bigint[], $%d::bigint, %d)",
+        columns_of(q, ROW_refund), with(q, set_of_slots(arena, slots)),
+        with(q, (struct text){moment, (size_t)size}), REFUNDS_TO_FOLLOW_MAX);
     PGresult *const result = ask(store->database, q);
     if (!result) return STORE_UNAVAILABLE;
     const int found = PQntuples(result);

@@ -49,12 +49,13 @@ static inline const char *
 plans_begin(const char *name)
 {
     const char *folder = getenv(PLANS_FOLDER);
-    char explain[256];
+    char explain[384];
     plans_run(CHECKOUT "/tests/support/private_postgres.sh home %s %s", folder, name);
     snprintf(explain, sizeof explain,
              "-c \"ALTER DATABASE %s SET session_preload_libraries = 'auto_explain'\""
-             " -c 'ALTER DATABASE %s SET auto_explain.log_min_duration = 0'",
-             name, name);
+             " -c 'ALTER DATABASE %s SET auto_explain.log_min_duration = 0'"
+             " -c 'ALTER DATABASE %s SET auto_explain.log_nested_statements = on'",
+             name, name, name);
     plans_run("psql -q -X -v ON_ERROR_STOP=1 -h %s -U postgres -d postgres %s", folder, explain);
     snprintf(plans_home, sizeof plans_home, "%s/%s", folder, name);
     return plans_home;
@@ -66,6 +67,21 @@ plans_is_scan(const char *line)
 {
     return strstr(line, "Seq Scan on ") || strstr(line, "Index Scan ") ||
            strstr(line, "Index Only Scan ") || strstr(line, "Bitmap Index Scan ");
+}
+
+/* Whether some plan in the log has a line with these words. */
+static inline bool
+plans_mention(const char *words)
+{
+    char path[128], line[16384];
+    bool found = false;
+    snprintf(path, sizeof path, "%s/log", getenv(PLANS_FOLDER));
+    FILE *log = fopen(path, "r");
+    cr_assert(log != NULL, "%s", path);
+    while (!found && fgets(line, sizeof line, log))
+        found = strstr(line, words) != NULL;
+    fclose(log);
+    return found;
 }
 
 /* Reads the log. Returns how many statements it has; each that reads a large table whole fails, be
