@@ -231,6 +231,36 @@ Test(batch, an_answer_may_come_with_the_claim)
     batch_destroy(&b.batch);
 }
 
+/* The first of a batch and the second: their events are numbered one after the other. */
+Test(batch, an_answer_that_an_event_has_told_is_found_there)
+{
+    struct bench b;
+    bench_start(&b);
+    const struct wish wishes[] = {
+        {.id = 'a', .claim = 1, .key = "k", .events = {"evt_1", "evt_2"}, .like = {2}},
+        {.id = 'b',
+         .claim = 1,
+         .key = "l",
+         .status = 200,
+         .told = 2,
+         .events = {"evt_3", "evt_4", "evt_5"},
+         .like = {3}},
+    };
+    write_all(&b, wishes, 2);
+    EXPECT_VALUE("SELECT string_agg(concat(sequence, '<', differs_from), ' ' ORDER BY sequence)"
+                 " FROM event",
+                 "1<2 2< 3<5 4< 5<");
+    EXPECT_VALUE("SELECT told FROM idempotency WHERE key = 'l'", "4");
+    EXPECT_VERDICT(WRITE(&b, .id = 'c', .claim = 1, .key = "l"), COMMIT_ANSWERED);
+    cr_expect_str_eq(b.told.body, "{\"id\":\"cus_1\",\"name\":\"Grace\"}");
+    EXPECT_VERDICT(
+        WRITE(&b, .id = 'd', .claim = 2, .key = "k", .status = 200, .told = 1, .events = {"evt_6"}),
+        COMMIT_DONE);
+    EXPECT_VALUE("SELECT told FROM idempotency WHERE key = 'k'", "6");
+    EXPECT_VERDICT(WRITE(&b, .id = 'e', .claim = 1, .key = "k"), COMMIT_ANSWERED);
+    batch_destroy(&b.batch);
+}
+
 Test(batch, an_answer_is_never_changed)
 {
     struct bench b;

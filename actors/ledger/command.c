@@ -61,7 +61,9 @@ static const char *
 claim_fault(const struct msg_commit *m)
 {
     const bool answered = m->has & HAS_commit_status;
-    if (answered != !!(m->has & HAS_commit_body)) return "status: it comes with a body";
+    const bool in_full = m->has & HAS_commit_body, told = m->has & HAS_commit_told;
+    if (in_full && told) return "told: it stands instead of a body";
+    if (answered != (in_full || told)) return "status: it comes with a body";
     if (m->claim == 0) return answered ? "status: there is no key to keep it under" : NULL;
     if (!(m->has & HAS_commit_key)) return "key: missing";
     if (m->claim == 2) return answered ? NULL : "status: missing";
@@ -131,6 +133,13 @@ read_postings(struct command *c, struct pool *pool)
     return NULL;
 }
 
+/* The event of that number, from 1, is there, and does not lean on another itself. */
+static bool
+is_whole(const struct command *c, uint64_t number)
+{
+    return number <= c->event_count && !c->events[number - 1].like;
+}
+
 static const char *
 read_events(struct command *c, struct pool *pool)
 {
@@ -140,7 +149,12 @@ read_events(struct command *c, struct pool *pool)
     while (c->event_count < c->commit.events.count &&
            message_next(&list, MSG_event_write, &c->events[c->event_count], &v))
         c->event_count++;
-    return v == MESSAGE_OK ? NULL : "events";
+    if (v != MESSAGE_OK) return "events";
+    for (size_t i = 0; i < c->event_count; i++)
+        if (c->events[i].like && !is_whole(c, c->events[i].like))
+            return "events: like one that is not whole";
+    if (c->commit.told && !is_whole(c, c->commit.told)) return "told: not a whole event";
+    return NULL;
 }
 
 /* --- well-formed, and wrong ------------------------------------------------------------------- */

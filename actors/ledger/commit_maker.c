@@ -56,15 +56,18 @@ add_events(const struct wish *wish, struct msg_commit *m)
 {
     static uint8_t list[BYTES_MAX];
     for (int i = 0; i < 4 && wish->events[i]; i++) {
-        const struct msg_event_write e = {
+        struct msg_event_write e = {
             .has = HAS_event_write_id | HAS_event_write_type | HAS_event_write_object |
                    HAS_event_write_data | HAS_event_write_created | HAS_event_write_api_version,
             .id = text_of(wish->events[i]),
             .type = TEXT("customer.created"),
             .object = TEXT("cus_1"),
-            .data = TEXT("{}"),
+            .data = wish->like[i] ? TEXT("{\"name\":\"Ada\"}")
+                                  : TEXT("{\"id\":\"cus_1\",\"name\":\"Grace\"}"),
             .created = 1700000000,
-            .api_version = TEXT("2024-06-20")};
+            .api_version = TEXT("2024-06-20"),
+            .like = wish->like[i]};
+        if (e.like) e.has |= HAS_event_write_like;
         must(message_list_add(&m->events, MSG_event_write, &e, list, BYTES_MAX));
         m->has |= HAS_commit_events;
     }
@@ -96,8 +99,11 @@ wish_bytes(const struct wish *wish)
         m.request = TEXT("req_first");
     }
     if (wish->status) {
-        m.has |= HAS_commit_status | HAS_commit_body;
+        m.has |= HAS_commit_status;
         m.status = wish->status;
+        m.told = wish->told;
+        m.has |= wish->told ? HAS_commit_told : HAS_commit_body;
+        if (wish->told && wish->body) m.has |= HAS_commit_body;
         m.body = text_of(wish->body ? wish->body : "{}");
     }
     add_rows(wish, &m);

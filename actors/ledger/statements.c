@@ -168,18 +168,21 @@ static const struct statement {
      " ON CONFLICT (slot) DO UPDATE SET epoch = excluded.epoch, owner = excluded.owner,"
      " incarnation = excluded.incarnation"},
     {STATEMENT_KEY_FIND, KINDS_KEY_FIND,
-     "SELECT n.ordinal, t.request_hash, t.path, t.command, t.request, t.status, t.body FROM ",
+     "SELECT n.ordinal, t.request_hash, t.path, t.command, t.request, t.status,"
+     " coalesce(t.body, (SELECT e.data FROM event e WHERE e.sequence = t.told)) FROM ",
      "(merchant, key, ordinal) JOIN idempotency t ON " SAME("merchant", "key")},
     {STATEMENT_KEY_CLAIM, KINDS_KEY_CLAIM,
      "INSERT INTO idempotency"
-     " (merchant, key, request_hash, path, command, request, status, body, created) SELECT * FROM ", ""},
+     " (merchant, key, request_hash, path, command, request, status, body, created, told)"
+     " SELECT * FROM ", ""},
     {STATEMENT_KEY_ANSWER, KINDS_KEY_ANSWER,
-     "WITH changed AS (UPDATE idempotency t SET status = n.status, body = n.body FROM ",
-     "(merchant, key, status, body) WHERE " SAME("merchant", "key") " AND t.status IS NULL RETURNING 1)"
-     " SELECT expect((SELECT count(*) FROM changed), $5::bigint, 'idempotency')"},
+     "WITH changed AS (UPDATE idempotency t SET status = n.status, body = n.body,"
+     " told = n.told FROM ",
+     "(merchant, key, status, body, told) WHERE " SAME("merchant", "key") " AND t.status IS NULL RETURNING 1)"
+     " SELECT expect((SELECT count(*) FROM changed), $6::bigint, 'idempotency')"},
     {STATEMENT_EVENT, KINDS_EVENT,
      "INSERT INTO event (sequence, id, merchant, type, object, data, previous, created,"
-     " api_version, request, key) SELECT * FROM ", ""},
+     " api_version, request, key, differs_from) SELECT * FROM ", ""},
     {STATEMENT_TRANSACTION, KINDS_TRANSACTION,
      "INSERT INTO ledger_transaction (id, merchant, kind, source, created) SELECT * FROM ", ""},
     {STATEMENT_ENTRY, KINDS_ENTRY,

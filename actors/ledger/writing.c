@@ -100,14 +100,29 @@ write_rows(const struct writing *w, struct pipeline *p, const struct table_state
 
 /* --- keys ------------------------------------------------------------------------------------- */
 
+/* The answer itself, or the event that has told it: the columns `body` and `told`. `before` is the
+ * sequence of the event before the command's first. */
+static void
+put_answer(struct arrays *a, int body, int told, const struct msg_commit *m, int64_t before)
+{
+    arrays_text(a, body, m->body);
+    if (m->told)
+        arrays_number(a, told, before + (int64_t)m->told);
+    else
+        arrays_null(a, told);
+}
+
 static void
 write_claims(const struct writing *w, struct pipeline *p)
 {
     struct arrays *a = &p->arrays;
+    int64_t sequence = w->event_head;
     arrays_begin(a, KINDS_KEY_CLAIM);
     EACH_COMMAND(w, c)
     {
         const struct msg_commit *m = &c->commit;
+        const int64_t before = sequence;
+        sequence += (int64_t)c->event_count;
         if (m->claim != 1) continue;
         arrays_text(a, 0, m->merchant);
         arrays_text(a, 1, m->key);
@@ -119,7 +134,7 @@ write_claims(const struct writing *w, struct pipeline *p)
             arrays_number(a, 6, (int64_t)m->status);
         else
             arrays_null(a, 6);
-        arrays_text(a, 7, m->body);
+        put_answer(a, 7, 9, m, before);
         arrays_number(a, 8, w->now_s);
     }
     if (arrays_count(a)) pipeline_arrays(p, STATEMENT_KEY_CLAIM, -1, nothing);
@@ -129,14 +144,17 @@ static void
 write_answers(const struct writing *w, struct pipeline *p)
 {
     struct arrays *a = &p->arrays;
+    int64_t sequence = w->event_head;
     arrays_begin(a, KINDS_KEY_ANSWER);
     EACH_COMMAND(w, c)
     {
+        const int64_t before = sequence;
+        sequence += (int64_t)c->event_count;
         if (c->commit.claim != 2) continue;
         arrays_text(a, 0, c->commit.merchant);
         arrays_text(a, 1, c->commit.key);
         arrays_number(a, 2, (int64_t)c->commit.status);
-        arrays_text(a, 3, c->commit.body);
+        put_answer(a, 3, 4, &c->commit, before);
     }
     const int32_t count = arrays_count(a);
     if (count) pipeline_arrays(p, STATEMENT_KEY_ANSWER, count, nothing);
@@ -148,11 +166,12 @@ static void
 write_events(const struct writing *w, struct pipeline *p)
 {
     struct arrays *a = &p->arrays;
-    int64_t sequence = w->event_head;
+    int64_t sequence = w->event_head, before = 0;
     arrays_begin(a, KINDS_EVENT);
     EACH_COMMAND(w, c)
     for (size_t i = 0; i < c->event_count; i++) {
         const struct msg_event_write *e = &c->events[i];
+        if (i == 0) before = sequence;
         arrays_number(a, 0, ++sequence);
         arrays_text(a, 1, e->id);
         arrays_text(a, 2, c->commit.merchant);
@@ -164,6 +183,10 @@ write_events(const struct writing *w, struct pipeline *p)
         arrays_text(a, 8, e->api_version);
         arrays_text(a, 9, c->commit.request);
         arrays_text(a, 10, c->commit.key);
+        if (e->like)
+            arrays_number(a, 11, before + (int64_t)e->like);
+        else
+            arrays_null(a, 11);
     }
     if (arrays_count(a)) pipeline_arrays(p, STATEMENT_EVENT, -1, nothing);
     assert(sequence == w->event_head_after);

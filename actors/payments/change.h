@@ -1,7 +1,8 @@
 /* change: what a call wants written, all of it or nothing, on its way to becoming a commit.
  *
  * Rows, postings and events are gathered here by the handlers' call_insert and kin; change_pack
- * turns them into the message that the ledger takes. Everything borrows from the call's arena. */
+ * turns them into the message that the ledger takes. Of events that tell of the same object the
+ * last is written whole, the others by what differs. Everything borrows from the call's arena. */
 #pragma once
 
 #include "arena.h"
@@ -58,3 +59,5 @@ MUST_USE bool change_take_up(struct change *change, struct arena *arena, struct 
  * longer than messages.def lets it be. */
 MUST_USE bool change_pack(const struct change *change, struct arena *arena,
                           struct msg_commit *commit);
+/* Which of the events that are written whole, from 1, has that text as its data; 0: none. */
+size_t change_told(const struct change *change, struct text body);

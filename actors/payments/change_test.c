@@ -77,6 +77,57 @@ Test(change, a_row_staged_twice_is_written_once_as_it_was_last)
     cr_expect_null(change_find(&change, ROW_charge, TEXT("cus_1")));
 }
 
+static struct msg_event_write
+event(const char *object, const char *data)
+{
+    return (struct msg_event_write){.has = HAS_event_write_id | HAS_event_write_type |
+                                           HAS_event_write_object | HAS_event_write_data |
+                                           HAS_event_write_created | HAS_event_write_api_version,
+                                    .id = TEXT("evt_1"),
+                                    .type = TEXT("charge.updated"),
+                                    .object = text_of(object),
+                                    .data = text_of(data),
+                                    .api_version = TEXT("v")};
+}
+
+#define LONG "\"description\":\"long enough to be worth the trouble\""
+
+Test(change, events_of_one_object_are_told_by_what_differs_from_the_last)
+{
+    static const struct {
+        const char *object, *data;
+    } told[] = {
+        {"pi_1", "{\"id\":\"pi_1\"," LONG ",\"status\":\"processing\"}"},
+        {"ch_1", "{\"id\":\"ch_1\"," LONG ",\"paid\":true}"},
+        {"pi_1", "{\"id\":\"pi_1\"," LONG ",\"status\":\"canceled\",\"more\":1}"},
+        {"pi_1", "{\"id\":\"pi_1\"," LONG ",\"status\":\"succeeded\"}"},
+    };
+    static const struct {
+        uint64_t like;
+        const char *data;
+    } written[] = {{4, "{\"status\":\"processing\"}"}, {0, NULL}, {0, NULL}, {0, NULL}};
+    struct msg_commit commit = {0};
+    struct msg_event_write e;
+    enum message_verdict verdict;
+    for (size_t i = 0; i < 4; i++) {
+        const struct msg_event_write made = event(told[i].object, told[i].data);
+        change_event(&change, &made);
+    }
+    cr_assert(change_pack(&change, arena, &commit));
+    cr_assert_eq(commit.events.count, 4);
+    for (size_t i = 0; i < 4; i++) {
+        cr_assert(message_next(&commit.events, MSG_event_write, &e, &verdict));
+        cr_expect_eq(e.like, written[i].like, "%zu", i);
+        cr_expect(text_is(e.data, written[i].data ? written[i].data : told[i].data), "%zu", i);
+    }
+    /* The answer may be one that is whole. */
+    cr_expect_eq(change_told(&change, text_of(told[3].data)), 4);
+    cr_expect_eq(change_told(&change, text_of(told[1].data)), 2);
+    cr_expect_eq(change_told(&change, text_of(told[0].data)), 0);
+    cr_expect_eq(change_told(&change, text_of(told[2].data)), 0);
+    cr_expect_eq(change_told(&change, TEXT("{}")), 0);
+}
+
 Test(change, lines_that_move_nothing_are_no_entries)
 {
     struct msg_commit commit = {0};

@@ -156,8 +156,9 @@ commit_send(struct job *job, enum aim aim, unsigned claim)
     }
     if (claim && aim != AIM_BEGIN) {
         commit->status = (uint64_t)job->status;
-        commit->has |= HAS_commit_status;
-        set_text(commit, &commit->body, HAS_commit_body, job->body);
+        commit->told = change_told(&job->change, job->body);
+        commit->has |= HAS_commit_status | (commit->told ? HAS_commit_told : 0u);
+        if (!commit->told) set_text(commit, &commit->body, HAS_commit_body, job->body);
     }
     job->aim = aim;
     job->sendings = 0;

@@ -1,4 +1,5 @@
 /* What is not in rows.def: balances, which the ledger reckons, and events, which are the outbox. */
+#include "json_difference.h"
 #include "store_inside.h"
 #include <assert.h>
 #include <stdio.h>
@@ -46,7 +47,7 @@ store_balances(struct store *store, struct text merchant, struct arena *arena,
  * will hear of it do. */
 #define EVENT_COLUMNS                                                                            \
     "e.id, e.merchant, e.type, e.object, e.data, e.previous, e.api_version, e.request, e.key,"   \
-    " e.created, e.sequence,"                                                                    \
+    " (SELECT w.data FROM event w WHERE w.sequence = e.differs_from), e.created, e.sequence,"    \
     " CASE WHEN e.sequence <= (SELECT coalesce(max(sequence), 0) FROM dispatch)"                 \
     " THEN (SELECT count(*) FROM delivery d WHERE d.sequence = e.sequence"                       \
     " AND d.state <> 'delivered')"                                                               \
@@ -62,7 +63,8 @@ text_at(struct arena *arena, const PGresult *result, int row, int column)
                                            (size_t)PQgetlength(result, row, column)});
 }
 
-static void
+/* False when its data cannot be put together. */
+static bool
 event_at(struct arena *arena, const PGresult *result, int row, struct store_event *event)
 {
     struct text *const texts[] = {&event->id,          &event->merchant, &event->type,
@@ -71,9 +73,16 @@ event_at(struct arena *arena, const PGresult *result, int row, struct store_even
     int column = 0;
     for (; column < (int)(sizeof texts / sizeof texts[0]); column++)
         *texts[column] = text_at(arena, result, row, column);
+    const struct text whole = text_at(arena, result, row, column++);
+    if (whole.at) {
+        const size_t cap = json_restored_bound(whole, event->data);
+        event->data = json_restored(whole, event->data, arena_take(arena, cap), cap);
+        if (!event->data.at) return false;
+    }
     event->created = number_at(result, row, column++);
     event->sequence = number_at(result, row, column++);
     event->pending_webhooks = number_at(result, row, column++);
+    return true;
 }
 
 enum store_verdict
@@ -87,8 +96,9 @@ store_event(struct store *store, struct text merchant, struct text id, struct ar
     PGresult *const result = ask(store->database, q);
     if (!result) return STORE_UNAVAILABLE;
     const bool found = PQntuples(result) == 1;
-    if (found) event_at(arena, result, 0, event);
+    const bool good = !found || event_at(arena, result, 0, event);
     PQclear(result);
+    if (!good) return STORE_UNAVAILABLE;
     return found ? STORE_FOUND : STORE_MISSING;
 }
 
@@ -186,9 +196,11 @@ store_events(struct store *store, struct text merchant, const struct store_event
     const int found = PQntuples(result);
     const int given = found < page->limit ? found : page->limit;
     *events = arena_take(arena, sizeof **events * (size_t)(given ? given : 1));
-    for (int i = 0; i < given; i++)
-        event_at(arena, result, nth_of_page(page->before.at, given, i), &(*events)[i]);
+    bool good = true;
+    for (int i = 0; good && i < given; i++)
+        good = event_at(arena, result, nth_of_page(page->before.at, given, i), &(*events)[i]);
     PQclear(result);
+    if (!good) return STORE_UNAVAILABLE;
     *count = (size_t)given;
     *more = found > page->limit;
     return STORE_FOUND;

@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "failpoint.h"
+#include "json_difference.h"
 #include "log.h"
 #include "matching.h"
 #include "mutant.h"
@@ -125,7 +126,8 @@ X(LEASE, "WITH wanted AS (SELECT * FROM unnest($1::text[], $2::int[]) AS wanted 
     "         w.status = 'enabled' AND NOT w.deleted," \
     "         (SELECT count(*) FROM delivery d" \
     "          WHERE d.merchant = leased.merchant AND d.event = e.id AND d.state <> 'delivered')," \
-    "         coalesce(w.api_version, e.api_version)" \
+    "         coalesce(w.api_version, e.api_version)," \
+    "         (SELECT o.data FROM event o WHERE o.sequence = e.differs_from)" \
     "  FROM leased JOIN event e ON e.sequence = leased.sequence" \
     "  LEFT JOIN webhook_endpoint w ON w.merchant = leased.merchant AND w.id = leased.endpoint" \
     "  ORDER BY leased.sequence") \
@@ -626,12 +628,27 @@ enum {
     LEASED_ENABLED,
     LEASED_PENDING,
     LEASED_API_VERSION, /* the endpoint's own, else the event's */
+    LEASED_WHOLE,       /* what the data is a difference from */
 };
+
+/* The event's data, in memory of its own if it had to be put together. NO_TEXT when it could not.
+ */
+static struct text
+data_at(const PGresult *result, int row, char **memory)
+{
+    const struct text data = text_at(result, row, LEASED_DATA);
+    if (PQgetisnull(result, row, LEASED_WHOLE)) return data;
+    const struct text whole = text_at(result, row, LEASED_WHOLE);
+    const size_t cap = json_restored_bound(whole, data);
+    *memory = malloc(cap);
+    return *memory ? json_restored(whole, data, *memory, cap) : NO_TEXT;
+}
 
 static void
 tell_leased(const PGresult *result, int row, int64_t until_ms, outbox_leased_fn *on_leased,
             void *state)
 {
+    char *memory = NULL;
     const struct leased leased = {
         .sequence = number_at(result, row, LEASED_SEQUENCE),
         .lease_until_ms = until_ms,
@@ -639,7 +656,7 @@ tell_leased(const PGresult *result, int row, int64_t until_ms, outbox_leased_fn 
         .endpoint = PQgetvalue(result, row, LEASED_ENDPOINT),
         .event = {.id = text_at(result, row, LEASED_ID),
                   .type = text_at(result, row, LEASED_TYPE),
-                  .data = text_at(result, row, LEASED_DATA),
+                  .data = data_at(result, row, &memory),
                   .previous = text_at(result, row, LEASED_PREVIOUS),
                   .api_version = text_at(result, row, LEASED_API_VERSION),
                   .request = text_at(result, row, LEASED_REQUEST),
@@ -651,7 +668,11 @@ tell_leased(const PGresult *result, int row, int64_t until_ms, outbox_leased_fn 
         .enabled = text_is(text_at(result, row, LEASED_ENABLED), "t") &&
                    !PQgetisnull(result, row, LEASED_SECRET),
     };
-    on_leased(state, &leased);
+    if (leased.event.data.at)
+        on_leased(state, &leased);
+    else /* it is leased again when its lease has ended */
+        log_event(LOG_ERROR, "event.unreadable", "sequence=%" PRId64, leased.sequence);
+    free(memory);
 }
 
 bool

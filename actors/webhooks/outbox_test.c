@@ -131,7 +131,7 @@ dispatch(struct outbox *outbox)
 }
 
 static struct leased last;
-static char last_endpoint[ENDPOINT_ID_MAX + 1], last_url[64];
+static char last_endpoint[ENDPOINT_ID_MAX + 1], last_url[64], last_data[64];
 
 static void
 on_leased(void *state, const struct leased *leased)
@@ -141,6 +141,8 @@ on_leased(void *state, const struct leased *leased)
     snprintf(last_endpoint, sizeof last_endpoint, "%s", leased->endpoint);
     snprintf(last_url, sizeof last_url, "%s", leased->url);
     last.endpoint = last_endpoint;
+    snprintf(last_data, sizeof last_data, "%.*s", (int)leased->event.data.size,
+             leased->event.data.at);
 }
 
 static int
@@ -403,6 +405,28 @@ Test(outbox, grants_a_wish_to_hear_of_an_event_once_more_once)
     cr_assert_eq(lease(outbox, "we_a", 9, now.wall_ms), 0);
     outbox_destroy(&outbox);
     outbox_destroy(&other);
+}
+
+Test(outbox, puts_together_what_is_kept_as_a_difference)
+{
+    begin("differing");
+    add_endpoint("we_all", "acct_1", "[\"*\"]");
+    add_events(1, 2, "acct_1", "charge.updated");
+    sql("UPDATE event SET data = '{\"id\":\"ch_1\",\"paid\":true}' WHERE sequence = 2");
+    sql("UPDATE event SET data = '{\"paid\":false}', differs_from = 2 WHERE sequence = 1");
+    struct outbox *outbox = open_outbox("webhooks-1", 1);
+    cr_assert_eq(dispatch(outbox), DISPATCH_WANTED);
+    cr_assert_eq(lease(outbox, "we_all", 1, now.wall_ms), 1);
+    cr_expect_str_eq(last_data, "{\"id\":\"ch_1\",\"paid\":false}");
+    cr_assert_eq(lease(outbox, "we_all", 1, now.wall_ms), 1);
+    cr_expect_str_eq(last_data, "{\"id\":\"ch_1\",\"paid\":true}");
+    /* What cannot be put together is not told as something else. */
+    sql("UPDATE event SET data = '{\"color\":1}' WHERE sequence = 1");
+    sql("UPDATE delivery SET next_ms = 0 WHERE sequence = 1");
+    last_data[0] = 0;
+    cr_assert_eq(lease(outbox, "we_all", 1, now.wall_ms), 1);
+    cr_expect_str_eq(last_data, "");
+    outbox_destroy(&outbox);
 }
 
 Test(outbox, gives_a_new_life_what_an_earlier_one_had_leased)

@@ -657,6 +657,28 @@ take_slots(const struct parameter *p, struct change_log *log)
     }
 }
 
+const struct kept_event *
+database_event(int64_t sequence)
+{
+    for (size_t i = tables_kept.events.count; i--;)
+        if (KEPT(tables_kept.events, kept_event, i)->sequence == sequence)
+            return KEPT(tables_kept.events, kept_event, i);
+    return NULL;
+}
+
+struct text
+database_answer(const struct kept_key *k)
+{
+    return k->told == NO_NUMBER ? k->body : database_event(k->told)->data;
+}
+
+static bool
+is_answered(const struct kept_key *k)
+{
+    const bool answered = k->status != NO_NUMBER;
+    return (k->body.at != NULL) + (k->told != NO_NUMBER) == answered;
+}
+
 static void
 find_keys(const struct parameter *p, struct answer_rows *answer)
 {
@@ -673,14 +695,14 @@ find_keys(const struct parameter *p, struct answer_rows *answer)
         put_text(&w, k->command);
         put_text(&w, k->request);
         put_number(&w, k->status);
-        put_text(&w, k->body);
+        put_text(&w, database_answer(k));
     }
 }
 
 static bool
 claim_keys(const struct parameter *p, struct change_log *log, struct answer_rows *answer)
 {
-    struct reader r[9];
+    struct reader r[10];
     for (size_t left = readers_of(p, KINDS_KEY_CLAIM, r); left--;) {
         struct kept_key *k = take(sizeof *k);
         struct text *const texts[] = {&k->merchant, &k->key,     &k->request_hash,
@@ -690,10 +712,11 @@ claim_keys(const struct parameter *p, struct change_log *log, struct answer_rows
         k->status = next_number(&r[6]);
         k->body = next_bytes(&r[7]);
         k->created = next_number(&r[8]);
+        k->told = next_number(&r[9]);
         if (database_key(k->merchant, k->key))
             return fail(answer, "23505",
                         "duplicate key value violates unique constraint \"idempotency_pkey\"");
-        if ((k->status == NO_NUMBER) != !k->body.at)
+        if (!is_answered(k))
             return fail(answer, "23514",
                         "new row for relation \"idempotency\" violates check constraint");
         add(log, &tables_kept.keys, k);
@@ -704,11 +727,12 @@ claim_keys(const struct parameter *p, struct change_log *log, struct answer_rows
 static bool
 answer_keys(const struct parameter *p, struct change_log *log, struct answer_rows *answer)
 {
-    struct reader r[4];
+    struct reader r[5];
     for (size_t left = readers_of(p, KINDS_KEY_ANSWER, r); left--;) {
         const struct text merchant = next_bytes(&r[0]), key = next_bytes(&r[1]);
         const int64_t status = next_number(&r[2]);
         const struct text body = next_bytes(&r[3]);
+        const int64_t told = next_number(&r[4]);
         for (size_t i = 0; i < tables_kept.keys.count; i++) {
             struct kept_key *k = tables_kept.keys.at[i];
             if (!text_equal(k->key, key) || !text_equal(k->merchant, merchant)) continue;
@@ -716,17 +740,18 @@ answer_keys(const struct parameter *p, struct change_log *log, struct answer_row
             k = COPY_OF(kept_key, k);
             k->status = status;
             k->body = body;
+            k->told = told;
             replace(log, &tables_kept.keys, i, k);
             answer->changed++;
         }
     }
-    return expect(answer, answer->changed, (size_t)parameter_number(&p[4]), "idempotency");
+    return expect(answer, answer->changed, (size_t)parameter_number(&p[5]), "idempotency");
 }
 
 static bool
 add_events(const struct parameter *p, struct change_log *log, struct answer_rows *answer)
 {
-    struct reader r[11];
+    struct reader r[12];
     for (size_t left = readers_of(p, KINDS_EVENT, r); left--;) {
         struct kept_event *e = take(sizeof *e);
         struct text *const texts[] = {&e->id,     &e->merchant, &e->type,
@@ -738,6 +763,7 @@ add_events(const struct parameter *p, struct change_log *log, struct answer_rows
         e->api_version = next_bytes(&r[8]);
         e->request = next_bytes(&r[9]);
         e->key = next_bytes(&r[10]);
+        e->differs_from = next_number(&r[11]);
         for (size_t i = tables_kept.events.count; i--;) {
             const struct kept_event *other = KEPT(tables_kept.events, kept_event, i);
             if (other->sequence == e->sequence ||
@@ -1130,19 +1156,10 @@ scan(const struct parameter *p, struct answer_rows *answer)
     }
 }
 
-static const struct kept_event *
-event_numbered(int64_t sequence)
-{
-    for (size_t i = tables_kept.events.count; i--;)
-        if (KEPT(tables_kept.events, kept_event, i)->sequence == sequence)
-            return KEPT(tables_kept.events, kept_event, i);
-    return NULL;
-}
-
 static void
 tell_leased(struct writer *w, const struct kept_delivery *d)
 {
-    const struct kept_event *e = event_numbered(d->sequence);
+    const struct kept_event *e = database_event(d->sequence);
     const struct row_webhook_endpoint *endpoint =
         database_row(ROW_webhook_endpoint, d->merchant, d->endpoint);
     int64_t left = 0;
@@ -1163,6 +1180,7 @@ tell_leased(struct writer *w, const struct kept_delivery *d)
     put_text(w, text_is(endpoint->status, "enabled") && !endpoint->deleted ? TEXT("t") : TEXT("f"));
     put_number(w, left);
     put_text(w, endpoint->api_version.at ? endpoint->api_version : e->api_version);
+    put_text(w, e->differs_from == NO_NUMBER ? NO_TEXT : database_event(e->differs_from)->data);
 }
 
 static bool
@@ -1203,7 +1221,7 @@ lease(const struct parameter *p, struct change_log *log, struct answer_rows *ans
             leased[leases++] = d;
         }
     qsort(leased, leases, sizeof *leased, by_sequence);
-    struct writer w = answer_of(answer, 15, leases, false);
+    struct writer w = answer_of(answer, 16, leases, false);
     for (size_t i = 0; i < leases; i++)
         tell_leased(&w, leased[i]);
 }

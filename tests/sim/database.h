@@ -26,10 +26,10 @@ struct kept_row {
 };
 struct kept_key {
     struct text merchant, key, request_hash, path, command, request, body;
-    int64_t status, created; /* status NO_NUMBER: none */
+    int64_t status, created, told; /* NO_NUMBER: none */
 };
 struct kept_event {
-    int64_t sequence, created;
+    int64_t sequence, created, differs_from; /* NO_NUMBER: of none */
     struct text id, merchant, type, object, data, previous, api_version, request, key;
 };
 struct kept_transaction {
@@ -115,6 +115,9 @@ size_t database_count(enum row_table table);
 /* Of a shelf of rows. */
 const void *database_nth(enum row_table table, size_t index);
 const struct kept_key *database_key(struct text merchant, struct text key);
+/* Its stored answer's body, wherever that is kept. */
+struct text database_answer(const struct kept_key *key);
+const struct kept_event *database_event(int64_t sequence); /* NULL: none */
 const struct kept_leader *database_leader(void);
 /* That wish, or a later one for the same. */
 bool database_granted(const struct row_resend *wish);

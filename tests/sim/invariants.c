@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "database.h"
 #include "journal_kept.h"
+#include "json_difference.h"
 #include "json_reader.h"
 #include "message.h"
 #include "world.h"
@@ -314,11 +315,11 @@ I19_what_was_told_is_booked(void)
 {
     EACH(keys, kept_key, k)
     {
-        if (k->status != 200 || !text_is(json_bare(json_find(k->body, "object")), "payment_intent"))
-            continue;
-        if (!text_is(json_bare(json_find(k->body, "status")), "succeeded")) continue;
+        const struct text body = k->status == 200 ? database_answer(k) : NO_TEXT;
+        if (!body.at || !text_is(json_bare(json_find(body, "object")), "payment_intent")) continue;
+        if (!text_is(json_bare(json_find(body, "status")), "succeeded")) continue;
         const struct row_payment_intent *p =
-            database_row(ROW_payment_intent, k->merchant, json_bare(json_find(k->body, "id")));
+            database_row(ROW_payment_intent, k->merchant, json_bare(json_find(body, "id")));
         if (!p || !text_is(p->status, "succeeded")) violation("I19 %.*s", WORDS(k->key));
     }
 }
@@ -516,6 +517,35 @@ J11_attempts_have_their_payment(void)
 }
 
 static void
+J12_what_is_left_out_stands_somewhere(void)
+{
+    EACH(events, kept_event, e)
+    {
+        if (e->differs_from == NO_NUMBER) continue;
+        const struct kept_event *const whole = database_event(e->differs_from);
+        if (!whole || whole->differs_from != NO_NUMBER || !text_equal(whole->object, e->object) ||
+            !text_equal(whole->merchant, e->merchant)) {
+            violation("J12 event %lld", (long long)e->sequence);
+            continue;
+        }
+        const size_t cap = json_restored_bound(whole->data, e->data);
+        char *const memory = malloc(cap);
+        const struct text restored = json_restored(whole->data, e->data, memory, cap);
+        if (!text_equal(json_bare(json_find(restored, "id")), e->object))
+            violation("J12 event %lld cannot be put together", (long long)e->sequence);
+        free(memory);
+    }
+    EACH(keys, kept_key, k)
+    {
+        if (k->told == NO_NUMBER) continue;
+        const struct kept_event *const e = database_event(k->told);
+        if (!e || e->differs_from != NO_NUMBER || !text_equal(e->key, k->key) ||
+            !text_equal(e->merchant, k->merchant))
+            violation("J12 %.*s", WORDS(k->key));
+    }
+}
+
+static void
 J02_set_ups_stand_where_attempts_say(void)
 {
     EACH_ROW(setup_intent, s)
@@ -670,7 +700,7 @@ clients_were_told_what_is_kept(void)
     for (const struct wish *w = play_wishes; w; w = w->next) {
         const struct kept_key *k = w->key.at ? database_key(w->merchant, w->key) : NULL;
         if (!k || !w->status || w->status >= 500 || !w->stored_status) continue;
-        if (k->status != w->stored_status || !text_equal(k->body, w->stored_body))
+        if (k->status != w->stored_status || !text_equal(database_answer(k), w->stored_body))
             violation("I18 %.*s was told otherwise", WORDS(w->key));
     }
 }
@@ -716,6 +746,7 @@ static const struct {
     {"J09", J09_sessions_are_complete_when_paid},
     {"J10", J10_sessions_end_once},
     {"J11", J11_attempts_have_their_payment},
+    {"J12", J12_what_is_left_out_stands_somewhere},
     {"I18", clients_were_told_what_is_kept},
     {"", payments_are_told_from_their_beginning},
     {"", wishes_are_granted},

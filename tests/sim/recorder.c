@@ -155,6 +155,7 @@ record_tables(void)
         fputs("T idempotency", out);
         show_text(k->merchant), show_text(k->key), show_bytes(k->request_hash), show_text(k->path);
         show_bytes(k->command), show_text(k->request), show_number(k->status), show_text(k->body);
+        show_number(k->told);
         fputc('\n', out); /* `created` is the ledger's clock */
     }
     EACH(events, kept_event, e)
@@ -163,6 +164,7 @@ record_tables(void)
         show_number(e->sequence), show_text(e->id), show_text(e->merchant), show_text(e->type);
         show_text(e->object), show_text(e->data), show_text(e->previous), show_number(e->created);
         show_text(e->api_version), show_text(e->request), show_text(e->key);
+        show_number(e->differs_from);
         fputc('\n', out);
     }
     EACH(transactions, kept_transaction, t)

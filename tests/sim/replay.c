@@ -229,9 +229,9 @@ static const char *
 columns_of(const char *table)
 {
     static const char *const own[][2] = {
-        {"idempotency", "merchant, key, request_hash, path, command, request, status, body"},
+        {"idempotency", "merchant, key, request_hash, path, command, request, status, body, told"},
         {"event", "sequence, id, merchant, type, object, data, previous, created, api_version,"
-                  " request, key"},
+                  " request, key, differs_from"},
         {"ledger_transaction", "id, merchant, kind, source, created"},
         {"entry", "transaction, line, account, merchant, currency, amount"},
         {"balance", "merchant, account, currency, amount"},

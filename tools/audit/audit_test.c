@@ -81,10 +81,12 @@ static const char its_books[] =
     " ('txn_4', 'acct_1', 1, 100, 300, 0, 300, 'usd', 'pending', 200),"
     " ('txn_7', 'acct_1', 1, 100, 50, 31, 19, 'usd', 'pending', 200);"
     "INSERT INTO idempotency VALUES ('acct_1', 'k1', sha256('')::bytea, 'POST /v1/payment_intents',"
-    " '\\x00', 'req_1', 200, "
-    "'{\"id\":\"pi_1\",\"object\":\"payment_intent\",\"status\":\"succeeded\"}', 100);"
+    " '\\x00', 'req_1', 200, NULL, 100, 1);"
     "INSERT INTO event VALUES"
-    " (1, 'evt_1', 'acct_1', 'payment_intent.succeeded', 'pi_1', '{}', NULL, 100, '', NULL, NULL),"
+    " (1, 'evt_1', 'acct_1', 'payment_intent.succeeded', 'pi_1',"
+    "  '{\"id\":\"pi_1\",\"object\":\"payment_intent\",\"status\":\"succeeded\"}', NULL, 100, '', "
+    "NULL,"
+    "  'k1'),"
     " (2, 'evt_2', 'acct_1', 'charge.refunded', 'ch_1', '{}', NULL, 100, '', NULL, NULL),"
     " (3, 'evt_3', 'acct_1', 'charge.succeeded', 'ch_7', '{}', NULL, 100, '', NULL, NULL);"
     "INSERT INTO webhook_endpoint (id, merchant, version, created, url, enabled_events, status,"
@@ -309,6 +311,11 @@ static const struct {
     /* Open, it may bear a payment that is not there; not one that is there. */
     {"I08 ", "UPDATE attempt SET staged = '', payment_intent = 'pi_9', state = 'sending' WHERE id = 'att_3'"},
     {"I08 J11 ", "UPDATE attempt SET staged = '', state = 'sending' WHERE id = 'att_3'"},
+    {"J12 ", "UPDATE event SET differs_from = 1 WHERE sequence = 2"},
+    {"J12 ", "UPDATE event SET differs_from = 9 WHERE sequence = 2"},
+    {"J12 ", "UPDATE event SET differs_from = 1 WHERE sequence = 1"},
+    {"J12 ", "UPDATE idempotency SET told = 2"},
+    {"J12 ", "UPDATE idempotency SET told = 9"},
 };
 // clang-format on
 

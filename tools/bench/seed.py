@@ -35,7 +35,7 @@ RESERVE_BYTES = 6 << 30
 # Not a payment's: the merchant's own, and sums, which are kept apart.
 OTHERS = {"merchant", "api_key", "balance", "webhook_endpoint", "delivery", "delivery_try", "slot"}
 # What is left out of payments that are bare, and what stands there instead.
-BODIES = {("idempotency", "body"): "'{}'", ("event", "data"): "'{}'", ("event", "previous"): "NULL",
+BODIES = {("event", "data"): "'{}'", ("event", "previous"): "NULL",
           ("charge", "outcome"): "'{}'", ("charge", "payment_method_details"): "'{}'",
           ("charge", "billing_details"): "'{}'"}
 
@@ -151,7 +151,7 @@ class Pattern:
     def value(self, table, column, value):
         if value is None:
             return "NULL"
-        if (table, column) == ("event", "sequence"):
+        if (table, column) in [("event", "sequence"), ("event", "differs_from"), ("idempotency", "told")]:
             return f"c.event_from + {self.events.index(value)}"
         if (table, column) in [("ledger_transaction", "id"), ("entry", "transaction")]:
             return f"c.transaction_from + {self.transactions.index(value)}"

@@ -2,6 +2,7 @@
  * what changed between two objects of ours is again an object. */
 #include "fuzz.h"
 #include "json_change.h"
+#include "json_difference.h"
 #include "json_reader.h"
 #include "json_writer.h"
 #include "utf8.h"
@@ -111,6 +112,18 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         MUST_HOLD(json_find(half, key).at || json_find(now, key).at);
     }
     MUST_HOLD(!malformed);
+
+    /* What can be told by its difference comes back as it was. */
+    const struct text told[] = {half, now, bytes};
+    for (size_t i = 0; i < sizeof told / sizeof told[0]; i++) {
+        json_writer_init(&w, out, 2 * cap);
+        if (!json_difference(now, told[i], &w)) continue;
+        const struct text difference = json_writer_text(&w);
+        const size_t bound = json_restored_bound(now, difference);
+        char *restored = exactly(bound);
+        MUST_HOLD(text_equal(json_restored(now, difference, restored, bound), told[i]));
+        free(restored);
+    }
     free(out);
     free(plain);
     free(memory[0]);
