@@ -55,11 +55,12 @@ struct broker {
     struct owners owners;
     struct worker workers[WORKERS_MAX];
     unsigned worker_count; /* rows in use */
-    unsigned expected;
-    bool settled;       /* the first plan was made */
-    bool replan;        /* somebody came or went */
-    bool told_due;      /* the plan changed: workers are to be told */
-    bool serve_waiting; /* a slot became ready */
+    unsigned expected;     /* how many there will be … */
+    unsigned sharing;      /* … and how many of them share the slots */
+    bool settled;          /* the first plan was made */
+    bool replan;           /* somebody came or went */
+    bool told_due;         /* the plan changed: workers are to be told */
+    bool serve_waiting;    /* a slot became ready */
     int64_t first_ready_ms, turned_ms, beaten_ms, expired_ms, lively_ms, stopping_ms;
 };
 
@@ -372,6 +373,7 @@ plan(struct broker *b, int64_t now_ms)
     }
     for (unsigned w = 0; w < b->worker_count; w++)
         alive[w] = b->workers[w].alive && !b->workers[w].leaving;
+    owners_choose(&b->owners, b->sharing, alive);
     owners_plan(&b->owners, alive);
     b->replan = false;
     b->told_due = true;
@@ -539,7 +541,7 @@ on_turn(void *state, int64_t now_ms)
 }
 
 struct broker *
-broker_new(struct loop *loop, int64_t workers)
+broker_new(struct loop *loop, int64_t workers, int64_t standbys)
 {
     struct broker *b = calloc(1, sizeof *b);
     if (!b) abort();
@@ -549,7 +551,8 @@ broker_new(struct loop *loop, int64_t workers)
     b->tickets = tickets_new(first);
     waiting_init(&b->waiting);
     owners_init(&b->owners);
-    b->expected = (unsigned)workers;
+    b->sharing = (unsigned)workers;
+    b->expected = (unsigned)(workers + standbys);
     b->turned_ms = b->lively_ms = clock_mono_ms();
     b->front = loop_bind(loop, LINK_broker_front, on_front, b);
     b->back = loop_bind(loop, LINK_broker_back, on_back, b);

@@ -58,19 +58,38 @@ shares(const unsigned count[static WORKERS_MAX], const bool alive[static WORKERS
     }
 }
 
-void
-owners_plan(struct owners *owners, const bool alive[static WORKERS_MAX])
+/* What each will have, and how many live. */
+static unsigned
+destined(const struct owners *owners, const bool alive[static WORKERS_MAX],
+         unsigned count[static WORKERS_MAX])
 {
-    unsigned count[WORKERS_MAX] = {0}, share[WORKERS_MAX];
-    bool anybody = false;
+    unsigned living = 0;
     for (unsigned w = 0; w < WORKERS_MAX; w++)
-        anybody = anybody || alive[w];
-    if (!anybody) return;
-
+        living += alive[w];
     for (uint16_t slot = 0; slot < SLOT_COUNT; slot++) {
         const uint8_t worker = destination(owners, slot);
         if (worker != NO_WORKER && alive[worker]) count[worker]++;
     }
+    return living;
+}
+
+void
+owners_choose(const struct owners *owners, unsigned sharing, bool alive[static WORKERS_MAX])
+{
+    unsigned count[WORKERS_MAX] = {0};
+    for (unsigned living = destined(owners, alive, count); living > sharing; living--) {
+        unsigned least = WORKERS_MAX;
+        for (unsigned w = 0; w < WORKERS_MAX; w++)
+            if (alive[w] && (least == WORKERS_MAX || count[w] <= count[least])) least = w;
+        alive[least] = false;
+    }
+}
+
+void
+owners_plan(struct owners *owners, const bool alive[static WORKERS_MAX])
+{
+    unsigned count[WORKERS_MAX] = {0}, share[WORKERS_MAX];
+    if (destined(owners, alive, count) == 0) return;
     shares(count, alive, share);
 
     unsigned needy = 0;

@@ -27,6 +27,10 @@ void owners_init(struct owners *owners);
 /* Who takes requests for this slot now; NO_WORKER when nobody does yet. */
 uint8_t owners_route(const struct owners *owners, uint16_t slot);
 
+/* Leaves alive no more than `sharing`: those that will have most slots when all moves have ended,
+ * so that nothing moves because one that stands ready came or went. */
+void owners_choose(const struct owners *owners, unsigned sharing, bool alive[static WORKERS_MAX]);
+
 /* Gives every slot to one of the workers that are alive. Free slots get their owner at once, held
  * ones begin to move. Nothing changes when nobody is alive. */
 void owners_plan(struct owners *owners, const bool alive[static WORKERS_MAX]);

@@ -54,6 +54,50 @@ Test(owners, an_owner_gets_no_request_before_the_ledger_grants_it)
     cr_assert_eq(owners_route(&owners, 17), 3);
 }
 
+static void
+plan_for(unsigned sharing, const char *living)
+{
+    bool alive[WORKERS_MAX] = {false};
+    for (; *living; living++)
+        alive[*living - '0'] = true;
+    owners_choose(&owners, sharing, alive);
+    owners_plan(&owners, alive);
+}
+
+Test(owners, whoever_stands_ready_owns_nothing_until_it_is_needed)
+{
+    plan_for(1, "012");
+    cr_assert_eq(owned_by(0), SLOT_COUNT);
+    settle();
+    owners_lose(&owners, 0);
+    plan_for(1, "12");
+    cr_assert_eq(owned_by(1), SLOT_COUNT);
+    settle();
+    /* Who comes back stands ready: nothing moves. */
+    plan_for(1, "012");
+    settle();
+    cr_assert_eq(owned_by(1), SLOT_COUNT);
+    cr_assert_eq(owned_by(0), 0);
+    plan_for(2, "012");
+    settle();
+    cr_assert_eq(owned_by(1), SLOT_COUNT / 2);
+    cr_assert_eq(owned_by(0), SLOT_COUNT / 2);
+    owners_lose(&owners, 1);
+    plan_for(2, "02");
+    settle();
+    cr_assert_eq(owned_by(0), SLOT_COUNT / 2);
+    cr_assert_eq(owned_by(2), SLOT_COUNT / 2);
+}
+
+Test(owners, fewer_than_are_to_share_share_all)
+{
+    plan_for(4, "35");
+    cr_assert_eq(owned_by(3), SLOT_COUNT / 2);
+    cr_assert_eq(owned_by(5), SLOT_COUNT / 2);
+    plan_for(4, "");
+    cr_assert_eq(owned_by(3), SLOT_COUNT / 2);
+}
+
 Test(owners, a_grant_to_another_than_the_owner_is_left_alone)
 {
     const bool alive[WORKERS_MAX] = {[0] = true};

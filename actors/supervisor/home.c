@@ -139,7 +139,7 @@ home_prepare(const char *home, const struct settings *settings)
     for (size_t i = 0; i < sizeof single / sizeof single[0]; i++)
         make_keys(home, single[i], 1);
     make_keys(home, "ledger", 2);
-    make_keys(home, "payments", settings->workers);
+    make_keys(home, "payments", settings->workers + settings->standby_workers);
     make_keys(home, "webhooks", settings->webhook_workers);
 }
 

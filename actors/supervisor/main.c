@@ -479,7 +479,8 @@ take_down(struct supervisor *s)
     if (stat(path_in(s->home.at, "log").at, &status) == 0) {
         char error[1024];
         (void)!settings_read(s->home.at, &s->settings, error, sizeof error);
-        s->settings.workers = s->settings.webhook_workers = INSTANCES_MAX;
+        s->settings.workers = s->settings.standby_workers = INSTANCES_MAX;
+        s->settings.webhook_workers = INSTANCES_MAX;
         s->settings.postgres_dsn[0] = 0;
         s->narration_fd = log_open(s->home.at, "supervisor-1");
         s->detached = true;

@@ -40,7 +40,7 @@ static int64_t
 instances(const char *role, const struct settings *settings)
 {
     if (strcmp(role, "ledger") == 0) return 2;
-    if (strcmp(role, "payments") == 0) return settings->workers;
+    if (strcmp(role, "payments") == 0) return settings->workers + settings->standby_workers;
     if (strcmp(role, "webhooks") == 0) return settings->webhook_workers;
     return 1;
 }

@@ -36,7 +36,7 @@ Test(process, what_is_of_another_home_or_another_program_is_none_of_ours)
 
 Test(process, money_is_started_first_and_ended_last)
 {
-    const struct settings settings = {.workers = 3, .webhook_workers = 1};
+    const struct settings settings = {.workers = 2, .standby_workers = 1, .webhook_workers = 1};
     struct processes p = {0};
     processes_list(&p, &settings);
     cr_assert_str_eq(p.list[0].name, "postgres");

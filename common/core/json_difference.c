@@ -15,6 +15,12 @@ between(struct text text, size_t from, const char *to)
     return (struct text){text.at + from, (size_t)(to - text.at) - from};
 }
 
+static struct text
+rest(struct text text, size_t from)
+{
+    return (struct text){text.at + from, text.size - from};
+}
+
 bool
 json_difference(struct text kept, struct text told, struct json_writer *out)
 {
@@ -34,11 +40,13 @@ json_difference(struct text kept, struct text told, struct json_writer *out)
         if (!json_next_member(told, &told_end, &other, &malformed)) return false;
         json_key_text(out, other.key);
         json_value_raw(out, other.value);
+        if (text_equal(rest(kept, at), rest(told, told_end))) { /* mostly the last that differs */
+            json_close(out);
+            return !out->full;
+        }
     }
     json_close(out);
-    return end && !out->full &&
-           text_equal(between(kept, end, kept.at + kept.size),
-                      between(told, told_end, told.at + told.size));
+    return end && !out->full && text_equal(rest(kept, end), rest(told, told_end));
 }
 
 size_t

@@ -491,7 +491,8 @@ hold_to_its_word(struct wish *w, const struct msg_api_answer *answer)
                   (int)w->merchant.size, w->merchant.at, (int)answer->body.size, answer->body.at);
     if (answer->has & HAS_api_answer_stored && answer->stored && w->key.at) {
         const struct kept_key *k = database_key(w->merchant, w->key);
-        if (!k || k->status != (int64_t)answer->status || !text_equal(k->body, answer->body))
+        if (!k || k->status != (int64_t)answer->status ||
+            !text_equal(database_answer(k), answer->body))
             violation("I05 an answer was given that is not committed: %.*s", (int)w->key.size,
                       w->key.at);
         if (!w->stored_status) {

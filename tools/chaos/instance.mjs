@@ -13,8 +13,10 @@ export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 // What differs from an instance for use: a network that is given up sooner, so that what a silent one leaves
 // is recovered within the run; webhooks that are tried again soon; no limits on a merchant's rate; funds
-// that become available during the run.
+// that become available during the run. Two workers share the merchants and one stands ready, so that
+// slots move between those who have some and go to one who has none.
 const settings = {
+    workers: 2, standby_workers: 1,
     network_timeout_ms: 2000, webhook_timeout_ms: 2000, webhook_retry_s: '1 1 1 2 2 2 4 4 8 8 15 15 30 30',
     account_rate: 0, key_rate: 0, settlement_delay_s: 20, log_level: 'info',
 };
