@@ -188,16 +188,12 @@ on_reply(redisAsyncContext *context, void *reply, void *private_data)
 static char *
 write_line(char *at, char kind, size_t number)
 {
-    char digits[20];
-    size_t first = sizeof digits;
-    do
-        digits[--first] = (char)('0' + number % 10);
-    while (number /= 10);
+    char digits[NUMBER_DIGITS_MAX];
+    const struct text text = text_of_number(number, digits);
     *at++ = kind;
-    memcpy(at, digits + first, sizeof digits - first);
-    at += sizeof digits - first;
-    memcpy(at, "\r\n", 2);
-    return at + 2;
+    memcpy(at, text.at, text.size);
+    memcpy(at + text.size, "\r\n", 2);
+    return at + text.size + 2;
 }
 
 /* A command of so many words. hiredis can make it from a format, and takes many times as long. */
@@ -238,12 +234,11 @@ redis_get(struct redis *redis, const char *key, uint64_t correlation)
 void
 redis_set(struct redis *redis, const char *key, struct text value, int64_t seconds)
 {
-    char number[24];
+    char digits[NUMBER_DIGITS_MAX];
     if (!redis->connected) return;
     redis->asked = true;
-    const int digits = snprintf(number, sizeof number, "%lld", (long long)seconds);
-    const struct text words[] = {
-        TEXT("SET"), text_of(key), value, TEXT("EX"), {number, (size_t)digits}};
+    const struct text words[] = {TEXT("SET"), text_of(key), value, TEXT("EX"),
+                                 text_of_number((uint64_t)seconds, digits)};
     const size_t size = write_command(redis, words, 5);
     redisAsyncFormattedCommand(redis->context, NULL, NULL, redis->command, size);
 }
