@@ -234,8 +234,7 @@ command_read(const uint8_t *bytes, size_t size, const struct command_origin *ori
     }
     struct command *c = (void *)memory;
     struct pool pool = {memory + head + body, memory + head + body + lists};
-    memset(memory, 0, head);
-    memset(memory + head + body, 0, lists);
+    memset(memory, 0, head); /* of the lists each element is written whole */
     memcpy(memory + head, bytes, size);
     c->memory = memory;
     c->size = size;

@@ -35,8 +35,10 @@ enum {
     GRUMBLE_MS = 1000,
     OUTBOXES_MAX = 256, /* peers that are answered in one frame each, per turn */
     OUTBOX_SLOTS = 512,
+    OUTBOX_BYTES_FIRST = 4096,
     OUTBOX_BYTES_KEPT = 256 << 10,
-    ROUTING_ID_BYTES = 5, /* a zero and four bytes: as libzmq makes them itself */
+    FRAME_BYTES_COPIED = 16384, /* a frame that is shorter is copied, and its memory stays here */
+    ROUTING_ID_BYTES = 5,       /* a zero and four bytes: as libzmq makes them itself */
 };
 
 static_assert(FRAME_BYTES_FULL + MESSAGE_BYTES_MAX + PACKET_HEADER_BYTES < FRAME_BYTES_MAX,
@@ -49,6 +51,7 @@ struct outbox {
     struct peer to;
     uint8_t *bytes;
     size_t size, cap;
+    size_t cap_first; /* of the next memory: what the last frame needed */
     uint32_t packets;
 };
 
@@ -351,17 +354,39 @@ send_id(struct link *link, const struct peer *to)
     return sent >= 0; /* else EHOSTUNREACH: gone, or EAGAIN: full */
 }
 
+/* In a thread of libzmq's, when the frame has left. */
+static void
+free_frame(void *bytes, void *hint)
+{
+    (void)hint;
+    free(bytes);
+}
+
+/* A long frame that fills its memory goes with it, uncopied: commits leave a hundred kilobytes at a
+ * time. */
+static void
+fill_frame(zmq_msg_t *frame, struct outbox *outbox)
+{
+    const bool fills = outbox->size > FRAME_BYTES_COPIED && outbox->size > outbox->cap / 2;
+    if (fills && zmq_msg_init_data(frame, outbox->bytes, outbox->size, free_frame, NULL) == 0) {
+        outbox->cap_first = outbox->cap;
+        outbox->bytes = NULL;
+        outbox->cap = 0;
+    } else if (zmq_msg_init_size(frame, outbox->size) == 0) {
+        memcpy(zmq_msg_data(frame), outbox->bytes, outbox->size);
+    } else {
+        zmq_msg_init(frame); /* an empty one, so that the peer's id does not stand alone */
+    }
+}
+
 static bool
-send_frame(struct link *link, const struct outbox *outbox)
+send_frame(struct link *link, struct outbox *outbox)
 {
     zmq_msg_t frame;
     int sent;
     link->stirred = true;
     if (link->type == ZMQ_ROUTER && !send_id(link, &outbox->to)) return false;
-    if (zmq_msg_init_size(&frame, outbox->size) == 0)
-        memcpy(zmq_msg_data(&frame), outbox->bytes, outbox->size);
-    else
-        zmq_msg_init(&frame); /* an empty one, so that the peer's id does not stand alone */
+    fill_frame(&frame, outbox);
     do
         sent = zmq_msg_send(&frame, link->socket, ZMQ_DONTWAIT);
     while (sent < 0 && errno == EINTR);
@@ -390,6 +415,7 @@ outbox_send(struct link *link, struct outbox *outbox)
         free(outbox->bytes);
         outbox->bytes = NULL;
         outbox->cap = 0;
+        outbox->cap_first = 0;
     }
 }
 
@@ -442,7 +468,9 @@ outbox_reserve(struct link *link, struct outbox *outbox, size_t body_max)
     const size_t need = PACKET_HEADER_BYTES + body_max;
     if (outbox->size && outbox->size + need > FRAME_BYTES_FULL) outbox_send(link, outbox);
     if (outbox->cap - outbox->size < need) {
-        size_t cap = outbox->cap ? outbox->cap : 4096;
+        size_t cap = outbox->cap         ? outbox->cap
+                     : outbox->cap_first ? outbox->cap_first
+                                         : OUTBOX_BYTES_FIRST;
         while (cap < outbox->size + need)
             cap *= 2;
         outbox->bytes = realloc(outbox->bytes, cap);

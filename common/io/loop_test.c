@@ -228,6 +228,44 @@ Test(loop, bodies_of_a_mebibyte_and_more_pass)
     stop_two_at_once(&broker, &gateway);
 }
 
+/* Every byte of an answer is its correlation's lowest one. */
+static void
+on_answer(void *state, struct link *from, const struct packet *packet)
+{
+    struct side *side = state;
+    struct msg_api_answer answer;
+    cr_assert(packet_decode(from, packet, MSG_api_answer, &answer));
+    for (size_t i = 0; i < answer.body.size; i++)
+        if ((uint8_t)answer.body.at[i] != (uint8_t)packet->correlation) return;
+    if (answer.body.size) side->count++;
+}
+
+/* Short ones are copied, long ones go with their memory, and the next takes other memory. */
+Test(loop, frames_of_any_length_arrive_as_they_were)
+{
+    static const size_t sizes[] = {100,   20000, 16000, 200000, 30000,   17000,
+                                   90000, 100,   90000, 90000,  1500000, 40000};
+    const uint64_t count = sizeof sizes / sizeof sizes[0];
+    static char body[1500000];
+    struct side broker, gateway;
+    start_bound(&broker, "broker-1", LINK_broker_front);
+    start(&gateway, "gateway-1");
+    gateway.link = loop_connect(gateway.loop, LINK_broker_front, 1, on_answer, &gateway);
+    TURN_UNTIL(&broker, &gateway, say_refused(gateway.link, NULL, 1));
+    TURN_UNTIL(&broker, &gateway, broker.count == 1);
+    for (uint64_t i = 0; i < count; i++) {
+        memset(body, (int)i + 1, sizes[i]);
+        const struct msg_api_answer answer = {.has = HAS_api_answer_status | HAS_api_answer_body,
+                                              .status = 200,
+                                              .body = {body, sizes[i]}};
+        const struct envelope envelope = {.to = &broker.last.peer, .correlation = i + 1};
+        cr_assert(link_send(broker.link, envelope, MSG_api_answer, &answer));
+        if (i % 3) link_flush(broker.link); /* else two share a frame */
+    }
+    TURN_UNTIL(&broker, &gateway, gateway.count == count);
+    stop_two_at_once(&broker, &gateway);
+}
+
 Test(loop, an_event_reaches_its_subscribers)
 {
     struct side ledger, webhooks;

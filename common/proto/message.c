@@ -273,9 +273,14 @@ store(const struct field *f, struct wire_reader *r, void *value)
     return in_range(f, value) ? MESSAGE_OK : MESSAGE_FIELD_OUT_OF_RANGE;
 }
 
+/* They come in the order of the table, so as a rule it is the one behind the last, or soon after.
+ */
 static const struct field *
-field_find(const struct message *m, uint64_t tag)
+field_find(const struct message *m, uint64_t tag, const struct field *last)
 {
+    const struct field *const end = m->fields + m->field_count;
+    for (const struct field *f = last ? last + 1 : m->fields; f < end; f++)
+        if (f->tag == tag) return f;
     for (size_t i = 0; i < m->field_count; i++)
         if (m->fields[i].tag == tag) return &m->fields[i];
     return NULL;
@@ -286,26 +291,28 @@ static enum message_verdict
 decode_one(const struct message *m, struct wire_reader *r, void *body, const char **culprit)
 {
     struct wire_item map, tag;
+    const struct field *last = NULL;
     uint32_t has = 0;
     if (!wire_take(r, &map) || map.kind != WIRE_MAP) return MESSAGE_MALFORMED;
     for (uint64_t i = 0; i < map.number; i++) {
         if (!wire_take(r, &tag) || tag.kind != WIRE_UINT) return MESSAGE_MALFORMED;
-        const struct field *f = field_find(m, tag.number);
+        const struct field *f = field_find(m, tag.number, last);
         if (!f) {
             if (!wire_skip(r)) return MESSAGE_MALFORMED;
             continue;
         }
+        last = f;
         *culprit = f->name;
         if (has & UINT32_C(1) << f->tag) return MESSAGE_FIELD_REPEATED;
         const enum message_verdict v = store(f, r, (char *)body + f->offset);
         if (v != MESSAGE_OK) return v;
         has |= UINT32_C(1) << f->tag;
     }
-    for (size_t i = 0; i < m->field_count; i++) {
-        *culprit = m->fields[i].name;
-        if (m->fields[i].must && !(has & UINT32_C(1) << m->fields[i].tag))
+    for (size_t i = 0; i < m->field_count; i++)
+        if (m->fields[i].must && !(has & UINT32_C(1) << m->fields[i].tag)) {
+            *culprit = m->fields[i].name;
             return MESSAGE_FIELD_MISSING;
-    }
+        }
     *culprit = NULL;
     *(uint32_t *)body = has;
     return MESSAGE_OK;

@@ -195,22 +195,26 @@ store_number(const struct wire_item *it, int64_t *value)
 }
 
 static bool
+may_be_absent(enum column_kind kind)
+{
+    return is_text(kind) || kind == COLUMN_OPT;
+}
+
+static bool
 store(const struct column *c, const struct wire_item *it, void *value)
 {
     switch (c->kind) {
     case COLUMN_TEXT:
     case COLUMN_JSON:
-        if (it->kind == WIRE_NIL) return true;
         if (it->kind != WIRE_TEXT || !wire_text_is_clean(it->text.at, it->text.size)) return false;
         *(struct text *)value = it->text;
         return true;
     case COLUMN_BYTES:
-        if (it->kind == WIRE_NIL) return true;
         if (it->kind != WIRE_BYTES) return false;
         *(struct text *)value = it->text;
         return true;
-    case COLUMN_I64: return store_number(it, value);
-    case COLUMN_OPT: return it->kind == WIRE_NIL || store_number(it, value);
+    case COLUMN_I64:
+    case COLUMN_OPT: return store_number(it, value);
     case COLUMN_FLAG:
         if (it->kind != WIRE_UINT || it->number > 1) return false;
         *(bool *)value = it->number == 1;
@@ -230,6 +234,10 @@ row_decode(enum row_table number, const uint8_t *bytes, size_t size, void *row)
     if (!wire_take(&r, &it) || it.kind != WIRE_ARRAY || it.number > t->column_count) return false;
     const size_t given = (size_t)it.number;
     for (size_t i = 0; i < given; i++) {
+        if (wire_take_nil(&r)) {
+            if (!may_be_absent(t->columns[i].kind)) return false;
+            continue;
+        }
         if (!wire_take(&r, &it)) return false;
         if (!store(&t->columns[i], &it, (char *)row + t->columns[i].offset)) return false;
     }

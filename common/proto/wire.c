@@ -154,10 +154,8 @@ take_number(struct wire_reader *r, uint8_t head, struct wire_item *it)
 bool
 wire_take(struct wire_reader *r, struct wire_item *it)
 {
-    const uint8_t *b;
-    *it = (struct wire_item){0};
-    if (!take(r, 1, &b)) return false;
-    const uint8_t head = *b;
+    if (r->at == r->end) return false;
+    const uint8_t head = *r->at++;
     if (head <= 0x7f) {
         it->kind = WIRE_UINT;
         it->number = head;
@@ -204,11 +202,27 @@ wire_take(struct wire_reader *r, struct wire_item *it)
     }
 }
 
+/* What lists are full of: small numbers, nil, and short texts that are there. */
+static bool
+skip_short(struct wire_reader *r)
+{
+    if (r->at == r->end) return false;
+    const uint8_t head = *r->at;
+    const bool short_text = head >= 0xa0 && head <= 0xbf;
+    if (head > 0x7f && head < 0xe0 && head != 0xc0 && !short_text) return false;
+    const size_t size = short_text ? 1 + (head & 0x1fu) : 1;
+    if ((size_t)(r->end - r->at) < size) return false;
+    r->at += size;
+    return true;
+}
+
 static bool
 skip(struct wire_reader *r, int depth)
 {
     struct wire_item it;
-    if (depth > WIRE_DEPTH_MAX || !wire_take(r, &it)) return false;
+    if (depth > WIRE_DEPTH_MAX) return false;
+    if (skip_short(r)) return true;
+    if (!wire_take(r, &it)) return false;
     uint64_t inside = it.kind == WIRE_ARRAY ? it.number : it.kind == WIRE_MAP ? 2 * it.number : 0;
     while (inside-- > 0)
         if (!skip(r, depth + 1)) return false;
@@ -221,17 +235,26 @@ wire_skip(struct wire_reader *r)
     return skip(r, 0);
 }
 
-/* Nearly all text is ASCII: eight bytes at a time, as long as none is zero or has its high bit set.
- * With the high bits clear, taking one from each byte sets a high bit just when a byte was zero. */
-static const uint8_t *
-skip_ascii(const uint8_t *s, const uint8_t *end)
+/* Some byte of these eight is zero or has its high bit set. With the high bits clear, taking one
+ * from each byte sets a high bit just when a byte was zero. */
+static uint64_t
+unusual(const uint8_t *eight)
 {
     const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
     uint64_t word;
-    for (; end - s >= 8; s += 8) {
-        memcpy(&word, s, sizeof word);
-        if ((word | (word - ones)) & highs) break;
-    }
+    memcpy(&word, eight, sizeof word);
+    return (word | (word - ones)) & highs;
+}
+
+/* Nearly all text is ASCII, and a commit is kilobytes of it: 32 bytes at a time, then eight, as
+ * long as none is unusual. */
+static const uint8_t *
+skip_ascii(const uint8_t *s, const uint8_t *end)
+{
+    for (; end - s >= 32; s += 32)
+        if (unusual(s) | unusual(s + 8) | unusual(s + 16) | unusual(s + 24)) break;
+    for (; end - s >= 8; s += 8)
+        if (unusual(s)) break;
     return s;
 }
 

@@ -25,6 +25,7 @@ struct wire_reader {
     const uint8_t *at, *end;
 };
 
+/* Of its values the one that its kind has; the others say nothing. */
 struct wire_item {
     enum wire_kind kind;
     uint64_t number;  /* the value, or how many elements of an array, pairs of a map */
@@ -38,6 +39,15 @@ struct wire_item {
 /* The next item's head; a container's elements follow. False when it is cut short, longer than it
  * need be, or of a kind that is not used here (float, boolean, extension, 0xc1). */
 MUST_USE bool wire_take(struct wire_reader *r, struct wire_item *it);
+
+/* Whether the next item is nil; then it is taken. So are most columns of a row. */
+static inline bool
+wire_take_nil(struct wire_reader *r)
+{
+    if (r->at == r->end || *r->at != 0xc0) return false;
+    r->at++;
+    return true;
+}
 
 /* The next item with all that is in it. */
 MUST_USE bool wire_skip(struct wire_reader *r);
