@@ -240,7 +240,7 @@ command_read(const uint8_t *bytes, size_t size, const struct command_origin *ori
     c->size = size;
     c->slot = origin->slot;
     c->reply = origin->reply;
-    snprintf(c->sender, sizeof c->sender, "%s", origin->sender);
+    memcpy(c->sender, origin->sender, strnlen(origin->sender, sizeof c->sender - 1));
 
     c->commit = peek;
     message_move(MSG_commit, &c->commit, bytes, (const uint8_t *)memory + head);

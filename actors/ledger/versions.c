@@ -18,11 +18,20 @@ struct set {
 };
 static_assert(sizeof(struct set) == 128, "two lines");
 
+/* What was put is written a few puts later, when the memory that was asked for is there: a batch
+ * puts hundreds one after the other, each into lines that no cache of the processor has by then. */
+#define ON_THE_WAY 8
+
 struct versions {
     uint32_t now;     /* counts uses */
     size_t set_count; /* a power of two */
     struct set *sets; /* where a line begins, in … */
     void *memory;
+    struct {
+        struct fingerprint row;
+        struct version version;
+    } on_the_way[ON_THE_WAY]; /* a ring */
+    size_t first, count;
 };
 
 struct versions *
@@ -53,6 +62,7 @@ versions_clear(struct versions *versions)
 {
     memset(versions->sets, 0, versions->set_count * sizeof *versions->sets);
     versions->now = 0;
+    versions->count = 0;
 }
 
 static struct set *
@@ -84,10 +94,28 @@ oldest(const struct versions *versions, const struct set *set)
     return oldest;
 }
 
+static void
+write_first(struct versions *versions)
+{
+    const struct fingerprint row = versions->on_the_way[versions->first].row;
+    const struct version version = versions->on_the_way[versions->first].version;
+    struct set *const set = set_of(versions, row);
+    size_t i = find(set, row);
+    if (i == PLACES) i = oldest(versions, set);
+    set->rows[i] = row;
+    set->versions[i] = version.version;
+    set->states[i] = (uint8_t)version.state;
+    set->used[i] = ++versions->now;
+    versions->first = (versions->first + 1) % ON_THE_WAY;
+    versions->count--;
+}
+
 bool
 versions_get(struct versions *versions, uint8_t table, struct text merchant, struct text id,
              struct version *version)
 {
+    while (versions->count)
+        write_first(versions);
     const struct fingerprint row = fingerprint_of(table, merchant, id);
     struct set *const set = set_of(versions, row);
     const size_t i = find(set, row);
@@ -101,12 +129,11 @@ void
 versions_put(struct versions *versions, uint8_t table, struct text merchant, struct text id,
              struct version version)
 {
-    const struct fingerprint row = fingerprint_of(table, merchant, id);
-    struct set *const set = set_of(versions, row);
-    size_t i = find(set, row);
-    if (i == PLACES) i = oldest(versions, set);
-    set->rows[i] = row;
-    set->versions[i] = version.version;
-    set->states[i] = (uint8_t)version.state;
-    set->used[i] = ++versions->now;
+    if (versions->count == ON_THE_WAY) write_first(versions);
+    const size_t last = (versions->first + versions->count++) % ON_THE_WAY;
+    versions->on_the_way[last].row = fingerprint_of(table, merchant, id);
+    versions->on_the_way[last].version = version;
+    const struct set *const set = set_of(versions, versions->on_the_way[last].row);
+    __builtin_prefetch(set->rows, 1);
+    __builtin_prefetch(set->versions, 1);
 }

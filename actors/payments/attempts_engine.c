@@ -147,6 +147,16 @@ reload(struct job *job)
     return attempt;
 }
 
+/* The attempt that this job began a moment ago, or NULL. Whatever happened to it since will be told
+ * by its version and its epoch, as of any row. */
+static struct row_attempt *
+just_begun(const struct job *job)
+{
+    const bool stands =
+        job->begun_stands && (uint64_t)job->begun->epoch == job->worker->slots.epoch[job->slot];
+    return stands ? job->begun : NULL;
+}
+
 /* --- finishing ------------------------------------------------------------------------------- */
 
 static bool
@@ -210,8 +220,9 @@ static void
 finish(struct call *call)
 {
     struct job *const job = (struct job *)call;
-    struct row_attempt *const attempt = reload(job);
-    if (!attempt) return;
+    struct row_attempt *attempt = just_begun(job);
+    job->begun_stands = false; /* it is changed from here on */
+    if (!attempt && !(attempt = reload(job))) return;
     const enum attempt_state now = attempt_state_named(attempt->state);
     if (attempt_step(now, events[job->answer.outcome]) == ATTEMPT_NONE) {
         /* Its state moved on since the question was asked. */
@@ -332,6 +343,8 @@ attempt_resume(struct job *job)
     /* All that is needed is in the row: what the call had in memory goes. */
     arena_reset(job->call.arena);
     change_clear(&job->change);
+    job->begun = NULL;
+    job->begun_stands = false;
     job->handler = NULL;
     job->finishing = false;
     job->stale = 0;
@@ -376,10 +389,13 @@ amounts_agree(struct job *job)
     if (answer->outcome != OUTCOME_APPROVED || !(answer->has & HAS_network_answer_amount))
         return true;
     struct call *const call = &job->call;
-    struct row_attempt *const attempt = arena_take(call->arena, sizeof *attempt);
-    if (store_get(job->worker->store, ROW_attempt, text_of(job->merchant), text_of(job->attempt),
-                  call->arena, attempt) != STORE_FOUND)
-        return false;
+    struct row_attempt *attempt = just_begun(job);
+    if (!attempt) {
+        attempt = arena_take(call->arena, sizeof *attempt);
+        if (store_get(job->worker->store, ROW_attempt, text_of(job->merchant),
+                      text_of(job->attempt), call->arena, attempt) != STORE_FOUND)
+            return false;
+    }
     if (text_is(attempt->operation, network_operation_name(NETWORK_VOID))) return true;
     const bool agree =
         answer->amount == attempt->amount && (!(answer->has & HAS_network_answer_currency) ||

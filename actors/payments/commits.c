@@ -195,6 +195,24 @@ forget_staged(struct job *job)
                      row_id(change->rows[i].row));
 }
 
+/* What is begun is asked for once, by this very job, and then it is over: it stays where it is. Nor
+ * does anybody come back for a payment method that has paid and may not pay again. Each payment
+ * leaves one of both; who wants them all the same reads them. */
+static void
+remember(struct job *job, const struct staged_row *staged)
+{
+    struct store *const store = job->worker->store;
+    const struct row_payment_method *const method =
+        staged->table == ROW_payment_method ? staged->row : NULL;
+    const bool readable = store_can_read(store);
+    if (readable && job->aim == AIM_BEGIN && staged->row == job->begun)
+        job->begun_stands = true;
+    else if (readable && job->aim == AIM_FINISH && method && method->consumed)
+        store_forget(store, ROW_payment_method, method->merchant, method->id);
+    else
+        store_wrote(store, staged->table, staged->row);
+}
+
 static void
 go_on(struct job *job)
 {
@@ -205,7 +223,7 @@ go_on(struct job *job)
         forget_staged(job);
     else
         for (size_t i = 0; i < job->change.row_count; i++)
-            store_wrote(worker->store, job->change.rows[i].table, job->change.rows[i].row);
+            remember(job, &job->change.rows[i]);
     switch (job->aim) {
     case AIM_ANSWER:
     case AIM_FINISH:

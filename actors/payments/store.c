@@ -43,6 +43,12 @@ only_ours(enum row_table table)
     return table != ROW_balance_transaction;
 }
 
+bool
+store_can_read(const struct store *store)
+{
+    return store->database;
+}
+
 /* An attempt that is over is hardly ever asked for again, and every payment leaves one. Without
  * Postgres memory is all there is. */
 static bool

@@ -12,6 +12,8 @@ void store_destroy(struct store **store_p);
 
 /* The ledger has committed this row. */
 void store_wrote(struct store *store, enum row_table table, const void *row);
+/* Whether what was not kept is read when it is wanted. Else what is kept is all there is. */
+bool store_can_read(const struct store *store);
 /* It may have changed behind our back: read it again. */
 void store_forget(struct store *store, enum row_table table, struct text merchant, struct text id);
 void store_forget_slots(struct store *store, const uint8_t slots[static SLOT_BYTES]);

@@ -65,6 +65,7 @@ struct job {
     bool retry;
     bool keep; /* the answer belongs under the key */
     struct row_attempt *begun;
+    bool begun_stands; /* in the books as it is here, and nobody has gone on from it yet */
     struct msg_network_request request; /* what the begun attempt asks */
 
     /* Idempotency. `key_hash` is empty while a recovered attempt holds the key. */
