@@ -6,6 +6,7 @@
 #include <hiredis/hiredis.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { FAILURES_MAX = 3, APART_MS = 1000 };
 
@@ -21,8 +22,6 @@ struct redis {
     int failures;     /* in a row */
     int64_t again_ms; /* not before; of a connection: until then it is to answer */
     bool complained;
-    char *command; /* where one is written before hiredis takes it over */
-    size_t command_cap;
 };
 
 /* --- hiredis on our loop
@@ -167,7 +166,6 @@ redis_destroy(struct redis **redis_p)
 {
     if (!*redis_p) return;
     if ((*redis_p)->context) redisAsyncFree((*redis_p)->context);
-    free((*redis_p)->command);
     free(*redis_p);
     *redis_p = NULL;
 }
@@ -184,63 +182,29 @@ on_reply(redisAsyncContext *context, void *reply, void *private_data)
     redis->on_answer(redis->state, (uint64_t)(uintptr_t)private_data, value);
 }
 
-/* A kind's letter and a number, a line of Redis's protocol. */
-static char *
-write_line(char *at, char kind, size_t number)
-{
-    char digits[NUMBER_DIGITS_MAX];
-    const struct text text = text_of_number(number, digits);
-    *at++ = kind;
-    memcpy(at, text.at, text.size);
-    memcpy(at + text.size, "\r\n", 2);
-    return at + text.size + 2;
-}
-
-/* A command of so many words. hiredis can make it from a format, and takes many times as long. */
-static size_t
-write_command(struct redis *redis, const struct text *words, size_t count)
-{
-    enum { LINE_BYTES = 24 };
-    size_t cap = LINE_BYTES;
-    for (size_t i = 0; i < count; i++)
-        cap += LINE_BYTES + words[i].size + 2;
-    if (cap > redis->command_cap) {
-        redis->command = realloc(redis->command, cap);
-        assert(redis->command); /* an answer and its name are bounded */
-        redis->command_cap = cap;
-    }
-    char *at = write_line(redis->command, '*', count);
-    for (size_t i = 0; i < count; i++) {
-        at = write_line(at, '$', words[i].size);
-        memcpy(at, words[i].at, words[i].size);
-        memcpy(at + words[i].size, "\r\n", 2);
-        at += words[i].size + 2;
-    }
-    return (size_t)(at - redis->command);
-}
-
 bool
 redis_get(struct redis *redis, const char *key, uint64_t correlation)
 {
     static_assert(sizeof(void *) >= sizeof(uint64_t), "a correlation passes through a pointer");
     if (!redis->connected) return false;
     redis->asked = true;
-    const struct text words[] = {TEXT("GET"), text_of(key)};
-    const size_t size = write_command(redis, words, 2);
-    return redisAsyncFormattedCommand(redis->context, on_reply, (void *)(uintptr_t)correlation,
-                                      redis->command, size) == REDIS_OK;
+    const char *words[] = {"GET", key};
+    const size_t sizes[] = {3, strlen(key)};
+    return redisAsyncCommandArgv(redis->context, on_reply, (void *)(uintptr_t)correlation, 2, words,
+                                 sizes) == REDIS_OK;
 }
 
 void
 redis_set(struct redis *redis, const char *key, struct text value, int64_t seconds)
 {
-    char digits[NUMBER_DIGITS_MAX];
+    char number[24];
     if (!redis->connected) return;
     redis->asked = true;
-    const struct text words[] = {TEXT("SET"), text_of(key), value, TEXT("EX"),
-                                 text_of_number((uint64_t)seconds, digits)};
-    const size_t size = write_command(redis, words, 5);
-    redisAsyncFormattedCommand(redis->context, NULL, NULL, redis->command, size);
+    const int digits = snprintf(number, sizeof number, "%lld", (long long)seconds);
+    /* Word by word: to make a command from a format takes hiredis many times as long. */
+    const char *words[] = {"SET", key, value.at, "EX", number};
+    const size_t sizes[] = {3, strlen(key), value.size, 2, (size_t)digits};
+    redisAsyncCommandArgv(redis->context, NULL, NULL, 5, words, sizes);
 }
 
 /* One step for Redis, and by its clock, so that all gateways draw from one bucket. */

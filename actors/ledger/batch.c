@@ -21,7 +21,8 @@
 #define RANGES_MAX 64 /* halves of halves: more than the logarithm of any batch */
 
 enum job { JOB_NONE, JOB_WRITE, JOB_TAKE, JOB_DUE };
-enum phase { PHASE_NONE, PHASE_LOOK, PHASE_WRITE, PHASE_UNDO, PHASE_PAUSE };
+/* FAILED: rolled back, and what was sent behind it is still to fail, too. */
+enum phase { PHASE_NONE, PHASE_LOOK, PHASE_WRITE, PHASE_FAILED, PHASE_UNDO, PHASE_PAUSE };
 
 struct range {
     size_t from, to;
@@ -32,33 +33,45 @@ struct done {
     int64_t sequence; /* of the event before its first */
 };
 
-struct batch {
-    struct batch_callbacks callbacks;
-    struct books books;
-    struct pipeline pipeline;
-
+/* One thing to do. */
+struct work {
     enum job job;
     enum phase phase;
-    bool fenced;
+    bool sent;      /* the results of its phase are still to come, up to their Sync */
+    bool nearly;    /* Postgres is through with most of what it writes */
     bool doubtful;  /* COMMIT came with a warning: success is not success */
     bool committed; /* COMMIT's result was fine; the Sync is still to come */
     int64_t now_s;
-    int64_t retry_ms; /* PHASE_PAUSE: until when */
-    int64_t heard_ms; /* when Postgres last answered in this phase, or it began; 0: just now */
     int retries;
 
-    struct command **commands; /* of this job; NULL where the verdict has been told */
+    struct command **commands; /* NULL where the verdict has been told */
     size_t count, cap;
     struct range ranges[RANGES_MAX]; /* still to be written; the last one is under way */
     size_t range_count;
     struct take take;
     struct looking *looking;
     struct writing writing; /* of the transaction under way */
+    struct steps steps;
+
+    char error_state[6], error[COMMAND_DETAIL_MAX + 1]; /* the first in this pipeline */
+};
+
+struct batch {
+    struct batch_callbacks callbacks;
+    struct books books;
+    struct pipeline pipeline;
+    bool fenced;
+    int64_t retry_ms; /* the first is in PHASE_PAUSE: until when */
+    int64_t heard_ms; /* when Postgres last answered, or was last asked; 0: just now */
+
+    /* What is done, and the batch that is sent behind it. The second counts on the first: its
+     * numbers go on where those of the first end. When the first fails, the second fails in
+     * Postgres (the fence asks for the number before its own, and before that the transaction is
+     * still the broken one) and is in PHASE_NONE until the first is done. */
+    struct work *first, *second, works[2];
 
     struct done *done; /* committed, and not told yet */
     size_t done_count, done_cap;
-
-    char error_state[6], error[COMMAND_DETAIL_MAX + 1]; /* the first in this pipeline */
     struct batch_counts counts;
 };
 
@@ -69,8 +82,20 @@ batch_new(const struct batch_callbacks *callbacks)
     assert(b);
     b->callbacks = *callbacks;
     b->books.versions = versions_new(VERSIONS_KEPT);
-    b->looking = looking_new();
+    b->first = &b->works[0];
+    b->second = &b->works[1];
+    for (int i = 0; i < 2; i++)
+        b->works[i].looking = looking_new();
     return b;
+}
+
+static void
+work_free(struct work *w)
+{
+    for (size_t i = 0; i < w->count; i++)
+        command_destroy(&w->commands[i]);
+    free(w->commands);
+    looking_destroy(&w->looking);
 }
 
 void
@@ -79,15 +104,13 @@ batch_destroy(struct batch **batch_p)
     struct batch *b = *batch_p;
     if (!b) return;
     batch_unlead(b);
-    for (size_t i = 0; i < b->count; i++)
-        command_destroy(&b->commands[i]);
+    for (int i = 0; i < 2; i++)
+        work_free(&b->works[i]);
     for (size_t i = 0; i < b->done_count; i++)
         command_destroy(&b->done[i].command);
     free(b->done);
     versions_destroy(&b->books.versions);
     arrays_free(&b->pipeline.arrays);
-    looking_destroy(&b->looking);
-    free(b->commands);
     free(b);
     *batch_p = NULL;
 }
@@ -110,11 +133,18 @@ batch_fd(const struct batch *batch)
     return batch->pipeline.conn ? PQsocket(batch->pipeline.conn) : -1;
 }
 
+/* Whose results are the next to come: NULL when none are. */
+static struct work *
+awaited(const struct batch *b)
+{
+    if (b->first->sent) return b->first;
+    return b->second->sent ? b->second : NULL;
+}
+
 short
 batch_poll_events(const struct batch *batch)
 {
-    return (short)(batch->phase != PHASE_NONE && batch->pipeline.conn &&
-                           PQflush(batch->pipeline.conn) == 1
+    return (short)(awaited(batch) && batch->pipeline.conn && PQflush(batch->pipeline.conn) == 1
                        ? POLLIN | POLLOUT
                        : POLLIN);
 }
@@ -122,26 +152,36 @@ batch_poll_events(const struct batch *batch)
 int64_t
 batch_retry_ms(const struct batch *batch)
 {
-    return batch->phase == PHASE_PAUSE ? batch->retry_ms : 0;
+    return batch->first->phase == PHASE_PAUSE ? batch->retry_ms : 0;
+}
+
+bool
+batch_has_room(const struct batch *batch)
+{
+    const struct work *const first = batch->first;
+    return first->job == JOB_WRITE && first->phase == PHASE_WRITE && first->nearly &&
+           !first->error_state[0] && first->range_count == 1 && batch->second->job == JOB_NONE &&
+           !batch->pipeline.broken && !batch->fenced;
 }
 
 bool
 batch_redirect(struct batch *batch, const struct command *again)
 {
-    for (size_t i = 0; i < batch->count; i++) {
-        struct command *c = batch->commands[i];
-        if (!c || !command_is_same(c, again)) continue;
-        c->reply = again->reply;
-        return true;
-    }
+    for (int w = 0; w < 2; w++)
+        for (size_t i = 0; i < batch->works[w].count; i++) {
+            struct command *c = batch->works[w].commands[i];
+            if (!c || !command_is_same(c, again)) continue;
+            c->reply = again->reply;
+            return true;
+        }
     return false;
 }
 
 static void
-tell(struct batch *b, size_t index, enum commit_verdict verdict)
+tell(struct batch *b, struct work *w, size_t index, enum commit_verdict verdict)
 {
-    struct command *c = b->commands[index];
-    b->commands[index] = NULL;
+    struct command *c = w->commands[index];
+    w->commands[index] = NULL;
     c->verdict = verdict;
     b->callbacks.on_verdict(b->callbacks.state, &c);
 }
@@ -149,112 +189,133 @@ tell(struct batch *b, size_t index, enum commit_verdict verdict)
 /* --- look, decide ----------------------------------------------------------------------------- */
 
 static struct range
-current(const struct batch *b)
+current(const struct work *w)
 {
-    assert(b->range_count > 0);
-    return b->ranges[b->range_count - 1];
+    assert(w->range_count > 0);
+    return w->ranges[w->range_count - 1];
 }
 
 static void
-enter(struct batch *b, enum phase phase)
+enter(struct batch *b, struct work *w, enum phase phase)
 {
-    b->phase = phase;
     b->heard_ms = 0;
-    b->error_state[0] = b->error[0] = 0;
-    b->doubtful = b->committed = false;
+    w->phase = phase;
+    w->error_state[0] = w->error[0] = 0;
+    w->doubtful = w->committed = w->nearly = false;
 }
 
-static void decide(struct batch *b);
+static void decide(struct batch *b, struct work *w);
 
+/* What is asked behind a batch that is being written is answered when that one is committed. */
 static void
-look(struct batch *b)
+look(struct batch *b, struct work *w)
 {
-    const struct range range = current(b);
-    enter(b, PHASE_LOOK);
-    pipeline_begin(&b->pipeline);
-    looking_ask(b->looking, &b->pipeline, &b->books, b->commands + range.from,
+    const struct range range = current(w);
+    enter(b, w, PHASE_LOOK);
+    pipeline_begin(&b->pipeline, &w->steps);
+    looking_ask(w->looking, &b->pipeline, &b->books, w->commands + range.from,
                 range.to - range.from);
-    if (b->pipeline.count == 0)
-        decide(b);
-    else
-        pipeline_end(&b->pipeline);
+    if (w->steps.count == 0) {
+        decide(b, w);
+        return;
+    }
+    pipeline_end(&b->pipeline);
+    w->sent = true;
 }
 
-static void finish_range(struct batch *b);
-static void halve_range(struct batch *b);
+static void finish_range(struct batch *b, struct work *w);
+static void halve_range(struct batch *b, struct work *w);
 
-/* What is refused is told; the rest is written. */
 static void
-decide(struct batch *b)
+number(struct batch *b, struct work *w)
 {
-    const struct range range = current(b);
+    writing_number(&w->writing, &b->books, w == b->second ? &b->first->writing : NULL);
+}
+
+/* What is refused is told: also of the second, because nothing that the first one touches is
+ * touched by it, so that its verdicts are the same whatever becomes of the first. The rest is
+ * written. */
+static void
+decide(struct batch *b, struct work *w)
+{
+    const struct range range = current(w);
     for (size_t i = range.from; i < range.to; i++) {
-        struct command *c = b->commands[i];
+        struct command *c = w->commands[i];
         if (!c) continue;
         const enum commit_verdict verdict =
-            books_verdict(&b->books, c, looking_key(b->looking, i - range.from));
-        if (verdict) tell(b, i, verdict);
+            books_verdict(&b->books, c, looking_key(w->looking, i - range.from));
+        if (verdict) tell(b, w, i, verdict);
     }
-    b->writing = (struct writing){
-        .commands = b->commands + range.from, .count = range.to - range.from, .now_s = b->now_s};
-    writing_number(&b->writing, &b->books);
-    if (!writing_any(&b->writing)) {
-        finish_range(b);
-    } else if (!writing_fits(&b->writing)) {
-        halve_range(b);
+    w->writing = (struct writing){
+        .commands = w->commands + range.from, .count = range.to - range.from, .now_s = w->now_s};
+    number(b, w);
+    if (!writing_any(&w->writing)) {
+        finish_range(b, w);
+    } else if (!writing_fits(&w->writing)) {
+        halve_range(b, w);
     } else {
         FAILPOINT(ledger_before_write);
-        enter(b, PHASE_WRITE);
-        writing_commands(&b->writing, &b->pipeline);
+        enter(b, w, PHASE_WRITE);
+        writing_commands(&w->writing, &b->pipeline, &w->steps);
+        w->sent = true;
         FAILPOINT(ledger_after_write_sent);
+        if (w == b->second) FAILPOINT(ledger_after_second_sent);
     }
 }
 
 static void
-write_take(struct batch *b)
+write_take(struct batch *b, struct work *w)
 {
-    b->take.epoch = b->books.slot_epoch_head + 1;
-    b->writing = (struct writing){.commands = NULL, .count = 0};
-    writing_number(&b->writing, &b->books);
-    enter(b, PHASE_WRITE);
-    writing_take(&b->writing, &b->take, &b->pipeline);
+    w->take.epoch = b->books.slot_epoch_head + 1;
+    w->writing = (struct writing){.commands = NULL, .count = 0};
+    number(b, w);
+    enter(b, w, PHASE_WRITE);
+    writing_take(&w->writing, &w->take, &b->pipeline, &w->steps);
+    w->sent = true;
 }
 
 /* --- tell ------------------------------------------------------------------------------------- */
 
 static void
-be_idle(struct batch *b)
+be_over(struct work *w)
 {
-    b->job = JOB_NONE;
-    b->phase = PHASE_NONE;
-    b->count = 0;
+    w->job = JOB_NONE;
+    w->phase = PHASE_NONE;
+    w->sent = false;
+    w->count = w->range_count = 0;
+}
+
+/* What stands behind it goes on, or begins anew if it failed with what was the first then. */
+static void
+first_over(struct batch *b)
+{
+    struct work *const over = b->first;
+    be_over(over);
+    b->first = b->second;
+    b->second = over;
+    if (b->first->job != JOB_NONE && b->first->phase == PHASE_NONE) look(b, b->first);
 }
 
 static void
-next_range(struct batch *b)
+finish_range(struct batch *b, struct work *w)
 {
-    if (b->range_count > 0) {
-        look(b);
-        return;
-    }
-    be_idle(b);
+    w->range_count--;
+    w->retries = 0;
+    if (w->range_count > 0)
+        look(b, w);
+    else if (w == b->first)
+        first_over(b);
+    else
+        be_over(w);
 }
 
+/* The books as they are now that this is committed. */
 static void
-finish_range(struct batch *b)
+book(struct batch *b, const struct writing *writing)
 {
-    b->range_count--;
-    b->retries = 0;
-    next_range(b);
-}
-
-/* The books as they are now that the batch is committed. */
-static void
-book(struct batch *b)
-{
-    b->books.last_batch = b->writing.number;
-    if (!FLORIN_MUTANT(event_head_stands)) b->books.event_head = b->writing.event_head_after;
-    b->books.transaction_head = b->writing.transaction_head_after;
+    b->books.last_batch = writing->number;
+    if (!FLORIN_MUTANT(event_head_stands)) b->books.event_head = writing->event_head_after;
+    b->books.transaction_head = writing->transaction_head_after;
     b->counts.batches++;
 }
 
@@ -273,33 +334,34 @@ remember(struct batch *b, const struct command *c)
 }
 
 static void
-keep_done(struct batch *b, size_t index, int64_t sequence)
+keep_done(struct batch *b, struct work *w, size_t index, int64_t sequence)
 {
     if (b->done_count == b->done_cap) {
         b->done_cap = b->done_cap ? 2 * b->done_cap : 256;
         b->done = realloc(b->done, b->done_cap * sizeof *b->done);
         assert(b->done);
     }
-    b->done[b->done_count++] = (struct done){b->commands[index], sequence};
-    b->commands[index] = NULL;
+    b->done[b->done_count++] = (struct done){w->commands[index], sequence};
+    w->commands[index] = NULL;
 }
 
 static void
 commands_committed(struct batch *b)
 {
-    const struct range range = current(b);
-    int64_t sequence = b->writing.event_head;
+    struct work *const w = b->first;
+    const struct range range = current(w);
+    int64_t sequence = w->writing.event_head;
     FAILPOINT(ledger_after_commit);
-    book(b);
+    book(b, &w->writing);
     for (size_t i = range.from; i < range.to; i++) {
-        const struct command *c = b->commands[i];
+        const struct command *c = w->commands[i];
         if (!c) continue;
         remember(b, c);
-        keep_done(b, i, sequence);
+        keep_done(b, w, i, sequence);
         sequence += (int64_t)c->event_count;
         b->counts.commands++;
     }
-    finish_range(b);
+    finish_range(b, w);
 }
 
 static void
@@ -319,22 +381,23 @@ tell_done(struct batch *b)
 static void
 take_committed(struct batch *b)
 {
-    book(b);
-    b->books.slot_epoch_head = b->take.epoch;
+    const struct take take = b->first->take;
+    book(b, &b->first->writing);
+    b->books.slot_epoch_head = take.epoch;
     for (uint16_t i = 0; i < SLOT_COUNT; i++) {
         struct slot *slot = &b->books.slots[i];
-        if (!slot_in(b->take.slots, i)) continue;
-        *slot = (struct slot){b->take.epoch, b->take.incarnation, ""};
-        snprintf(slot->owner, sizeof slot->owner, "%s", b->take.owner);
+        if (!slot_in(take.slots, i)) continue;
+        *slot = (struct slot){take.epoch, take.incarnation, ""};
+        snprintf(slot->owner, sizeof slot->owner, "%s", take.owner);
     }
-    be_idle(b);
-    b->callbacks.on_taken(b->callbacks.state, &b->take);
+    first_over(b);
+    b->callbacks.on_taken(b->callbacks.state, &take);
 }
 
 static void
-batch_committed(struct batch *b)
+first_committed(struct batch *b)
 {
-    if (b->job == JOB_TAKE)
+    if (b->first->job == JOB_TAKE)
         take_committed(b);
     else
         commands_committed(b);
@@ -352,87 +415,93 @@ is_of_class(const char *state, const char *classes)
 }
 
 static size_t
-left_in_range(const struct batch *b)
+left_in_range(const struct work *w)
 {
     size_t left = 0;
-    for (size_t i = current(b).from; i < current(b).to; i++)
-        left += b->commands[i] != NULL;
+    for (size_t i = current(w).from; i < current(w).to; i++)
+        left += w->commands[i] != NULL;
     return left;
+}
+
+static void
+pause(struct batch *b, int64_t mono_ms)
+{
+    b->first->phase = PHASE_PAUSE;
+    b->retry_ms = mono_ms + RETRY_MS;
 }
 
 /* The same again, after a while. What is not urgent does not wait for ever; what the network has
  * done already does. */
 static void
-pause_range(struct batch *b, int64_t mono_ms)
+pause_range(struct batch *b, struct work *w, int64_t mono_ms)
 {
-    const struct range range = current(b);
+    const struct range range = current(w);
     b->counts.retries++;
-    if (++b->retries > RETRIES_MAX)
+    if (++w->retries > RETRIES_MAX)
         for (size_t i = range.from; i < range.to; i++)
-            if (b->commands[i] && !b->commands[i]->commit.urgency) {
-                snprintf(b->commands[i]->detail, sizeof b->commands[i]->detail, "%s", b->error);
-                tell(b, i, COMMIT_BUSY);
+            if (w->commands[i] && !w->commands[i]->commit.urgency) {
+                snprintf(w->commands[i]->detail, sizeof w->commands[i]->detail, "%s", w->error);
+                tell(b, w, i, COMMIT_BUSY);
             }
-    b->phase = PHASE_PAUSE;
-    b->retry_ms = mono_ms + RETRY_MS;
+    pause(b, mono_ms);
 }
 
 /* Something in this range is refused by Postgres. What was taken for known may be what is wrong. */
 static void
-halve_range(struct batch *b)
+halve_range(struct batch *b, struct work *w)
 {
-    struct range range = current(b);
+    struct range range = current(w);
     size_t to = range.from;
     versions_clear(b->books.versions);
     b->books.known_since = b->books.last_batch + 1; /* nothing that was learned before */
     for (size_t i = range.from; i < range.to; i++)
-        if (b->commands[i]) {
-            struct command *c = b->commands[i];
-            b->commands[i] = NULL;
-            b->commands[to++] = c;
+        if (w->commands[i]) {
+            struct command *c = w->commands[i];
+            w->commands[i] = NULL;
+            w->commands[to++] = c;
         }
     if (to - range.from == 1) {
-        snprintf(b->commands[range.from]->detail, sizeof b->commands[range.from]->detail, "%s",
-                 b->error);
-        tell(b, range.from, COMMIT_REJECTED);
-        finish_range(b);
+        snprintf(w->commands[range.from]->detail, sizeof w->commands[range.from]->detail, "%s",
+                 w->error);
+        tell(b, w, range.from, COMMIT_REJECTED);
+        finish_range(b, w);
         return;
     }
     const size_t middle = range.from + (to - range.from) / 2;
-    assert(b->range_count < RANGES_MAX && to > range.from);
+    assert(w->range_count < RANGES_MAX && to > range.from);
     b->counts.bisections++;
-    b->ranges[b->range_count - 1] = (struct range){middle, to};
-    b->ranges[b->range_count++] = (struct range){range.from, middle};
-    look(b);
+    w->ranges[w->range_count - 1] = (struct range){middle, to};
+    w->ranges[w->range_count++] = (struct range){range.from, middle};
+    look(b, w);
 }
 
 /* After the pipeline of ROLLBACK. */
 static void
-undone(struct batch *b, const char *state, int64_t mono_ms)
+undone(struct batch *b, struct work *w, int64_t mono_ms)
 {
-    if (b->job == JOB_TAKE) {
-        b->phase = PHASE_PAUSE;
-        b->retry_ms = mono_ms + RETRY_MS;
-        return;
-    }
+    char state[6];
+    memcpy(state, w->error_state, sizeof state);
     const bool full = is_of_class(state, "53 58 "), may_pass = is_of_class(state, "40 55 57 XX ");
-    if (full || (may_pass && (b->retries < RETRIES_MAX || left_in_range(b) == 1)))
-        pause_range(b, mono_ms);
+    if (w->job == JOB_TAKE)
+        pause(b, mono_ms);
+    else if (full || (may_pass && (w->retries < RETRIES_MAX || left_in_range(w) == 1)))
+        pause_range(b, w, mono_ms);
     else
-        halve_range(b);
+        halve_range(b, w);
 }
 
+/* What fails behind a batch that has failed fails because of it, the fence too. */
 static void
-note_error(struct batch *b, const PGresult *r)
+note_error(struct batch *b, struct work *w, const PGresult *r)
 {
     const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
     const char *severity = PQresultErrorField(r, PG_DIAG_SEVERITY_NONLOCALIZED);
     const char *message = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
     if (!severity || strcmp(severity, "ERROR") != 0) b->pipeline.broken = true;
-    if (state && strcmp(state, "FL000") == 0) b->fenced = true;
-    if (b->error_state[0]) return;
-    snprintf(b->error_state, sizeof b->error_state, "%s", state ? state : "?????");
-    snprintf(b->error, sizeof b->error, "%s", message ? message : PQresultErrorMessage(r));
+    if (state && strcmp(state, "FL000") == 0 && w == b->first) b->fenced = true;
+    if (w->error_state[0]) return;
+    snprintf(w->error_state, sizeof w->error_state, "%s", state ? state : "?????");
+    snprintf(w->error, sizeof w->error, "%s", message ? message : PQresultErrorMessage(r));
 }
 
 /* libpq reports success for a COMMIT that was committed here and perhaps not replicated: WARNING
@@ -447,77 +516,96 @@ is_doubt(const PGresult *r)
 static void
 on_notice(void *state, const PGresult *r)
 {
-    struct batch *b = state;
-    if (is_doubt(r) && b->phase == PHASE_WRITE) b->doubtful = true;
+    struct work *const w = awaited(state);
+    if (w && w->phase == PHASE_WRITE && is_doubt(r)) w->doubtful = true;
 }
 
 /* --- stepping --------------------------------------------------------------------------------- */
 
 static void
-take_result(struct batch *b, PGresult *r)
+take_result(struct batch *b, struct work *w, PGresult *r)
 {
-    if (b->pipeline.answered >=
-        b->pipeline.count) { /* not in answer to anything: the connection is broken */
+    if (w->steps.answered >= w->steps.count) { /* in answer to nothing: the connection is broken */
         b->pipeline.broken = true;
         PQclear(r);
         return;
     }
-    const struct step_of *step = &b->pipeline.steps[b->pipeline.answered++];
+    const struct step_of *step = &w->steps.at[w->steps.answered++];
     const ExecStatusType status = PQresultStatus(r);
     if (status == PGRES_PIPELINE_ABORTED) {
         /* its error came before */
     } else if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
-        note_error(b, r);
+        note_error(b, w, r);
     } else {
         switch (step->step) {
         case STEP_NOTHING: break;
         case STEP_KEYS:
-        case STEP_VERSIONS: looking_learn(b->looking, step, b->books.versions, r); return;
+        case STEP_VERSIONS: looking_learn(w->looking, step, b->books.versions, r); return;
         case STEP_DUE: b->callbacks.on_due(b->callbacks.state, r); break;
-        case STEP_COMMIT: b->committed = strcmp(PQcmdStatus(r), "COMMIT") == 0; break;
+        case STEP_NEARLY: w->nearly = true; break;
+        case STEP_COMMIT: w->committed = strcmp(PQcmdStatus(r), "COMMIT") == 0; break;
         }
     }
     PQclear(r);
 }
 
-/* The Sync has come: all results of the phase are there. */
+/* The state of the error stays: it says what to do when this is done. */
 static void
-phase_over(struct batch *b, int64_t mono_ms)
+undo(struct batch *b, struct work *w)
 {
-    const enum phase phase = b->phase;
-    if (phase == PHASE_UNDO) {
-        char state[6];
-        memcpy(state, b->error_state, sizeof state);
-        undone(b, state, mono_ms);
-    } else if (b->error_state[0] && phase == PHASE_WRITE && !FLORIN_MUTANT(error_is_success)) {
-        b->phase = PHASE_UNDO;
-        pipeline_begin(&b->pipeline);
-        pipeline_plain(&b->pipeline, STATEMENT_ROLLBACK, (struct step_of){.step = STEP_NOTHING});
-        pipeline_end(&b->pipeline);
-    } else if (b->error_state[0] && !FLORIN_MUTANT(error_is_success)) {
-        /* a SELECT failed: nothing to undo */
-        if (b->job == JOB_WRITE)
-            pause_range(b, mono_ms);
-        else
-            be_idle(b);
-    } else if (b->job == JOB_DUE) {
-        be_idle(b);
-    } else if (phase == PHASE_LOOK) {
-        decide(b);
-    } else if (b->doubtful || (!b->committed && !FLORIN_MUTANT(error_is_success))) {
-        b->pipeline.broken = true;
-    } else {
-        batch_committed(b);
-    }
+    w->phase = PHASE_UNDO;
+    pipeline_begin(&b->pipeline, &w->steps);
+    pipeline_plain(&b->pipeline, STATEMENT_ROLLBACK, (struct step_of){.step = STEP_NOTHING});
+    pipeline_end(&b->pipeline);
+    w->sent = true;
 }
 
 static void
-resume(struct batch *b)
+first_heard(struct batch *b, struct work *w, int64_t mono_ms)
 {
-    if (b->job == JOB_TAKE)
-        write_take(b);
-    else if (b->job == JOB_WRITE)
-        look(b);
+    const bool failed = w->error_state[0] && !FLORIN_MUTANT(error_is_success);
+    if (w->phase == PHASE_UNDO) {
+        undone(b, w, mono_ms);
+    } else if (failed && w->phase == PHASE_WRITE) {
+        w->phase = PHASE_FAILED;
+        if (!b->second->sent) undo(b, w);
+    } else if (failed) { /* a SELECT: nothing to undo */
+        if (w->job == JOB_WRITE)
+            pause_range(b, w, mono_ms);
+        else
+            first_over(b);
+    } else if (w->job == JOB_DUE) {
+        first_over(b);
+    } else if (w->phase == PHASE_LOOK) {
+        decide(b, w);
+    } else if (w->doubtful || (!w->committed && !FLORIN_MUTANT(error_is_success))) {
+        b->pipeline.broken = true;
+    } else {
+        first_committed(b);
+    }
+}
+
+/* The Sync has come: all results of the phase are there. */
+static void
+phase_over(struct batch *b, struct work *w, int64_t mono_ms)
+{
+    w->sent = false;
+    if (w == b->first) {
+        first_heard(b, w, mono_ms);
+        return;
+    }
+    /* The first has failed, and so did this. */
+    w->phase = PHASE_NONE;
+    undo(b, b->first);
+}
+
+static void
+resume(struct batch *b, struct work *w)
+{
+    if (w->job == JOB_TAKE)
+        write_take(b, w);
+    else if (w->job == JOB_WRITE)
+        look(b, w);
 }
 
 static enum batch_state
@@ -525,42 +613,47 @@ state_of(const struct batch *b)
 {
     if (b->fenced) return BATCH_FENCED;
     if (!b->pipeline.conn || b->pipeline.broken) return BATCH_LOST;
-    return b->job == JOB_NONE ? BATCH_IDLE : BATCH_BUSY;
+    return b->first->job == JOB_NONE ? BATCH_IDLE : BATCH_BUSY;
+}
+
+/* Even when the connection is gone, what had come before is read: it may be the COMMIT. */
+static void
+read_results(struct batch *b, int64_t mono_ms)
+{
+    int nothing = 0; /* NULLs in a row: one stands between two results, never two */
+    for (struct work *w; (w = awaited(b)) && !b->fenced && !PQisBusy(b->pipeline.conn);) {
+        PGresult *r = PQgetResult(b->pipeline.conn);
+        if (!r) {
+            if (++nothing < 3 && !b->pipeline.broken) continue;
+            b->pipeline.broken = true;
+            return;
+        }
+        nothing = 0;
+        b->heard_ms = mono_ms;
+        if (PQresultStatus(r) == PGRES_PIPELINE_SYNC) {
+            PQclear(r);
+            if (b->pipeline.broken) return;
+            phase_over(b, w, mono_ms);
+        } else {
+            take_result(b, w, r);
+        }
+    }
 }
 
 enum batch_state
 batch_step(struct batch *batch, int64_t mono_ms)
 {
     struct batch *b = batch;
-    int nothing = 0; /* NULLs in a row: one stands between two results, never two */
     if (!b->pipeline.conn || b->pipeline.broken || b->fenced) return state_of(b);
-    if (b->phase == PHASE_PAUSE && mono_ms >= b->retry_ms) resume(b);
+    if (b->first->phase == PHASE_PAUSE && mono_ms >= b->retry_ms) resume(b, b->first);
     if (!PQconsumeInput(b->pipeline.conn) || PQflush(b->pipeline.conn) < 0)
         b->pipeline.broken = true;
-    /* Even when the connection is gone, what had come before is read: it may be the COMMIT. */
-    while (b->phase != PHASE_NONE && b->phase != PHASE_PAUSE && !b->fenced) {
-        if (PQisBusy(b->pipeline.conn)) break;
-        PGresult *r = PQgetResult(b->pipeline.conn);
-        if (!r) {
-            if (++nothing < 3 && !b->pipeline.broken) continue;
-            b->pipeline.broken = true;
-            break;
-        }
-        nothing = 0;
-        b->heard_ms = mono_ms;
-        if (PQresultStatus(r) == PGRES_PIPELINE_SYNC) {
-            PQclear(r);
-            if (b->pipeline.broken) break;
-            phase_over(b, mono_ms);
-        } else {
-            take_result(b, r);
-        }
-    }
+    read_results(b, mono_ms);
     if (PQstatus(b->pipeline.conn) == CONNECTION_BAD) b->pipeline.broken = true;
     if (b->done_count && state_of(b) == BATCH_IDLE && b->callbacks.on_idle)
         b->callbacks.on_idle(b->callbacks.state);
     tell_done(b);
-    const bool waits = b->phase != PHASE_NONE && b->phase != PHASE_PAUSE && !b->pipeline.broken;
+    const bool waits = awaited(b) && !b->pipeline.broken;
     if (!waits || !b->heard_ms) b->heard_ms = mono_ms;
     /* What was read above counts: who has stood still for a while finds something to read. */
     if (mono_ms - b->heard_ms >= BATCH_SILENCE_MS_MAX) {
@@ -575,48 +668,52 @@ batch_step(struct batch *batch, int64_t mono_ms)
 void
 batch_write(struct batch *batch, struct command **commands, size_t count, int64_t now_s)
 {
-    assert(batch->job == JOB_NONE && batch->pipeline.conn);
+    struct work *const w = batch->first->job == JOB_NONE ? batch->first : batch->second;
+    assert(batch->pipeline.conn);
+    assert(w == batch->first || batch_has_room(batch));
     if (count == 0) return;
-    if (count > batch->cap) {
-        batch->commands = realloc(batch->commands, count * sizeof *batch->commands);
-        batch->cap = count;
-        assert(batch->commands);
+    if (count > w->cap) {
+        w->commands = realloc(w->commands, count * sizeof *w->commands);
+        w->cap = count;
+        assert(w->commands);
     }
-    memcpy(batch->commands, commands, count * sizeof *commands);
+    memcpy(w->commands, commands, count * sizeof *commands);
     memset(commands, 0, count * sizeof *commands);
-    batch->count = count;
-    batch->ranges[0] = (struct range){0, count};
-    batch->range_count = 1;
-    batch->retries = 0;
-    batch->now_s = now_s;
-    batch->job = JOB_WRITE;
-    look(batch);
+    w->count = count;
+    w->ranges[0] = (struct range){0, count};
+    w->range_count = 1;
+    w->retries = 0;
+    w->now_s = now_s;
+    w->job = JOB_WRITE;
+    look(batch, w);
 }
 
 void
 batch_take(struct batch *batch, const struct take *take)
 {
-    assert(batch->job == JOB_NONE && batch->pipeline.conn);
-    batch->take = *take;
-    if (books_holds(&batch->books, take->slots, take->owner, take->incarnation,
-                    &batch->take.epoch)) {
-        batch->callbacks.on_taken(batch->callbacks.state, &batch->take);
+    struct work *const w = batch->first;
+    assert(w->job == JOB_NONE && batch->pipeline.conn);
+    w->take = *take;
+    if (books_holds(&batch->books, take->slots, take->owner, take->incarnation, &w->take.epoch)) {
+        batch->callbacks.on_taken(batch->callbacks.state, &w->take);
         return;
     }
-    batch->job = JOB_TAKE;
-    write_take(batch);
+    w->job = JOB_TAKE;
+    write_take(batch, w);
 }
 
 void
 batch_find_due(struct batch *batch, int64_t now_s)
 {
-    assert(batch->job == JOB_NONE && batch->pipeline.conn);
-    batch->job = JOB_DUE;
-    enter(batch, PHASE_LOOK);
-    pipeline_begin(&batch->pipeline);
+    struct work *const w = batch->first;
+    assert(w->job == JOB_NONE && batch->pipeline.conn);
+    w->job = JOB_DUE;
+    enter(batch, w, PHASE_LOOK);
+    pipeline_begin(&batch->pipeline, &w->steps);
     pipeline_numbers(&batch->pipeline, STATEMENT_DUE, &now_s, 1, (struct step_of){.step = STEP_DUE},
                      true);
     pipeline_end(&batch->pipeline);
+    w->sent = true;
 }
 
 /* --- leading ---------------------------------------------------------------------------------- */
@@ -642,18 +739,36 @@ read_slots(struct books *books, PGconn *conn)
     return fine;
 }
 
-/* What became of the batch that was under way when the connection was lost. */
-static void
-settle_doubt(struct batch *b, int64_t last_batch, bool was_writing)
+/* This is the batch that was written last, and its COMMIT may be unheard of. */
+static bool
+was_written(const struct work *w, int64_t last_batch)
 {
-    if (b->job == JOB_NONE || b->job == JOB_DUE) {
-        be_idle(b);
-    } else if (was_writing && !FLORIN_MUTANT(doubt_is_lost) &&
-               (FLORIN_MUTANT(doubt_is_written) || last_batch == b->writing.number)) {
-        batch_committed(b);
-    } else {
-        resume(b);
+    if (w->job == JOB_NONE || w->phase != PHASE_WRITE || FLORIN_MUTANT(doubt_is_lost)) return false;
+    return FLORIN_MUTANT(doubt_is_written) || w->writing.number == last_batch;
+}
+
+/* What became of what was under way when the connection was lost. The second was not written
+ * without the first. */
+static void
+settle_doubt(struct batch *b, int64_t last_batch, int64_t event_head, int64_t transaction_head)
+{
+    const bool both = was_written(b->second, last_batch) && !FLORIN_MUTANT(one_is_in_doubt);
+    const bool first = both || was_written(b->first, last_batch);
+    b->first->sent = b->second->sent = false;
+    b->books.known_since = first ? b->first->writing.number - 1 : last_batch;
+    if (!both) b->second->phase = PHASE_NONE;
+    if (!first) {
+        b->books.last_batch = last_batch;
+        b->books.event_head = event_head;
+        b->books.transaction_head = transaction_head;
+        if (b->first->job == JOB_NONE || b->first->job == JOB_DUE)
+            first_over(b);
+        else
+            resume(b, b->first);
+        return;
     }
+    first_committed(b);
+    if (both) first_committed(b);
 }
 
 /* While the lead is taken. */
@@ -694,7 +809,6 @@ batch_lead(struct batch *batch, PGconn **conn_p, const char *holder, char *clust
         return LEAD_FAILED;
     }
 
-    const bool was_writing = b->phase == PHASE_WRITE;
     books->epoch = epoch;
     versions_clear(books->versions);
     b->pipeline.conn = *conn_p;
@@ -702,13 +816,7 @@ batch_lead(struct batch *batch, PGconn **conn_p, const char *holder, char *clust
     b->pipeline.broken = false;
     PQsetnonblocking(b->pipeline.conn, 1);
     if (!PQenterPipelineMode(b->pipeline.conn)) b->pipeline.broken = true;
-    if (!(was_writing && last_batch == b->writing.number)) {
-        books->last_batch = last_batch;
-        books->event_head = event_head;
-        books->transaction_head = transaction_head;
-    }
-    books->known_since = books->last_batch;
-    settle_doubt(b, last_batch, was_writing);
+    settle_doubt(b, last_batch, event_head, transaction_head);
     tell_done(b);
     return LEAD_OK;
 }

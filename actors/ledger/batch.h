@@ -6,11 +6,17 @@
  *     tell    every command that was written is DONE; its events have their numbers; the next
  *             thing to do has begun by then
  *
+ * Postgres need not wait for any of this: when it is through with most of a batch, a second one can
+ * be given, which is decided and sent behind the first while that is being written. It touches
+ * nothing that the first touches, takes the numbers behind the first's, and is written by Postgres
+ * only if the first was: the fence asks for the number before its own. If the first fails, the
+ * second is decided and sent again after it.
+ *
  * An error in the middle rolls the batch back and halves it, down to the one command that Postgres
  * refuses: that one is REJECTED, the others are written. A connection that is lost (or a COMMIT
- * that ends with a warning, or an answer that does not come) leaves the batch in doubt: it stays
- * here, and the next batch_lead finds out whether it was written, because last_batch was written
- * with it.
+ * that ends with a warning, or an answer that does not come) leaves the batch, or both, in doubt:
+ * they stay here, and the next batch_lead finds out which were written, because last_batch was
+ * written with them.
  *
  * It opens no connection and waits for nothing: the caller brings a connection, polls its
  * descriptor and calls batch_step. The loop does so in production, a few lines do so in the tests.
@@ -73,13 +79,17 @@ enum lead_verdict {
 };
 
 /* Takes the lead on a connection whose statements are prepared, raising the epoch; reads slots and
- * heads; settles what the batch in doubt came to and goes on with it. Blocks for some milliseconds.
- * The connection becomes the engine's on LEAD_OK alone. `cluster` gets the database's name of
- * itself (at least 64 bytes). */
+ * heads; settles what the batches in doubt came to and goes on with them. Blocks for some
+ * milliseconds. The connection becomes the engine's on LEAD_OK alone. `cluster` gets the database's
+ * name of itself (at least 64 bytes). */
 MUST_USE enum lead_verdict batch_lead(struct batch *batch, PGconn **conn_p, const char *holder,
                                       char *cluster, size_t cluster_size);
 /* Closes the connection, keeping what was not finished. */
 void batch_unlead(struct batch *batch);
+
+/* Postgres is through with most of the batch that it writes, and a second one may be given by
+ * batch_write: of commands that touch nothing that the first one touches, see queue.h. */
+bool batch_has_room(const struct batch *batch);
 
 /* When idle: one thing to do. `now_s` is what the rows bear. batch_write takes the commands. */
 void batch_write(struct batch *batch, struct command **commands, size_t count, int64_t now_s);
@@ -94,7 +104,7 @@ short batch_poll_events(const struct batch *batch);
 /* The engine waits for the clock, not for Postgres: when to call batch_step again; 0: no. */
 int64_t batch_retry_ms(const struct batch *batch);
 
-/* The command is in the batch that is being written: answer it to where this sending came from.
+/* The command is in a batch that is being written: answer it to where this sending came from.
  * False when it is not there. */
 bool batch_redirect(struct batch *batch, const struct command *again);
 /* Counted since the start, for the log. */

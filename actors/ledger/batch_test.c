@@ -999,6 +999,456 @@ Test(batch, an_error_that_may_pass_is_tried_again_and_only_what_is_not_urgent_is
     batch_destroy(&b.batch);
 }
 
+/* --- two at once ------------------------------------------------------------------------------ */
+
+enum { FIRST = 8 }; /* commands: as many as Postgres tells early of */
+
+/* Nobody else can write to the table until the connection is finished. */
+static PGconn *
+hold(const char *table)
+{
+    char sql[80];
+    PGconn *conn = postgres_connect("postgres");
+    snprintf(sql, sizeof sql, "BEGIN; LOCK TABLE %s IN EXCLUSIVE MODE", table);
+    PQclear(PQexec(conn, sql));
+    return conn;
+}
+
+static void
+step(struct bench *b)
+{
+    cr_assert_eq(batch_step(b->batch, now_ms()), BATCH_BUSY);
+    struct pollfd fd = {batch_fd(b->batch), batch_poll_events(b->batch), 0};
+    poll(&fd, 1, 10);
+}
+
+/* Starts a batch of the commands 'A' and following, with an event each, which come after most of
+ * the batch: somebody may hold that table. Behind it, the second one. */
+static void
+start_two(struct bench *b, const struct wish *second, size_t count)
+{
+    static char ids[FIRST][8], events[FIRST][8];
+    struct wish first[FIRST];
+    for (int i = 0; i < FIRST; i++) {
+        snprintf(ids[i], sizeof ids[i], "cus_%c", 'A' + i);
+        snprintf(events[i], sizeof events[i], "evt_%c", 'A' + i);
+        first[i] = (struct wish){.id = (char)('A' + i),
+                                 ROW(ROW_customer, 0, new_customer(ids[i], 1, "")),
+                                 .events = {events[i]}};
+    }
+    start_writing(b, first, FIRST);
+    while (!batch_has_room(b->batch))
+        step(b);
+    start_writing(b, second, count);
+    cr_expect_eq(b->told.verdicts['A'], 0);
+}
+
+static void
+expect_first(const struct bench *b, enum commit_verdict wanted)
+{
+    for (int i = 0; i < FIRST; i++)
+        EXPECT_VERDICT(b->told.verdicts['A' + i], wanted);
+}
+
+/* How many events there are, and the batches: the numbers of both are dense, and what was told is
+ * what is there, in its order. */
+static void
+expect_written(const struct bench *b, const char *wanted)
+{
+    EXPECT_VALUE("SELECT count(*) || '/' || max(sequence) || '/' || (SELECT event_head || ' ' ||"
+                 " last_batch FROM ledger_leader) FROM event",
+                 wanted);
+    cr_expect_eq(b->told.event_count, strtoul(wanted, NULL, 10));
+    for (size_t i = 0; i < b->told.event_count; i++)
+        cr_expect_eq(b->told.events[i], (int64_t)i + 1);
+}
+
+static void
+wait_until(const char *sql)
+{
+    while (strcmp(postgres_value(sql), "t") != 0)
+        poll(NULL, 0, 1);
+}
+
+static const char ledger_is_blocked[] =
+    "SELECT count(*) > 0 FROM pg_stat_activity WHERE usename = 'ledger' AND"
+    " datname = current_database() AND wait_event_type = 'Lock'";
+
+/* The line is cut: what had come before is not looked at. `holder` lets go then, or nothing could
+ * be prepared. */
+static void
+lose_and_lead(struct bench *b, PGconn *holder)
+{
+    end_sessions_of_the_ledger();
+    if (holder) PQfinish(holder);
+    batch_unlead(b->batch);
+    cr_expect_eq(b->told.verdicts['A'], 0);
+    cr_expect_eq(b->told.verdicts['n'], 0);
+    cr_assert_eq(try_lead(b, "ledger-1"), LEAD_OK);
+}
+
+/* An attempt and an event: its first table is none of the first batch's. */
+static struct wish
+second_wish(void)
+{
+    return (struct wish){
+        .id = 'n', ROW(ROW_attempt, 0, new_attempt("att_n", 1, "sending")), .events = {"evt_n"}};
+}
+
+Test(pair, the_second_is_with_postgres_before_the_first_is_committed)
+{
+    struct bench b;
+    bench_start(&b);
+    const struct wish second = second_wish();
+    PGconn *holder = hold("event");
+    start_two(&b, &second, 1);
+    cr_expect_not(batch_has_room(b.batch), "for a third");
+    PQfinish(holder);
+    wait_until("SELECT count(*) = 1 FROM attempt"); /* and nobody has read an answer meanwhile */
+    cr_expect_eq(drive(&b), BATCH_IDLE);
+    expect_first(&b, COMMIT_DONE);
+    EXPECT_VERDICT(b.told.verdicts['n'], COMMIT_DONE);
+    expect_written(&b, "9/9/9 3");
+    batch_destroy(&b.batch);
+}
+
+Test(pair, few_commands_have_nothing_sent_behind_them)
+{
+    struct bench b;
+    bench_start(&b);
+    const struct wish wish = second_wish();
+    PGconn *holder = hold("event");
+    start_writing(&b, &wish, 1);
+    while (strcmp(postgres_value(ledger_is_blocked), "t") != 0)
+        step(&b);
+    cr_expect_not(batch_has_room(b.batch));
+    PQfinish(holder);
+    cr_expect_eq(drive(&b), BATCH_IDLE);
+    batch_destroy(&b.batch);
+}
+
+/* Nothing that the first touches is touched by the second: a refusal need not wait. */
+Test(pair, what_is_refused_of_the_second_is_told_at_once_and_leaves_room)
+{
+    struct bench b;
+    bench_start(&b);
+    const struct wish refused = {.id = 'm', .claim = 2, .key = "k", .status = 200, .epoch = 9};
+    const struct wish second = second_wish();
+    PGconn *holder = hold("event");
+    start_two(&b, &refused, 1);
+    EXPECT_VERDICT(b.told.verdicts['m'], COMMIT_FENCED);
+    cr_assert(batch_has_room(b.batch));
+    start_writing(&b, &second, 1);
+    PQfinish(holder);
+    cr_expect_eq(drive(&b), BATCH_IDLE);
+    expect_first(&b, COMMIT_DONE);
+    EXPECT_VERDICT(b.told.verdicts['n'], COMMIT_DONE);
+    expect_written(&b, "9/9/9 3");
+    batch_destroy(&b.batch);
+}
+
+Test(pair, what_must_be_known_for_the_second_is_asked_behind_the_first)
+{
+    struct bench b;
+    bench_start(&b);
+    EXPECT_VERDICT(WRITE(&b, ROW(ROW_attempt, 0, new_attempt("att_1", 1, "sending"))), COMMIT_DONE);
+    batch_unlead(b.batch);
+    cr_assert_eq(try_lead(&b, "ledger-1"), LEAD_OK); /* and knows no version any more */
+    const struct wish second[] = {
+        {.id = 'n', ROW(ROW_attempt, 1, new_attempt("att_1", 2, "unknown"))},
+        {.id = 'o', ROW(ROW_customer, 4, new_customer("cus_o", 5, ""))},
+    };
+    PGconn *holder = hold("event");
+    start_two(&b, second, 2);
+    EXPECT_VERDICT(b.told.verdicts['o'], 0);
+    PQfinish(holder);
+    cr_expect_eq(drive(&b), BATCH_IDLE);
+    expect_first(&b, COMMIT_DONE);
+    EXPECT_VERDICT(b.told.verdicts['n'], COMMIT_DONE);
+    EXPECT_VERDICT(b.told.verdicts['o'], COMMIT_STALE);
+    EXPECT_VALUE("SELECT state FROM attempt", "unknown");
+    batch_destroy(&b.batch);
+}
+
+Test(pair, a_repetition_is_known_in_both)
+{
+    struct bench b;
+    bench_start(&b);
+    struct wish second = second_wish();
+    PGconn *holder = hold("event");
+    start_two(&b, &second, 1);
+    second.repeated = 1;
+    struct command *again = wish_command(&second);
+    cr_expect(batch_redirect(b.batch, again));
+    command_destroy(&again);
+    again = wish_command(&(struct wish){
+        .id = 'A', .repeated = 1, ROW(ROW_customer, 0, new_customer("cus_A", 1, ""))});
+    cr_expect(batch_redirect(b.batch, again));
+    command_destroy(&again);
+    PQfinish(holder);
+    cr_expect_eq(drive(&b), BATCH_IDLE);
+    batch_destroy(&b.batch);
+}
+
+/* The first breaks in its last third: the second is in the same broken transaction. */
+Test(pair, a_first_that_is_halved_has_the_second_written_after_it)
+{
+    struct bench b;
+    bench_start(&b);
+    postgres_value("INSERT INTO event (sequence, id, merchant, type, object, data, created,"
+                   " api_version) VALUES (1000, 'evt_C', '" TEST_MERCHANT "', '', '', '', 1, '')");
+    const struct wish second = second_wish();
+    PGconn *holder = hold("event");
+    start_two(&b, &second, 1);
+    PQfinish(holder);
+    cr_expect_eq(drive(&b), BATCH_IDLE);
+    for (int i = 0; i < FIRST; i++)
+        EXPECT_VERDICT(b.told.verdicts['A' + i], i == 2 ? COMMIT_REJECTED : COMMIT_DONE);
+    EXPECT_VERDICT(b.told.verdicts['n'], COMMIT_DONE);
+    postgres_value("DELETE FROM event WHERE sequence = 1000");
+    expect_written(&b, "8/8/8 5"); /* A and B, D alone, four more, and the second */
+    batch_destroy(&b.batch);
+}
+
+/* Then its transaction is over, and only the fence keeps the second out. */
+Test(pair, a_first_whose_commit_is_refused_has_nothing_written_behind_it)
+{
+    struct bench b;
+    bench_start(&b);
+    postgres_value("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+                   " $$ BEGIN RAISE EXCEPTION 'no'; END $$;"
+                   " CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON customer DEFERRABLE INITIALLY"
+                   " DEFERRED FOR EACH ROW WHEN (NEW.id = 'cus_H') EXECUTE FUNCTION refuse()");
+    const struct wish second = second_wish();
+    PGconn *holder = hold("event");
+    start_two(&b, &second, 1);
+    PQfinish(holder);
+    cr_expect_eq(drive(&b), BATCH_IDLE);
+    for (int i = 0; i < FIRST; i++)
+        EXPECT_VERDICT(b.told.verdicts['A' + i], i == 7 ? COMMIT_REJECTED : COMMIT_DONE);
+    EXPECT_VERDICT(b.told.verdicts['n'], COMMIT_DONE);
+    expect_written(&b, "8/8/8 5");
+    batch_destroy(&b.batch);
+}
+
+Test(pair, a_first_that_is_tried_again_is_still_before_the_second)
+{
+    struct bench b;
+    bench_start(&b);
+    postgres_value("CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS"
+                   " $$ BEGIN RAISE EXCEPTION USING ERRCODE = '53100'; END $$;"
+                   " CREATE TRIGGER full_disk BEFORE INSERT ON event"
+                   " EXECUTE FUNCTION full_disk()");
+    const struct wish second = {.id = 'n', ROW(ROW_attempt, 0, new_attempt("att_n", 1, "sending"))};
+    PGconn *holder = hold("event");
+    start_two(&b, &second, 1);
+    PQfinish(holder);
+    while (batch_counts(b.batch).retries == 0)
+        step(&b);
+    EXPECT_VALUE("SELECT count(*) FROM attempt", "0");
+    EXPECT_VERDICT(b.told.verdicts['n'], 0);
+    postgres_value("DROP TRIGGER full_disk ON event");
+    cr_expect_eq(drive(&b), BATCH_IDLE);
+    expect_first(&b, COMMIT_DONE);
+    EXPECT_VERDICT(b.told.verdicts['n'], COMMIT_DONE);
+    expect_written(&b, "8/8/8 3");
+    batch_destroy(&b.batch);
+}
+
+Test(pair, a_second_that_is_refused_leaves_the_first_written)
+{
+    struct bench b;
+    bench_start(&b);
+    postgres_value("INSERT INTO event (sequence, id, merchant, type, object, data, created,"
+                   " api_version) VALUES (1000, 'evt_n', '" TEST_MERCHANT "', '', '', '', 1, '')");
+    struct wish second[] = {second_wish(),
+                            {.id = 'o', ROW(ROW_customer, 0, new_customer("cus_o", 1, ""))}};
+    PGconn *holder = hold("event");
+    start_two(&b, second, 2);
+    PQfinish(holder);
+    cr_expect_eq(drive(&b), BATCH_IDLE);
+    expect_first(&b, COMMIT_DONE);
+    EXPECT_VERDICT(b.told.verdicts['n'], COMMIT_REJECTED);
+    EXPECT_VERDICT(b.told.verdicts['o'], COMMIT_DONE);
+    EXPECT_VALUE("SELECT count(*) FROM attempt", "0");
+    postgres_value("DELETE FROM event WHERE sequence = 1000");
+    expect_written(&b, "8/8/8 3");
+    batch_destroy(&b.batch);
+}
+
+Test(pair, of_two_in_doubt_none_was_written)
+{
+    struct bench b;
+    bench_start(&b);
+    const struct wish second = second_wish();
+    PGconn *holder = hold("event");
+    start_two(&b, &second, 1);
+    wait_until(ledger_is_blocked);
+    lose_and_lead(&b, holder);
+    EXPECT_VERDICT(b.told.verdicts['A'], 0);
+    cr_expect_eq(drive(&b), BATCH_IDLE);
+    expect_first(&b, COMMIT_DONE);
+    EXPECT_VERDICT(b.told.verdicts['n'], COMMIT_DONE);
+    expect_written(&b, "9/9/9 3");
+    batch_destroy(&b.batch);
+}
+
+Test(pair, of_two_in_doubt_the_first_was_written)
+{
+    struct bench b;
+    bench_start(&b);
+    const struct wish second = second_wish();
+    PGconn *holder = hold("event"), *another = hold("attempt");
+    start_two(&b, &second, 1);
+    PQfinish(holder);
+    wait_until("SELECT count(*) = 8 FROM customer");
+    wait_until(ledger_is_blocked);
+    lose_and_lead(&b, another);
+    expect_first(&b, COMMIT_DONE);
+    EXPECT_VERDICT(b.told.verdicts['n'], 0);
+    cr_expect_eq(drive(&b), BATCH_IDLE);
+    EXPECT_VERDICT(b.told.verdicts['n'], COMMIT_DONE);
+    expect_written(&b, "9/9/9 3");
+    batch_destroy(&b.batch);
+}
+
+Test(pair, of_two_in_doubt_both_were_written)
+{
+    struct bench b;
+    bench_start(&b);
+    const struct wish second = second_wish();
+    PGconn *holder = hold("event");
+    start_two(&b, &second, 1);
+    PQfinish(holder);
+    wait_until("SELECT count(*) = 1 FROM attempt");
+    lose_and_lead(&b, NULL);
+    expect_first(&b, COMMIT_DONE);
+    EXPECT_VERDICT(b.told.verdicts['n'], COMMIT_DONE);
+    cr_expect_eq(batch_step(b.batch, now_ms()), BATCH_IDLE);
+    expect_written(&b, "9/9/9 3");
+    EXPECT_VERDICT(WRITE(&b, .id = 'p', ROW(ROW_attempt, 1, new_attempt("att_n", 2, "unknown")),
+                         .events = {"evt_p"}),
+                   COMMIT_DONE);
+    expect_written(&b, "10/10/10 4");
+    batch_destroy(&b.batch);
+}
+
+Test(pair, a_first_whose_commit_ends_with_a_warning_leaves_both_in_doubt)
+{
+    struct bench b;
+    bench_start(&b);
+    postgres_value("CREATE FUNCTION warn() RETURNS trigger LANGUAGE plpgsql AS"
+                   " $$ BEGIN RAISE WARNING USING ERRCODE = '01000'; RETURN NULL; END $$;"
+                   " CREATE CONSTRAINT TRIGGER warn AFTER INSERT ON customer DEFERRABLE INITIALLY"
+                   " DEFERRED FOR EACH ROW EXECUTE FUNCTION warn()");
+    const struct wish second = second_wish();
+    PGconn *holder = hold("event");
+    start_two(&b, &second, 1);
+    PQfinish(holder);
+    wait_until("SELECT count(*) = 1 FROM attempt");
+    cr_expect_eq(drive(&b), BATCH_LOST);
+    cr_expect_eq(b.told.verdicts['A'], 0);
+    cr_expect_eq(b.told.verdicts['n'], 0);
+    batch_unlead(b.batch);
+    cr_assert_eq(try_lead(&b, "ledger-1"), LEAD_OK);
+    expect_first(&b, COMMIT_DONE);
+    EXPECT_VERDICT(b.told.verdicts['n'], COMMIT_DONE);
+    expect_written(&b, "9/9/9 3");
+    batch_destroy(&b.batch);
+}
+
+/* The epoch is raised as soon as the first has let go of the leader's row. */
+Test(pair, who_leads_next_may_come_between_the_two)
+{
+    struct bench b, next;
+    bench_start(&b);
+    postgres_value("CREATE FUNCTION raise() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS"
+                   " $$ BEGIN UPDATE ledger_leader SET epoch = epoch + 1; RETURN NULL; END $$;"
+                   " CREATE TRIGGER raise AFTER INSERT ON event EXECUTE FUNCTION raise()");
+    const struct wish second = second_wish();
+    PGconn *holder = hold("event");
+    start_two(&b, &second, 1);
+    PQfinish(holder);
+    cr_expect_eq(drive(&b), BATCH_FENCED);
+    expect_first(&b, COMMIT_DONE);
+    cr_expect_eq(b.told.verdicts['n'], 0);
+    EXPECT_VALUE("SELECT count(*) FROM attempt", "0");
+    postgres_value("DROP TRIGGER raise ON event");
+    bench_init(&next, "ledger-2");
+    EXPECT_VERDICT(write_one(&next, &second), COMMIT_DONE);
+    EXPECT_VALUE("SELECT string_agg(sequence::text, ' ' ORDER BY sequence) FROM event",
+                 "1 2 3 4 5 6 7 8 9");
+    batch_destroy(&b.batch);
+    batch_destroy(&next.batch);
+}
+
+/* What was sent of the two ends with their session, and is the next leader's to write. */
+Test(pair, a_leader_that_is_overtaken_writes_neither)
+{
+    struct bench b;
+    bench_start(&b);
+    const struct wish second = second_wish();
+    PGconn *holder = hold("event");
+    start_two(&b, &second, 1);
+    wait_until(ledger_is_blocked);
+    end_sessions_of_the_ledger();
+    PQfinish(holder);
+    batch_unlead(b.batch);
+    struct bench next;
+    bench_init(&next, "ledger-2");
+    EXPECT_VERDICT(write_one(&next, &second), COMMIT_DONE);
+    cr_expect_eq(try_lead(&b, "ledger-1"), LEAD_LOST);
+    cr_expect_eq(b.told.verdicts['A'], 0);
+    cr_expect_eq(b.told.verdicts['n'], 0);
+    EXPECT_VALUE("SELECT count(*) || '/' || (SELECT event_head FROM ledger_leader) FROM event",
+                 "1/1");
+    batch_destroy(&b.batch);
+    batch_destroy(&next.batch);
+}
+
+Test(pair, a_session_ended_at_any_moment_loses_nothing_and_doubles_nothing)
+{
+    struct bench b;
+    char ids[30 * (FIRST + 1)][16], events[30 * (FIRST + 1)][16];
+    bench_start(&b);
+    for (int round = 0, made = 0; round < 30; round++) {
+        struct wish wishes[FIRST + 1];
+        for (int i = 0; i <= FIRST; i++, made++) {
+            snprintf(ids[made], sizeof ids[made], "cus_%03d", made);
+            snprintf(events[made], sizeof events[made], "evt_%03d", made);
+            wishes[i] = (struct wish){.id = (char)('A' + i),
+                                      ROW(ROW_customer, 0, new_customer(ids[made], 1, "")),
+                                      .events = {events[made]},
+                                      .postings = {{"charge", ids[made], {{1, 5}, {2, -5}}}}};
+            b.told.verdicts['A' + i] = 0;
+        }
+        start_writing(&b, wishes, FIRST);
+        while (!batch_has_room(b.batch) && batch_step(b.batch, now_ms()) == BATCH_BUSY)
+            ;
+        start_writing(&b, wishes + FIRST, 1);
+        for (int steps = round % 6; steps > 0; steps--) {
+            struct pollfd fd = {batch_fd(b.batch), batch_poll_events(b.batch), 0};
+            poll(&fd, 1, 1);
+            batch_step(b.batch, now_ms());
+        }
+        end_sessions_of_the_ledger();
+        for (int tries = 0; drive(&b) == BATCH_LOST || batch_step(b.batch, now_ms()) == BATCH_LOST;
+             tries++) {
+            cr_assert_lt(tries, 5);
+            batch_unlead(b.batch);
+            cr_assert_eq(try_lead(&b, "ledger-1"), LEAD_OK);
+        }
+        for (int i = 0; i <= FIRST; i++)
+            EXPECT_VERDICT(b.told.verdicts['A' + i], COMMIT_DONE);
+    }
+    cr_expect_eq(b.told.event_count, 30 * (FIRST + 1));
+    EXPECT_VALUE("SELECT count(*) || '/' || max(sequence) || '/' || (SELECT event_head FROM"
+                 " ledger_leader) FROM event",
+                 "270/270/270");
+    EXPECT_VALUE("SELECT amount FROM balance WHERE account = 1", "1350");
+    batch_destroy(&b.batch);
+}
+
 /* --- funds ------------------------------------------------------------------------------------ */
 
 Test(batch, funds_become_available_once)

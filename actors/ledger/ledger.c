@@ -20,6 +20,9 @@
 #define TAKES_MAX 64
 #define HEAD_MS 250
 #define SETTLE_MS 1000
+#ifndef FOLLOW_MIN /* the simulator makes it small */
+#define FOLLOW_MIN 32
+#endif
 #define DUE_ARENA_BYTES (8u << 20) /* 500 rows of balance_transaction */
 
 struct ledger {
@@ -306,7 +309,7 @@ start_next(struct ledger *ledger)
         return true;
     }
     const size_t count =
-        queue_take(ledger->queue, ledger->next_batch, (size_t)ledger->settings.batch_max);
+        queue_take(ledger->queue, ledger->next_batch, (size_t)ledger->settings.batch_max, false);
     if (count) {
         batch_write(ledger->batch, ledger->next_batch, count, now_s);
         return true;
@@ -318,6 +321,19 @@ start_next(struct ledger *ledger)
         return true;
     }
     return false;
+}
+
+/* The next batch behind the one that is being written, if it is worth it: each costs Postgres as
+ * much as a dozen commands in it. Slots do not wait. */
+static void
+follow(struct ledger *ledger)
+{
+    if (!batch_has_room(ledger->batch) || ledger->take_count > 0 ||
+        queue_count(ledger->queue) < FOLLOW_MIN)
+        return;
+    const size_t count =
+        queue_take(ledger->queue, ledger->next_batch, (size_t)ledger->settings.batch_max, true);
+    batch_write(ledger->batch, ledger->next_batch, count, clock_wall_ms() / 1000);
 }
 
 static void
@@ -369,6 +385,7 @@ drive(struct ledger *ledger)
     lookahead_step(ledger->lookahead, batch_books(ledger->batch), ledger->queue, ledger->mono_ms);
     while ((state = batch_step(ledger->batch, ledger->mono_ms)) == BATCH_IDLE)
         if (!start_next(ledger)) break;
+    if (state == BATCH_BUSY) follow(ledger);
     if (state == BATCH_FENCED) die("Another ledger has taken the lead.");
     if (state == BATCH_LOST) {
         unwatch(ledger, &ledger->watched);

@@ -16,9 +16,10 @@
 struct lookahead {
     const char *home;
     struct pipeline pipeline; /* its connection, and the question under way */
-    int64_t try_ms;           /* when to connect at the earliest */
-    int64_t asked_ms;         /* the question under way was asked; 0: there is none */
-    int64_t asked_at;         /* batches written then */
+    struct steps steps;
+    int64_t try_ms;   /* when to connect at the earliest */
+    int64_t asked_ms; /* the question under way was asked; 0: there is none */
+    int64_t asked_at; /* batches written then */
     struct command *asked[ASKED_MAX];
     size_t asked_count;
     struct command *first, **last; /* not asked for yet */
@@ -160,7 +161,7 @@ ask(struct lookahead *l, const struct books *books, int64_t mono_ms)
     }
     l->asked_at = books->last_batch;
     l->asked_ms = mono_ms;
-    pipeline_begin(&l->pipeline);
+    pipeline_begin(&l->pipeline, &l->steps);
     pipeline_arrays(&l->pipeline, STATEMENT_KEY_FIND, -1, (struct step_of){.step = STEP_KEYS});
     pipeline_end(&l->pipeline);
 }

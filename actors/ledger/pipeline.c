@@ -5,17 +5,18 @@
 #include <string.h>
 
 void
-pipeline_begin(struct pipeline *p)
+pipeline_begin(struct pipeline *p, struct steps *steps)
 {
-    p->count = p->answered = 0;
+    steps->count = steps->answered = 0;
+    p->steps = steps;
 }
 
 static void
 queued(struct pipeline *p, bool sent, struct step_of step)
 {
-    assert(p->count < STEPS_MAX);
+    assert(p->steps->count < STEPS_MAX);
     if (!sent) p->broken = true;
-    p->steps[p->count++] = step;
+    p->steps->at[p->steps->count++] = step;
 }
 
 void
@@ -46,6 +47,16 @@ void
 pipeline_arrays(struct pipeline *p, const char *statement, int64_t more, struct step_of step)
 {
     queued(p, arrays_send(&p->arrays, p->conn, statement, more), step);
+}
+
+void
+pipeline_tell(struct pipeline *p)
+{
+    assert(p->steps->count > 0);
+    struct step_of *const last = &p->steps->at[p->steps->count - 1];
+    assert(last->step == STEP_NOTHING);
+    last->step = STEP_NEARLY;
+    if (!PQsendFlushRequest(p->conn)) p->broken = true;
 }
 
 void

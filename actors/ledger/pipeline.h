@@ -1,4 +1,5 @@
-/* pipeline: statements that are sent together and answered together, with one Sync behind them. */
+/* pipeline: statements that are sent together and answered together, with one Sync behind them.
+ * Several may be on their way over one connection; each has its own `steps`. */
 #pragma once
 
 #include "arrays.h"
@@ -11,8 +12,8 @@
 
 #define STEPS_MAX 64 /* statements in one pipeline */
 
-/* What a result is of. */
-enum step { STEP_NOTHING, STEP_KEYS, STEP_VERSIONS, STEP_DUE, STEP_COMMIT };
+/* What a result is of. STEP_NEARLY: as STEP_NOTHING, and it is told before the Sync. */
+enum step { STEP_NOTHING, STEP_KEYS, STEP_VERSIONS, STEP_DUE, STEP_NEARLY, STEP_COMMIT };
 
 struct step_of {
     enum step step;
@@ -20,15 +21,20 @@ struct step_of {
     const struct table *table;
 };
 
+/* What the results up to a Sync are of, in their order. */
+struct steps {
+    struct step_of at[STEPS_MAX];
+    size_t count, answered;
+};
+
 struct pipeline {
     PGconn *conn; /* in pipeline mode, non-blocking; NULL: none */
     struct arrays arrays;
-    struct step_of steps[STEPS_MAX];
-    size_t count, answered;
-    bool broken; /* the connection is of no use any more */
+    struct steps *steps; /* of what is being queued */
+    bool broken;         /* the connection is of no use any more */
 };
 
-void pipeline_begin(struct pipeline *p);
+void pipeline_begin(struct pipeline *p, struct steps *steps);
 /* Each queues one statement that is prepared. */
 void pipeline_plain(struct pipeline *p, const char *statement, struct step_of step);
 /* `text`: the answer is wanted as text, not in binary. */
@@ -36,6 +42,8 @@ void pipeline_numbers(struct pipeline *p, const char *statement, const int64_t *
                       struct step_of step, bool text);
 /* With the arrays as they were filled, see arrays_send. */
 void pipeline_arrays(struct pipeline *p, const char *statement, int64_t more, struct step_of step);
+/* Postgres tells the results so far when it has them, and does not keep them until the Sync. */
+void pipeline_tell(struct pipeline *p);
 /* The Sync. */
 void pipeline_end(struct pipeline *p);
 

@@ -7,7 +7,7 @@
 
 #define BATCH_BYTES_MAX (8u << 20) /* of commands in one batch */
 #ifndef TOUCHED_MAX                /* the simulator makes it small */
-#define TOUCHED_MAX 8192           /* rows and keys; a power of two */
+#define TOUCHED_MAX 16384          /* rows and keys; a power of two */
 #endif
 
 enum { COMMANDS = 255, KEYS = 254 }; /* no table's number */
@@ -21,6 +21,8 @@ struct queue {
     struct list lists[2]; /* by urgency */
     uint64_t touched[TOUCHED_MAX];
     size_t touched_count;
+    uint64_t taken[TOUCHED_MAX]; /* what the batch touches that was taken last */
+    size_t taken_count;
 };
 
 struct queue *
@@ -75,7 +77,7 @@ queue_put(struct queue *queue, struct command **command_p)
 
 /* False when it stood there already. Two things with one number only wait for each other. */
 static bool
-touch(struct queue *queue, uint64_t thing)
+mark(struct queue *queue, uint64_t thing)
 {
     assert(thing); /* zero: a free place */
     for (size_t i = thing >> 7;; i++) {
@@ -88,10 +90,19 @@ touch(struct queue *queue, uint64_t thing)
     }
 }
 
+static bool
+touch(struct queue *queue, uint64_t thing)
+{
+    const bool free = mark(queue, thing);
+    if (free) queue->taken[queue->taken_count++] = thing;
+    return free;
+}
+
 /* Marks all that it touches; false when something was touched by an earlier one. */
 static bool
 touch_all(struct queue *queue, const struct command *c)
 {
+    const size_t taken_before = queue->taken_count;
     const struct text merchant = c->commit.merchant;
     bool free = touch(queue, fingerprint_of(COMMANDS, NO_TEXT, c->commit.id).a);
     if (c->commit.claim) free &= touch(queue, fingerprint_of(KEYS, merchant, c->commit.key).a);
@@ -99,21 +110,20 @@ touch_all(struct queue *queue, const struct command *c)
         const struct command_row *row = &c->rows[i];
         free &= touch(queue, fingerprint_of(row->table->number, merchant, row_id(row->row)).a);
     }
+    if (!free) queue->taken_count = taken_before; /* it stays */
     return free;
 }
 
-size_t
-queue_take(struct queue *queue, struct command **batch, size_t max)
+static size_t
+take(struct queue *queue, struct command **batch, size_t max, bool beside)
 {
     size_t count = 0, bytes = 0;
-    memset(queue->touched, 0, sizeof queue->touched);
-    queue->touched_count = 0;
     for (int urgency = 1; urgency >= 0; urgency--) {
         struct list *list = &queue->lists[urgency];
         for (struct command **at = &list->first; *at && count < max;) {
             struct command *c = *at;
             const bool full = queue->touched_count + c->row_count + 2 > TOUCHED_MAX / 2;
-            if (count && (full || bytes + c->size > BATCH_BYTES_MAX)) return count;
+            if ((count || beside) && (full || bytes + c->size > BATCH_BYTES_MAX)) return count;
             if (!touch_all(queue, c)) {
                 at = &c->next;
                 continue;
@@ -124,6 +134,23 @@ queue_take(struct queue *queue, struct command **batch, size_t max)
             bytes += c->size;
             batch[count++] = c;
         }
+    }
+    return count;
+}
+
+size_t
+queue_take(struct queue *queue, struct command **batch, size_t max, bool beside)
+{
+    memset(queue->touched, 0, sizeof queue->touched);
+    queue->touched_count = 0;
+    if (!beside) queue->taken_count = 0;
+    for (size_t i = 0; i < queue->taken_count; i++)
+        (void)mark(queue, queue->taken[i]);
+    const size_t before = queue->taken_count;
+    const size_t count = take(queue, batch, max, beside);
+    if (count) { /* it is the last now */
+        queue->taken_count -= before;
+        memmove(queue->taken, queue->taken + before, queue->taken_count * sizeof *queue->taken);
     }
     return count;
 }

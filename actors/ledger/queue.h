@@ -2,7 +2,8 @@
  *
  * A batch never holds two commands that touch the same row or the same key: the later one waits for
  * the next batch, and so does whoever touches what that one touches. Set-based statements need it,
- * and so the order of arrival holds wherever it can be seen. */
+ * and so the order of arrival holds wherever it can be seen. Nor do two batches that are written at
+ * the same time: what is decided of the second is true whatever becomes of the first. */
 #pragma once
 
 #include "command.h"
@@ -16,5 +17,6 @@ size_t queue_count(const struct queue *queue);
 /* Takes the command. One that waits already and is sent again is not queued twice: it is answered
  * to where the last sending came from. */
 void queue_put(struct queue *queue, struct command **command_p);
-/* The next batch, at most `max` commands, into `batch`. */
-size_t queue_take(struct queue *queue, struct command **batch, size_t max);
+/* The next batch, at most `max` commands, into `batch`. `beside`: the batch that was taken last is
+ * still being written, and nothing that it touches is touched. */
+size_t queue_take(struct queue *queue, struct command **batch, size_t max, bool beside);

@@ -15,17 +15,23 @@ put(struct queue *queue, const struct wish *wish)
 
 /* The ids of the next batch as a string. */
 static const char *
-take(struct queue *queue, size_t max)
+take_beside(struct queue *queue, size_t max, bool beside)
 {
     static char ids[64];
     struct command *batch[64];
-    const size_t count = queue_take(queue, batch, max);
+    const size_t count = queue_take(queue, batch, max, beside);
     for (size_t i = 0; i < count; i++) {
         ids[i] = batch[i]->commit.id.at[0];
         command_destroy(&batch[i]);
     }
     ids[count] = 0;
     return ids;
+}
+
+static const char *
+take(struct queue *queue, size_t max)
+{
+    return take_beside(queue, max, false);
 }
 
 Test(queue, what_finishes_a_payment_goes_first)
@@ -56,6 +62,47 @@ Test(queue, two_that_touch_one_thing_are_not_in_one_batch_and_keep_their_order)
     queue_destroy(&queue);
 }
 
+Test(queue, a_batch_beside_another_touches_nothing_of_it)
+{
+    struct queue *queue = queue_new();
+    const struct row_customer *one = new_customer("cus_1", 1, ""),
+                              *two = new_customer("cus_2", 1, "");
+    put(queue, &(struct wish){.id = 'a', .rows = {{ROW_customer, 0, one}}});
+    put(queue, &(struct wish){.id = 'b', .claim = 1, .key = "k"});
+    cr_expect_str_eq(take_beside(queue, 9, false), "ab");
+    put(queue, &(struct wish){.id = 'c', .rows = {{ROW_customer, 0, one}, {ROW_customer, 0, two}}});
+    put(queue, &(struct wish){.id = 'd', .claim = 2, .key = "k", .status = 200});
+    cr_expect_str_eq(take_beside(queue, 9, true), "");
+    put(queue, &(struct wish){.id = 'e', .rows = {{ROW_customer, 0, two}}}); /* after c */
+    put(queue, &(struct wish){.id = 'f', .claim = 1, .key = "other"});
+    cr_expect_str_eq(take_beside(queue, 9, true), "f");
+    /* The first is over: what counts is the one that was taken last. */
+    put(queue, &(struct wish){.id = 'g', .claim = 2, .key = "other", .status = 200});
+    cr_expect_str_eq(take_beside(queue, 9, true), "cd");
+    cr_expect_str_eq(take_beside(queue, 9, true), "g");
+    cr_expect_str_eq(take_beside(queue, 9, false), "e");
+    queue_destroy(&queue);
+}
+
+Test(queue, a_large_batch_leaves_no_room_beside_it)
+{
+    struct queue *queue = queue_new();
+    static struct command *batch[8192];
+    for (int i = 0; i < 9000; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "%d", i);
+        struct command *c = wish_command(&(struct wish){.claim = 1, .key = key});
+        memcpy((char *)c->commit.id.at, &i, sizeof i);
+        queue_put(queue, &c);
+    }
+    const size_t count = queue_take(queue, batch, 8192, false);
+    cr_expect_gt(count, 2000);
+    cr_expect_eq(queue_take(queue, batch + count, 1, true), 0);
+    for (size_t i = 0; i < count; i++)
+        command_destroy(&batch[i]);
+    queue_destroy(&queue);
+}
+
 Test(queue, a_command_that_is_sent_again_is_queued_once_and_answered_to_the_last_sending)
 {
     struct queue *queue = queue_new();
@@ -68,7 +115,7 @@ Test(queue, a_command_that_is_sent_again_is_queued_once_and_answered_to_the_last
     queue_put(queue, &c);
     cr_expect_eq(queue_count(queue), 1);
     struct command *batch[2];
-    cr_assert_eq(queue_take(queue, batch, 2), 1);
+    cr_assert_eq(queue_take(queue, batch, 2, false), 1);
     cr_expect_eq(batch[0]->reply.correlation, 42);
     command_destroy(&batch[0]);
     queue_destroy(&queue);
@@ -86,12 +133,12 @@ Test(queue, a_batch_is_bounded_by_what_it_touches)
         memcpy((char *)c->commit.id.at, &i, sizeof i);
         queue_put(queue, &c);
     }
-    size_t count = queue_take(queue, batch, 8192), all = count;
+    size_t count = queue_take(queue, batch, 8192, false), all = count;
     cr_expect_lt(count, 5000);
     while (count) {
         for (size_t i = 0; i < count; i++)
             command_destroy(&batch[i]);
-        all += count = queue_take(queue, batch, 8192);
+        all += count = queue_take(queue, batch, 8192, false);
     }
     cr_expect_eq(all, 5000);
     queue_destroy(&queue);

@@ -8,6 +8,12 @@
 
 static const struct step_of nothing = {.step = STEP_NOTHING};
 
+/* From so many commands on, Postgres says before the Sync that it has done most. Few are written
+ * sooner than anything could be sent behind them. */
+#ifndef TOLD_EARLY_MIN
+#define TOLD_EARLY_MIN 8
+#endif
+
 /* Every command that is to be written. */
 #define EACH_COMMAND(w, c)                                 \
     for (size_t c##_at = 0; c##_at < (w)->count; c##_at++) \
@@ -22,12 +28,14 @@ table_bit(const struct table *t)
 /* --- numbers ---------------------------------------------------------------------------------- */
 
 void
-writing_number(struct writing *w, const struct books *books)
+writing_number(struct writing *w, const struct books *books, const struct writing *before)
 {
     w->epoch = books->epoch;
-    w->number = books->last_batch + 1;
-    w->event_head = w->event_head_after = books->event_head;
-    w->transaction_head = w->transaction_head_after = books->transaction_head;
+    w->number = 1 + (before ? before->number : books->last_batch);
+    w->event_head = before ? before->event_head_after : books->event_head;
+    w->transaction_head = before ? before->transaction_head_after : books->transaction_head;
+    w->event_head_after = w->event_head;
+    w->transaction_head_after = w->transaction_head;
     EACH_COMMAND(w, c)
     {
         w->event_head_after += (int64_t)c->event_count;
@@ -302,10 +310,10 @@ write_balances(const struct writing *w, size_t count, struct pipeline *p)
 /* --- transactions ----------------------------------------------------------------------------- */
 
 static void
-begin(const struct writing *w, struct pipeline *p)
+begin(const struct writing *w, struct pipeline *p, struct steps *steps)
 {
     const int64_t numbers[] = {w->epoch, w->number, w->event_head_after, w->transaction_head_after};
-    pipeline_begin(p);
+    pipeline_begin(p, steps);
     pipeline_plain(p, STATEMENT_BEGIN, nothing);
     pipeline_numbers(p, STATEMENT_FENCE, numbers, 4, nothing, false);
 }
@@ -318,9 +326,9 @@ commit(struct pipeline *p)
 }
 
 void
-writing_commands(const struct writing *w, struct pipeline *p)
+writing_commands(const struct writing *w, struct pipeline *p, struct steps *steps)
 {
-    begin(w, p);
+    begin(w, p, steps);
     for (size_t i = 0; i < table_count; i++)
         for (int insert = 1; insert >= 0; insert--)
             write_rows(w, p, table_statements(i), insert);
@@ -330,6 +338,7 @@ writing_commands(const struct writing *w, struct pipeline *p)
 #endif
     FAILPOINT(ledger_mid_write);
     write_answers(w, p);
+    if (w->count >= TOLD_EARLY_MIN) pipeline_tell(p);
     write_events(w, p);
     write_transactions(w, p);
     write_balances(w, write_entries(w, p), p);
@@ -337,10 +346,11 @@ writing_commands(const struct writing *w, struct pipeline *p)
 }
 
 void
-writing_take(const struct writing *w, const struct take *take, struct pipeline *p)
+writing_take(const struct writing *w, const struct take *take, struct pipeline *p,
+             struct steps *steps)
 {
     struct arrays *a = &p->arrays;
-    begin(w, p);
+    begin(w, p, steps);
     arrays_begin(a, KINDS_SLOTS_TAKE);
     for (uint16_t i = 0; i < SLOT_COUNT; i++) {
         if (!slot_in(take->slots, i)) continue;

@@ -16,11 +16,13 @@ struct writing {
     uint64_t updates, inserts;                        /* a bit for the number of each table */
 };
 
-/* Fills all but the commands and `now_s`. */
-void writing_number(struct writing *w, const struct books *books);
+/* Fills all but the commands and `now_s`. `before`: what is being written and will be committed
+ * first, if at all; NULL: nothing. */
+void writing_number(struct writing *w, const struct books *books, const struct writing *before);
 /* False when there is nothing to write. */
 bool writing_any(const struct writing *w);
 /* False when what its lines move does not fit into a sum: the batch is too large. */
 bool writing_fits(const struct writing *w);
-void writing_commands(const struct writing *w, struct pipeline *p);
-void writing_take(const struct writing *w, const struct take *take, struct pipeline *p);
+void writing_commands(const struct writing *w, struct pipeline *p, struct steps *steps);
+void writing_take(const struct writing *w, const struct take *take, struct pipeline *p,
+                  struct steps *steps);

@@ -1,14 +1,16 @@
 /* Model (c): two ledgers, one database, and COMMITs of which nobody knows what became.
  *
  * Both ledgers may believe to lead (no advisory lock here: it makes a change fast, the row makes it
- * safe). A batch is one pipeline, BEGIN to COMMIT; when its connection is cut the backend may still
- * carry it out, later, or not: a ghost. A synchronous standby has what was acknowledged; a COMMIT
+ * safe). A batch is one pipeline, BEGIN to COMMIT; with two commands a second may be sent behind it,
+ * over the same connection, before the first has come back. When a connection is cut the backend may
+ * still carry out what was sent, later, or not: a ghost, and behind it perhaps another. A synchronous standby has what was acknowledged; a COMMIT
  * that comes with WARNING 01000 is acknowledged and may not be there. The primary may be lost, and
  * the standby then is all there is. Workers send a command again and again, to whoever they believe
  * leads, until they are told.
  *
  * Mutants:
  *   NO_FENCE        the leader's row is updated whatever its epoch
+ *   NO_NUMBER       … and whatever the number of the batch before
  *   NO_RAISE        after a lost connection last_batch is read without raising the epoch first
  *   BLIND_RESEND    what was in doubt is written again without a look
  *   ANSWERS_EARLY   the answer leaves before the COMMIT has come back
@@ -48,7 +50,7 @@ Database primary, standby;
 #define FENCED   5
 #define FAILED   6
 typedef Batch { byte state; byte epoch; byte number; byte head; byte command }
-Batch batch[2], ghost[2];
+Batch batch[2], second[2], ghost[2], ghost2[2];
 
 /* The ledgers' memory. */
 #define AWAY    0
@@ -59,6 +61,7 @@ byte state[2] = AWAY;
 bool doubt[2] = false;        /* AWAY, with a batch that may be written */
 byte epoch[2] = 0, last_batch[2] = 0, head[2] = 0;
 byte command[2] = 0;          /* + 1; 0: none */
+byte next[2] = 0;             /* likewise: of the second batch, or to be written after the first */
 
 /* The workers' memory of each command. */
 byte sendings[COMMANDS] = 0;  /* 2: twice or more */
@@ -67,7 +70,9 @@ bool told_done[COMMANDS] = false, told_not[COMMANDS] = false;
 byte crashes = CRASHES, leads = LEADS, cuts = CUTS, warnings = WARNINGS, failovers = FAILOVERS;
 bool calm = false;
 
-#define ROW_IS_LOCKED (batch[0].state == LOCKED || batch[1].state == LOCKED || ghost[0].state == LOCKED || ghost[1].state == LOCKED)
+#define IS_LOCKED(of) (of[0].state == LOCKED || of[1].state == LOCKED)
+#define ROW_IS_LOCKED (IS_LOCKED(batch) || IS_LOCKED(second) || IS_LOCKED(ghost) || IS_LOCKED(ghost2))
+#define WITH_POSTGRES(b) (b.state == SENT || b.state == LOCKED)
 
 inline copy(to, from)
 {
@@ -80,21 +85,31 @@ inline clear(b)
     b.state = NO_BATCH; b.epoch = 0; b.number = 0; b.head = 0; b.command = 0
 }
 
+inline move(to, from)
+{
+    to.state = from.state; to.epoch = from.epoch; to.number = from.number; to.head = from.head;
+    to.command = from.command; clear(from)
+}
+
 /* The connection is gone: what was sent may still be carried out. */
 inline cut(l)
 {
     if
-    :: (batch[l].state == SENT || batch[l].state == LOCKED) && ghost[l].state == NO_BATCH ->
-       ghost[l].state = batch[l].state; ghost[l].epoch = batch[l].epoch; ghost[l].number = batch[l].number;
-       ghost[l].head = batch[l].head; ghost[l].command = batch[l].command
+    :: ghost[l].state == NO_BATCH && ghost2[l].state == NO_BATCH ->
+       if :: WITH_POSTGRES(batch[l]) -> move(ghost[l], batch[l]) :: else fi;
+       if
+       :: WITH_POSTGRES(second[l]) && (batch[l].state == NO_BATCH || batch[l].state == DONE || batch[l].state == WARNED) ->
+          move(ghost2[l], second[l])
+       :: else
+       fi
     :: else
     fi;
-    clear(batch[l])
+    clear(batch[l]); clear(second[l])
 }
 
 inline forget(l)
 {
-    state[l] = AWAY; doubt[l] = false; epoch[l] = 0; last_batch[l] = 0; head[l] = 0; command[l] = 0
+    state[l] = AWAY; doubt[l] = false; epoch[l] = 0; last_batch[l] = 0; head[l] = 0; command[l] = 0; next[l] = 0
 }
 
 inline lose(l)
@@ -107,12 +122,26 @@ inline tell_done(l)
     told_done[command[l] - 1] = true; command[l] = 0
 }
 
+/* The first is over; the second goes on, if it is on its way, or begins anew. */
+inline go_on(l)
+{
+    command[l] = next[l]; next[l] = 0;
+    if
+    :: command[l] == 0 -> state[l] = LEADING
+    :: command[l] != 0 && second[l].state != NO_BATCH -> move(batch[l], second[l]); state[l] = WRITES
+    :: else -> state[l] = LOOKS
+    fi
+}
+
 /* A backend at work, for whoever is or is not at the other end. */
 inline begin(b)
 {
     if
 #ifndef NO_FENCE
     :: b.epoch != primary.epoch -> b.state = FENCED
+#endif
+#ifndef NO_NUMBER
+    :: b.number != primary.last_batch + 1 -> b.state = FENCED
 #endif
     :: else -> b.state = LOCKED
     fi
@@ -139,6 +168,21 @@ end: do
     :: atomic { batch[1].state == LOCKED -> write(batch[1]) }
     :: atomic { (batch[0].state == SENT || batch[0].state == LOCKED) && !calm -> batch[0].state = FAILED }
     :: atomic { (batch[1].state == SENT || batch[1].state == LOCKED) && !calm -> batch[1].state = FAILED }
+    /* The second, when the first is over: in its broken transaction, or in one of its own. */
+    :: atomic { second[0].state == SENT && !WITH_POSTGRES(batch[0]) && !ROW_IS_LOCKED -> begin(second[0]) }
+    :: atomic { second[1].state == SENT && !WITH_POSTGRES(batch[1]) && !ROW_IS_LOCKED -> begin(second[1]) }
+    :: atomic { second[0].state == LOCKED -> write(second[0]) }
+    :: atomic { second[1].state == LOCKED -> write(second[1]) }
+    :: atomic { second[0].state == SENT && (batch[0].state == FAILED || batch[0].state == FENCED) -> second[0].state = FAILED }
+    :: atomic { second[1].state == SENT && (batch[1].state == FAILED || batch[1].state == FENCED) -> second[1].state = FAILED }
+    :: atomic { (second[0].state == LOCKED) && !calm -> second[0].state = FAILED }
+    :: atomic { (second[1].state == LOCKED) && !calm -> second[1].state = FAILED }
+    :: atomic { ghost2[0].state == SENT && ghost[0].state == NO_BATCH && !ROW_IS_LOCKED -> begin(ghost2[0]); if :: ghost2[0].state == FENCED -> clear(ghost2[0]) :: else fi }
+    :: atomic { ghost2[1].state == SENT && ghost[1].state == NO_BATCH && !ROW_IS_LOCKED -> begin(ghost2[1]); if :: ghost2[1].state == FENCED -> clear(ghost2[1]) :: else fi }
+    :: atomic { ghost2[0].state == LOCKED -> write(ghost2[0]); clear(ghost2[0]) }
+    :: atomic { ghost2[1].state == LOCKED -> write(ghost2[1]); clear(ghost2[1]) }
+    :: atomic { ghost2[0].state != NO_BATCH -> clear(ghost[0]); clear(ghost2[0]) }
+    :: atomic { ghost2[1].state != NO_BATCH -> clear(ghost[1]); clear(ghost2[1]) }
     :: atomic { ghost[0].state == SENT && !ROW_IS_LOCKED -> begin(ghost[0]); if :: ghost[0].state == FENCED -> clear(ghost[0]) :: else fi }
     :: atomic { ghost[1].state == SENT && !ROW_IS_LOCKED -> begin(ghost[1]); if :: ghost[1].state == FENCED -> clear(ghost[1]) :: else fi }
     :: atomic { ghost[0].state == LOCKED -> write(ghost[0]); clear(ghost[0]) }
@@ -149,8 +193,8 @@ end: do
     :: atomic { failovers > 0 && !calm -> failovers--;
          copy(primary, standby);
          for (l : 0 .. 1) {
-             clear(ghost[l]);
-             if :: state[l] != AWAY -> lose(l); clear(ghost[l]) :: else fi
+             clear(ghost[l]); clear(ghost2[l]);
+             if :: state[l] != AWAY -> lose(l); clear(ghost[l]); clear(ghost2[l]) :: else fi
          } l = 0 }
     od
 }
@@ -181,8 +225,11 @@ inline settle(l)
 {
     epoch[l] = primary.epoch; state[l] = LEADING;
     if
+    :: doubt[l] && next[l] != 0 && primary.last_batch == last_batch[l] + 2 ->
+       last_batch[l] = primary.last_batch; head[l] = primary.head; tell_done(l);
+       command[l] = next[l]; next[l] = 0; tell_done(l)
     :: doubt[l] && primary.last_batch == last_batch[l] + 1 ->
-       last_batch[l] = primary.last_batch; head[l] = primary.head; tell_done(l)
+       last_batch[l] = primary.last_batch; head[l] = primary.head; tell_done(l); go_on(l)
     :: else ->
        last_batch[l] = primary.last_batch; head[l] = primary.head;
        if
@@ -219,6 +266,16 @@ end: do
          :: else -> settle(l)
          fi; trusted = false }
 
+    /* Another is known not to be there, and is written behind the first, in the numbers behind its. */
+    :: atomic { state[l] == WRITES && WITH_POSTGRES(batch[l]) && next[l] == 0 && COMMANDS > 1 ->
+         i = 2 - command[l];
+         if
+         :: !told_done[i] && !told_not[i] && primary.written[i] == 0 ->
+            next[l] = i + 1; sendings[i] = (sendings[i] < 2 -> sendings[i] + 1 : 2);
+            second[l].state = SENT; second[l].epoch = epoch[l]; second[l].number = last_batch[l] + 2;
+            second[l].head = head[l] + 2; second[l].command = next[l]
+         :: else
+         fi; i = 0 }
     /* A command comes. It is sent again as long as its worker has not been told. */
     :: atomic { state[l] == LEADING && command[l] == 0 ->
          select(i : 0 .. COMMANDS - 1);
@@ -229,20 +286,20 @@ end: do
          fi; i = 0 }
     :: atomic { state[l] == LOOKS ->                           /* is it there already? */
          if
-         :: primary.written[command[l] - 1] > 0 -> tell_done(l); state[l] = LEADING
+         :: primary.written[command[l] - 1] > 0 -> tell_done(l); go_on(l)
          :: else -> send(l)
          fi }
     :: atomic { state[l] == WRITES && batch[l].state == DONE ->
-         last_batch[l] = batch[l].number; head[l] = batch[l].head; clear(batch[l]); tell_done(l); state[l] = LEADING }
+         last_batch[l] = batch[l].number; head[l] = batch[l].head; clear(batch[l]); tell_done(l); go_on(l) }
     :: atomic { state[l] == WRITES && batch[l].state == WARNED ->
 #ifdef TRUSTS_WARNING
-         last_batch[l] = batch[l].number; head[l] = batch[l].head; clear(batch[l]); tell_done(l); state[l] = LEADING }
+         last_batch[l] = batch[l].number; head[l] = batch[l].head; clear(batch[l]); tell_done(l); go_on(l) }
 #else
          lose(l) }
 #endif
-    :: atomic { state[l] == WRITES && batch[l].state == FENCED -> clear(batch[l]); forget(l) }
-    :: atomic { state[l] == WRITES && batch[l].state == FAILED ->  /* rolled back: the same again, or "busy" */
-         clear(batch[l]);
+    :: atomic { state[l] == WRITES && batch[l].state == FENCED -> cut(l); forget(l) }
+    :: atomic { state[l] == WRITES && batch[l].state == FAILED && !WITH_POSTGRES(second[l]) ->  /* rolled back: the same again, or "busy" */
+         clear(batch[l]); clear(second[l]);                    /* which has failed, too */
          if
          :: state[l] = LOOKS
          :: true ->
@@ -252,7 +309,7 @@ end: do
             :: sendings[command[l] - 1] == 2 -> told_not[command[l] - 1] = true
 #endif
             :: else
-            fi; command[l] = 0; state[l] = LEADING
+            fi; command[l] = 0; go_on(l)
          fi }
     :: atomic { state[l] != AWAY && cuts > 0 && !calm -> cuts--; lose(l) }
     :: atomic { crashes > 0 && !calm && (state[l] != AWAY || doubt[l]) -> crashes--; cut(l); forget(l) }

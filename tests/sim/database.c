@@ -3,6 +3,7 @@
 #include "attempt.h"
 #include "event_type.h"
 #include "json_reader.h"
+#include "mutant.h"
 #include "statements.h"
 #include "world.h"
 #include <assert.h>
@@ -615,7 +616,10 @@ static bool
 do_fence(const struct parameter *p, struct change_log *log, struct answer_rows *answer)
 {
     struct kept_leader *leader = COPY_OF(kept_leader, database_leader());
-    if (leader->epoch != parameter_number(&p[0])) return expect(answer, 0, 1, "ledger_leader");
+    const bool follows =
+        leader->last_batch == parameter_number(&p[1]) - 1 || FLORIN_MUTANT(fence_counts_not);
+    if (leader->epoch != parameter_number(&p[0]) || !follows)
+        return expect(answer, 0, 1, "ledger_leader");
     leader->last_batch = parameter_number(&p[1]);
     leader->event_head = parameter_number(&p[2]);
     leader->transaction_head = parameter_number(&p[3]);

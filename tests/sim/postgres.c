@@ -33,6 +33,15 @@ struct sent {
     struct parameter parameters[];
 };
 
+/* What was sent up to a Sync. */
+struct sent_together {
+    struct sent_together *next;
+    struct sent *first;
+    int length;
+    int told_early;  /* so many results are told before the others; 0: none */
+    int stumbles_at; /* -1: nowhere */
+};
+
 struct pg_conn {
     int number;
     struct process *client;
@@ -42,10 +51,13 @@ struct pg_conn {
     bool in_transaction, failed;
     struct change_log log;
     struct sent *building, **building_end; /* not synced yet */
-    struct sent *under_way;                /* at the server */
-    bool busy;
-    struct pg_result *results, **results_end;
-    bool gap; /* the next one is NULL */
+    int built, building_told_early;
+    struct sent_together *under_way; /* at the server, in their order */
+    bool half_told; /* the early results of the first of them: its transaction is not over yet */
+    int awaited;    /* results that the client has not taken */
+    struct pg_result *coming, **coming_end;   /* on their way to the client */
+    struct pg_result *results, **results_end; /* there */
+    bool gap;                                 /* the next one is NULL */
     bool waits_for_lock, has_lock, piped;
     uint64_t lock_order;
     char name[32];
@@ -83,8 +95,8 @@ static void
 give(struct pg_conn *conn, struct pg_result *r)
 {
     r->next = NULL;
-    *conn->results_end = r;
-    conn->results_end = &r->next;
+    *conn->coming_end = r;
+    conn->coming_end = &r->next;
 }
 
 static void
@@ -94,11 +106,23 @@ give_and_gap(struct pg_conn *conn, struct pg_result *r)
     give(conn, r);
 }
 
+/* What was on its way is there. */
+static void
+arrive(struct pg_conn *conn)
+{
+    if (!conn->coming) return;
+    *conn->results_end = conn->coming;
+    conn->results_end = conn->coming_end;
+    conn->coming = NULL;
+    conn->coming_end = &conn->coming;
+}
+
 static void
 forget_results(struct pg_conn *conn)
 {
-    conn->results = NULL;
+    conn->results = conn->coming = NULL;
     conn->results_end = &conn->results;
+    conn->coming_end = &conn->coming;
     conn->gap = false;
 }
 
@@ -122,8 +146,8 @@ grant_lock(void)
     if (!first) return;
     first->waits_for_lock = false;
     first->has_lock = true;
-    first->busy = false;
     give_and_gap(first, new_result(PGRES_COMMAND_OK));
+    arrive(first);
     say_trace("postgres: the lock is %s's", first->client->name);
     wake(first);
 }
@@ -135,8 +159,9 @@ session_end(struct pg_conn *s)
     s->ended = true;
     record_end(s->number);
     if (s->in_transaction) database_undo(&s->log);
-    s->in_transaction = s->waits_for_lock = s->has_lock = s->busy = false;
+    s->in_transaction = s->waits_for_lock = s->has_lock = s->half_told = false;
     s->under_way = NULL;
+    s->awaited = 0;
     for (int i = 0; i < session_count; i++)
         if (sessions[i] == s) sessions[i--] = sessions[--session_count];
     grant_lock();
@@ -182,11 +207,32 @@ take_lead(struct pg_conn *s, const struct sent *c, struct pg_result *r)
     if (r->takes_away) database_undo(&log);
 }
 
+static bool
+ends_transaction(const struct sent *c)
+{
+    return is_statement(c, "rollback") || is_statement(c, "ROLLBACK") ||
+           is_statement(c, "commit") || is_statement(c, "COMMIT");
+}
+
+static void
+stumble(struct pg_conn *s, struct pg_result *r)
+{
+    r->answer.sqlstate = passing[chance_below(sizeof passing / sizeof passing[0])];
+    snprintf(r->answer.message, sizeof r->answer.message, "the world is against it");
+    be_wrong(s, r);
+}
+
 /* One command of a transaction. */
 static struct pg_result *
 do_one_now(struct pg_conn *s, const struct sent *c, bool stumbles)
 {
     struct pg_result *r = new_result(PGRES_COMMAND_OK);
+    if (s->in_transaction && s->failed && !ends_transaction(c)) {
+        r->answer.sqlstate = "25P02";
+        snprintf(r->answer.message, sizeof r->answer.message, "current transaction is aborted");
+        r->status = PGRES_FATAL_ERROR;
+        return r;
+    }
     if (is_statement(c, "begin") || is_statement(c, "BEGIN")) {
         s->in_transaction = true;
         s->failed = false;
@@ -202,6 +248,11 @@ do_one_now(struct pg_conn *s, const struct sent *c, bool stumbles)
     }
     if (is_statement(c, "commit") || is_statement(c, "COMMIT")) {
         r->command = s->failed ? "ROLLBACK" : "COMMIT";
+        if (!s->failed && s->in_transaction && stumbles) { /* and what is behind it begins anew */
+            stumble(s, r);
+            s->in_transaction = s->failed = false;
+            return r;
+        }
         if (!s->failed && s->in_transaction && strikes(world.rates.pg_doubt)) {
             /* Committed here and, it may be, nowhere else: then a standby that takes over does not
              * have it. */
@@ -216,9 +267,7 @@ do_one_now(struct pg_conn *s, const struct sent *c, bool stumbles)
         return r;
     }
     if (stumbles) {
-        r->answer.sqlstate = passing[chance_below(sizeof passing / sizeof passing[0])];
-        snprintf(r->answer.message, sizeof r->answer.message, "the world is against it");
-        be_wrong(s, r);
+        stumble(s, r);
         return r;
     }
     if (is_statement(c, STATEMENT_LEAD)) {
@@ -234,8 +283,8 @@ do_one_now(struct pg_conn *s, const struct sent *c, bool stumbles)
     return r;
 }
 
-/* What is recorded is what Postgres would do the same: a statement that stumbles is not said, and a
- * COMMIT that a failover takes away was none. */
+/* What is recorded is what Postgres would do the same: instead of a statement that stumbles one is
+ * said that must, and a COMMIT that stumbles or that a failover takes away was none. */
 static struct pg_result *
 do_one(struct pg_conn *s, const struct sent *c, bool stumbles)
 {
@@ -245,9 +294,13 @@ do_one(struct pg_conn *s, const struct sent *c, bool stumbles)
     const bool whole =
         is_statement(c, "begin") || is_statement(c, "commit") || is_statement(c, "rollback");
     const char *const role = s->client->role;
-    if (!recording() || (stumbles && !whole && !plain)) return r;
+    if (!recording()) return r;
+    if (stumbles && !whole && !plain) {
+        if (s->in_transaction) record_plain(s->number, role, "SELECT 1 / 0");
+        return r;
+    }
     if (r->takes_away && is_statement(c, STATEMENT_LEAD)) return r;
-    if (r->takes_away)
+    if (r->takes_away || (stumbles && is_statement(c, "commit") && r->answer.sqlstate))
         record_plain(s->number, role, "ROLLBACK");
     else if (plain)
         record_plain(s->number, role, c->statement);
@@ -257,19 +310,46 @@ do_one(struct pg_conn *s, const struct sent *c, bool stumbles)
     return r;
 }
 
+/* The early results of a pipeline, whose transaction is then open for a while. Nobody may see what
+ * it has changed, and nobody can change what it will: so it is done for its results alone, taken
+ * back, and done again as a whole when it ends. Whoever would wait for its locks makes it end
+ * (locks_first). False when it fails before: then there is nothing to tell early. */
+static bool
+tell_early(struct pg_conn *s)
+{
+    const struct sent_together *const whole = s->under_way;
+    const struct sent *c = whole->first;
+    struct pg_result *results = NULL, **end = &results;
+    bool fine = true;
+    if (s->in_transaction || (whole->stumbles_at >= 0 && whole->stumbles_at < whole->told_early))
+        return false;
+    for (int at = 0; at < whole->told_early && fine; at++, c = c->next) {
+        struct pg_result *r = do_one_now(s, c, false);
+        fine = !r->answer.sqlstate;
+        *end = r;
+        end = &r->next;
+    }
+    database_undo(&s->log);
+    s->in_transaction = s->failed = false;
+    while (fine && results) {
+        struct pg_result *const r = results;
+        results = r->next;
+        give_and_gap(s, r);
+    }
+    return fine;
+}
+
 /* A pipeline up to its Sync: nothing else happens meanwhile. */
 static void
 do_pipeline(struct pg_conn *s)
 {
-    int length = 0, at = 0;
+    const struct sent_together *const whole = s->under_way;
+    const int told = s->half_told ? whole->told_early : 0;
+    int at = 0;
     bool aborted = false, taken = false;
-    for (const struct sent *c = s->under_way; c; c = c->next)
-        length++;
-    const int stumbles_at =
-        length > 1 && strikes(world.rates.pg_error) ? 1 + (int)chance_below((uint64_t)length) : -1;
-    for (const struct sent *c = s->under_way; c; c = c->next, at++) {
+    for (const struct sent *c = whole->first; c; c = c->next, at++) {
         struct pg_result *r =
-            aborted ? new_result(PGRES_PIPELINE_ABORTED) : do_one(s, c, at == stumbles_at);
+            aborted ? new_result(PGRES_PIPELINE_ABORTED) : do_one(s, c, at == whole->stumbles_at);
         if (r->answer.sqlstate) {
             say_trace("postgres: %s of %s: %s %s", c->statement, s->client->name,
                       r->answer.sqlstate, r->answer.message);
@@ -277,10 +357,12 @@ do_pipeline(struct pg_conn *s)
         }
         taken |= r->takes_away;
         if (r->warned) say_trace("postgres: COMMIT of %s, with a warning", s->client->name);
-        give_and_gap(s, r);
+        if (at >= told) give_and_gap(s, r);
+        assert(at >= told || !aborted); /* nothing can have come between */
     }
     if (s->piped) give(s, new_result(PGRES_PIPELINE_SYNC));
-    s->under_way = NULL;
+    s->under_way = whole->next;
+    s->half_told = false;
     if (taken) say_trace("postgres: the standby that takes over does not have it");
 }
 
@@ -289,19 +371,34 @@ answers_come(void *about, uint64_t life)
 {
     struct pg_conn *s = about;
     if (s->life != life || s->ended) return;
-    s->busy = false;
+    arrive(s);
     wake(s);
 }
 
-/* Does what was sent; a session whose client is gone ends then. */
+static bool
+client_is_gone(const struct pg_conn *s)
+{
+    return !s->client->up || s->client->life != s->life;
+}
+
+/* Does what was sent first; a session whose client is gone ends then, or when it has done more. */
 static void
 work_off(struct pg_conn *s)
 {
     do_pipeline(s);
-    if (!s->client->up || s->client->life != s->life)
-        session_end(s);
-    else
+    if (!client_is_gone(s))
         world_at(chance_between(30, 300), answers_come, s, s->life);
+    else if (!s->under_way || one_in(2))
+        session_end(s);
+}
+
+static void server_works(void *about, uint64_t life);
+static void
+be_at_work(struct pg_conn *s)
+{
+    world_at(strikes(world.rates.pg_slow) ? chance_between(1000, 2 * SECOND_US)
+                                          : chance_between(50, 900),
+             server_works, s, s->life);
 }
 
 static void
@@ -309,7 +406,22 @@ server_works(void *about, uint64_t life)
 {
     struct pg_conn *s = about;
     (void)life;
-    if (!s->ended && s->under_way) work_off(s);
+    if (s->ended || !s->under_way) return;
+    if (s->under_way->told_early && !s->half_told && !client_is_gone(s) && tell_early(s)) {
+        s->half_told = true;
+        world_at(chance_between(30, 100), answers_come, s, s->life);
+        be_at_work(s);
+    } else {
+        work_off(s);
+    }
+}
+
+/* Whoever changes the leader's row waits for the transaction that has changed it. */
+static void
+locks_first(void)
+{
+    for (int i = session_count; i--;)
+        if (i < session_count && sessions[i]->half_told) work_off(sessions[i]);
 }
 
 /* A call that waits has no place of its own in the world's time; what others had sent may be done
@@ -335,6 +447,25 @@ postgres_client_gone(const struct process *p)
     }
 }
 
+/* Of what was sent, some was done, and nobody hears of it. */
+static void
+cut(struct pg_conn *s)
+{
+    while (s->under_way && one_in(2))
+        do_pipeline(s);
+    forget_results(s);
+    break_connection(s);
+}
+
+static void
+cut_later(void *about, uint64_t number)
+{
+    struct pg_conn *s = about;
+    if (s->ended || s->number != (int)number) return;
+    say_trace("postgres: the session of %s is ended", s->client->name);
+    cut(s);
+}
+
 void
 postgres_cut(bool all)
 {
@@ -344,9 +475,7 @@ postgres_cut(bool all)
     for (int i = session_count; i--;) {
         struct pg_conn *s = sessions[i];
         if (!all && s != one) continue;
-        if (s->under_way && one_in(2)) do_pipeline(s); /* done, and nobody hears of it */
-        forget_results(s);
-        break_connection(s);
+        cut(s);
         if (i > session_count) i = session_count;
     }
 }
@@ -366,6 +495,7 @@ pg_connect(const char *home, const char *role, int64_t timeout_ms, char *error, 
     *conn = (struct pg_conn){
         .number = ++session_number, .client = world.running, .life = world.running->life};
     conn->results_end = &conn->results;
+    conn->coming_end = &conn->coming;
     conn->building_end = &conn->building;
     return sessions[session_count++] = conn;
 }
@@ -461,6 +591,7 @@ at_once(PGconn *conn, const struct sent *c)
         return r;
     }
     others_first(conn);
+    if (is_statement(c, STATEMENT_LEAD)) locks_first();
     struct pg_result *r = do_one(conn, c, false);
     hear(conn, r);
     return r;
@@ -497,10 +628,8 @@ PQexecParams(PGconn *conn, const char *sql, int count, const Oid *types, const c
         if (s != database_leader()->backend || text_is(database_leader()->holder, values[0]))
             continue;
         say_trace("postgres: the session of %s is ended", s->client->name);
-        if (s->under_way && one_in(2)) do_pipeline(s);
-        forget_results(s);
         r->answer.rows = r->answer.columns = 1;
-        break_connection(s);
+        cut(s);
         break;
     }
     return r;
@@ -521,7 +650,8 @@ PQsendQuery(PGconn *conn, const char *sql)
     (void)sql;
     world_touched("wait for the lock");
     if (conn->broken) return 0;
-    conn->waits_for_lock = conn->busy = true;
+    conn->waits_for_lock = true;
+    conn->awaited = 1;
     conn->lock_order = ++lock_order;
     grant_lock();
     return 1;
@@ -535,6 +665,7 @@ PQsendQueryPrepared(PGconn *conn, const char *statement, int count, const char *
     struct sent *c = new_sent(statement, count, values, lengths, formats, binary);
     *conn->building_end = c;
     conn->building_end = &c->next;
+    conn->built++;
     return 1;
 }
 
@@ -543,16 +674,34 @@ PQpipelineSync(PGconn *conn)
 {
     world_touched("before the pipeline is sent");
     if (conn->broken) return 0;
-    assert(!conn->under_way);
-    conn->under_way = conn->building;
+    struct sent_together *whole = take(sizeof *whole), **end = &conn->under_way;
+    *whole = (struct sent_together){
+        .first = conn->building,
+        .length = conn->built,
+        .told_early = conn->building_told_early,
+        .stumbles_at = conn->built > 1 && strikes(world.rates.pg_error)
+                           ? 1 + (int)chance_below((uint64_t)conn->built)
+                           : -1,
+    };
+    while (*end)
+        end = &(*end)->next;
+    *end = whole;
+    if (whole != conn->under_way && strikes(4 * world.rates.pg_error)) /* both are in doubt then */
+        world_at(chance_between(10, 400), cut_later, conn, (uint64_t)conn->number);
+    conn->awaited += conn->built + 1;
+    conn->built = conn->building_told_early = 0;
     conn->building = NULL;
     conn->building_end = &conn->building;
-    conn->busy = true;
-    world_at(strikes(world.rates.pg_slow) ? chance_between(1000, 2 * SECOND_US)
-                                          : chance_between(50, 900),
-             server_works, conn, conn->life);
+    be_at_work(conn);
     world_touched("after the pipeline was sent");
     return 1;
+}
+
+int
+PQsendFlushRequest(PGconn *conn)
+{
+    conn->building_told_early = conn->built;
+    return !conn->broken;
 }
 
 int
@@ -570,14 +719,13 @@ PQconsumeInput(PGconn *conn)
 int
 PQisBusy(PGconn *conn)
 {
-    return conn->busy && !conn->broken;
+    return conn->awaited && !conn->results && !conn->gap && !conn->broken;
 }
 
 PGresult *
 PQgetResult(PGconn *conn)
 {
     struct pg_result *r = conn->results;
-    if (conn->busy) return NULL;
     if (conn->gap || !r) {
         conn->gap = false;
         return NULL;
@@ -585,6 +733,7 @@ PQgetResult(PGconn *conn)
     conn->results = r->next;
     if (!conn->results) conn->results_end = &conn->results;
     conn->gap = r->then_gap;
+    conn->awaited--;
     hear(conn, r);
     return r;
 }

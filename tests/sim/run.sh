@@ -12,7 +12,7 @@ seeds=${FLORIN_SIM_SEEDS:-100000}
 [[ -n ${FLORIN_SIM_FAST:-} ]] && seeds=$((seeds / 10))
 mutant_seeds=60000
 # Where to look first for those that need several races at once; elsewhere too if it is not there.
-declare -A looked_at_first=([version_is_all]=40981 [change_is_ours]=7801)
+declare -A looked_at_first=([version_is_all]=68529 [change_is_ours]=38271)
 passed=0
 failed=0
 
@@ -57,7 +57,7 @@ replay=$build/tests/sim/sim-replay
 same_as_postgres() {
     ninja -C "$build" sim-replay >/dev/null || return 1
     local seed
-    for seed in {1..20}; do
+    for seed in {1..20} 912 1053; do # in these two, a second batch fails with its first
         "$florin" sim --seed $seed --statements "$said/$seed" >/dev/null || return 1
     done
     "$replay" "$said"/*
