@@ -70,12 +70,38 @@ put(struct out *out, struct text text)
 }
 
 static void
+put_number(struct out *out, uint64_t number)
+{
+    char digits[NUMBER_DIGITS_MAX];
+    put(out, text_of_number(number, digits));
+}
+
+static void
+put_status(struct out *out, int status)
+{
+    put(out, TEXT("HTTP/1.1 "));
+    put_number(out, (uint64_t)status);
+    put(out, TEXT(" "));
+    put(out, text_of(reason_of(status)));
+    put(out, TEXT("\r\n"));
+}
+
+static void
 put_header(struct out *out, const char *name, struct text value)
 {
     if (!value.at) return;
     put(out, text_of(name));
     put(out, TEXT(": "));
     put(out, value);
+    put(out, TEXT("\r\n"));
+}
+
+static void
+put_header_number(struct out *out, const char *name, uint64_t number)
+{
+    put(out, text_of(name));
+    put(out, TEXT(": "));
+    put_number(out, number);
     put(out, TEXT("\r\n"));
 }
 
@@ -121,16 +147,12 @@ answer_write(struct http_exchange *exchange, const struct answer *answer)
     }
     bytes[HEAD_BYTES_MAX + body] = '\n';
 
-    char head[HEAD_BYTES_MAX], line[64];
+    char head[HEAD_BYTES_MAX];
     struct out out = {.at = head, .cap = sizeof head};
-    put(&out,
-        (struct text){line, (size_t)snprintf(line, sizeof line, "HTTP/1.1 %d ", answer->status)});
-    put(&out, text_of(reason_of(answer->status)));
-    put(&out, TEXT("\r\n"));
+    put_status(&out, answer->status);
     put_header(&out, "Date", date());
     put_header(&out, "Content-Type", TEXT("application/json"));
-    put_header(&out, "Content-Length",
-               (struct text){line, (size_t)snprintf(line, sizeof line, "%zu", body + 1)});
+    put_header_number(&out, "Content-Length", body + 1);
     put_header(&out, "Cache-Control", TEXT("no-cache, no-store"));
     put_header(&out, "Request-Id", answer->request);
     put_header(&out, "Stripe-Version", answer->version);
@@ -144,9 +166,7 @@ answer_write(struct http_exchange *exchange, const struct answer *answer)
                    answer->retry == SAYS_YES ? TEXT("true") : TEXT("false"));
     put_header(&out, "Stripe-Rate-Limited-Reason", text_of(answer->limited));
     if (answer->retry_after_s)
-        put_header(&out, "Retry-After",
-                   (struct text){line, (size_t)snprintf(line, sizeof line, "%lld",
-                                                        (long long)answer->retry_after_s)});
+        put_header_number(&out, "Retry-After", (uint64_t)answer->retry_after_s);
     if (answer->status == 401) put_header(&out, "WWW-Authenticate", TEXT("Basic realm=\"Florin\""));
     if (answer->status == 405) put_header(&out, "Allow", TEXT("GET, POST, DELETE"));
     if (answer->any_origin) {
@@ -167,16 +187,12 @@ answer_write_bytes(struct http_exchange *exchange, int status, const char *type,
                    const char *headers, struct text body)
 {
     struct out out = {.cap = HEAD_BYTES_MAX + strlen(headers) + body.size};
-    char line[64];
     out.at = arena_take_unset(exchange->arena, out.cap);
-    put(&out, (struct text){line, (size_t)snprintf(line, sizeof line, "HTTP/1.1 %d ", status)});
-    put(&out, text_of(reason_of(status)));
-    put(&out, TEXT("\r\n"));
+    put_status(&out, status);
     put_header(&out, "Date", date());
     if (type) {
         put_header(&out, "Content-Type", text_of(type));
-        put_header(&out, "Content-Length",
-                   (struct text){line, (size_t)snprintf(line, sizeof line, "%zu", body.size)});
+        put_header_number(&out, "Content-Length", body.size);
     }
     put(&out, text_of(headers));
     if (exchange->closes) put_header(&out, "Connection", TEXT("close"));
@@ -190,16 +206,11 @@ answer_write_page(struct http_exchange *exchange, const struct answer_page *page
 {
     struct out out = {.cap = HEAD_BYTES_MAX + page->location.size + page->policy.size +
                              page->html.size};
-    char line[64];
     out.at = arena_take_unset(exchange->arena, out.cap);
-    put(&out,
-        (struct text){line, (size_t)snprintf(line, sizeof line, "HTTP/1.1 %d ", page->status)});
-    put(&out, text_of(reason_of(page->status)));
-    put(&out, TEXT("\r\n"));
+    put_status(&out, page->status);
     put_header(&out, "Date", date());
     put_header(&out, "Content-Type", TEXT("text/html; charset=utf-8"));
-    put_header(&out, "Content-Length",
-               (struct text){line, (size_t)snprintf(line, sizeof line, "%zu", page->html.size)});
+    put_header_number(&out, "Content-Length", page->html.size);
     put_header(&out, "Location", page->location);
     put_header(&out, "Cache-Control", TEXT("no-store"));
     put_header(&out, "Content-Security-Policy", page->policy);

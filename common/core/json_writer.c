@@ -167,15 +167,11 @@ json_value_text(struct json_writer *w, struct text value)
 void
 json_value_integer(struct json_writer *w, int64_t value)
 {
-    char out[20];
-    size_t at = sizeof out;
-    uint64_t rest = value < 0 ? -(uint64_t)value : (uint64_t)value;
-    do
-        out[--at] = (char)('0' + rest % 10);
-    while (rest /= 10);
+    char digits[NUMBER_DIGITS_MAX];
+    const struct text text = text_of_number(value < 0 ? -(uint64_t)value : (uint64_t)value, digits);
     before_value(w);
     if (value < 0) put_byte(w, '-');
-    put(w, out + at, sizeof out - at);
+    put(w, text.at, text.size);
 }
 
 void

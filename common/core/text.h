@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 struct text {
@@ -52,4 +53,17 @@ text_compare(struct text a, struct text b)
     const int order = shorter ? memcmp(a.at, b.at, shorter) : 0;
     if (order) return order;
     return (a.size > b.size) - (a.size < b.size);
+}
+
+#define NUMBER_DIGITS_MAX 20
+
+/* In decimal, in the memory that is given. */
+static inline struct text
+text_of_number(uint64_t number, char digits[static NUMBER_DIGITS_MAX])
+{
+    size_t first = NUMBER_DIGITS_MAX;
+    do
+        digits[--first] = (char)('0' + number % 10);
+    while (number /= 10);
+    return (struct text){digits + first, NUMBER_DIGITS_MAX - first};
 }
