@@ -205,12 +205,12 @@ remember(struct job *job, const struct staged_row *staged)
     const struct row_payment_method *const method =
         staged->table == ROW_payment_method ? staged->row : NULL;
     const bool readable = store_can_read(store);
-    if (readable && job->aim == AIM_BEGIN && staged->row == job->begun)
-        job->begun_stands = true;
-    else if (readable && job->aim == AIM_FINISH && method && method->consumed)
-        store_forget(store, ROW_payment_method, method->merchant, method->id);
-    else
+    if (readable && staged->row == job->begun)
+        job->begun_stands = job->aim == AIM_BEGIN;
+    else if (!readable || job->aim != AIM_FINISH || !method || !method->consumed)
         store_wrote(store, staged->table, staged->row);
+    else if (staged->replaces)
+        store_forget(store, ROW_payment_method, method->merchant, method->id);
 }
 
 static void
