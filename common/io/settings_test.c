@@ -54,7 +54,7 @@ Test(settings, that_are_given_count)
     cr_assert_str_eq(settings.listen, "::1");
     cr_assert_eq(settings.workers, 4);
     cr_assert_str_eq(settings.postgres_dsn, "host=db user='a b'");
-    cr_assert_eq(settings.batch_max, 256);
+    cr_assert_eq(settings.batch_max, 96);
 }
 
 Test(settings, that_mean_nothing_any_more_are_let_pass)
