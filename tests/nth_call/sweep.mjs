@@ -45,7 +45,7 @@ const trials = [
     ['webhooks', ['memory', 'socket', 'zmq', 'libpq']],
 ];
 const AUDIT_EVERY = 250;
-const REST_MS = 10500; // a little more than BACKOFF_FORGIVEN_MS of the supervisor
+const REST_MS = 3500; // a little more than BACKOFF_FORGIVEN_MS of the supervisor
 const SAY_EVERY_MS = 30000;
 const definiteMs = Number(options.patience) * 1000;
 const patienceMs = Math.min(3000, definiteMs); // of a client with one request; what a reset has swallowed it asks again
