@@ -334,6 +334,41 @@ Test(api, a_gateway_that_leaves_does_not_wait_for_what_comes_meanwhile)
     cr_expect(eq(int, status, 200));
 }
 
+static void *
+unanswered_call(void *status)
+{
+    static _Thread_local struct reply mine;
+    stage_call("POST", "/v1/customers", "", "metadata[say]=nothing", &mine);
+    *(int *)status = mine.status;
+    return NULL;
+}
+
+static void
+open_patient_stage(void)
+{
+    stage_open("request_timeout_ms = 60000\n");
+}
+
+Test(leaving, an_answer_that_does_not_come_is_not_awaited_for_as_long_as_a_request_may_take,
+     .init = open_patient_stage, .fini = stage_close, .timeout = 100)
+{
+    pthread_t thread;
+    int status = 0;
+    siginfo_t ended = {0};
+    pthread_create(&thread, NULL, unanswered_call, &status);
+    while (stage_executed() < 1)
+        poll(NULL, 0, 1);
+    const int64_t end_ms = clock_mono_ms() + 20000; /* it would give up by itself after 25 s */
+    kill(stage_gateway(), SIGTERM);
+    while (ended.si_pid == 0 && clock_mono_ms() < end_ms) {
+        poll(NULL, 0, 20);
+        waitid(P_PID, (id_t)stage_gateway(), &ended, WEXITED | WNOHANG | WNOWAIT);
+    }
+    pthread_join(thread, NULL);
+    cr_expect(eq(int, ended.si_pid, stage_gateway()));
+    cr_expect(eq(int, status, 504));
+}
+
 /* --- Redis
  * -------------------------------------------------------------------------------------------- */
 

@@ -26,12 +26,18 @@ struct gateway {
     struct loop *loop;
     struct mux *mux;
     struct lobby *lobby;
+    int64_t leave_ms; /* when we drain: until then we wait for others' answers */
 };
 
 /* For those that ask what nobody is counted for: whether we are well, what a session is worth. */
 enum { SEATS_SPARE = 16 };
 
-/* After a signal: what is under way is answered first. */
+/* After a signal what is under way is answered first. But the next gateway begins when this one has
+ * ended, and somebody who died meanwhile may owe us an answer for as long as a request may take: so
+ * whoever still waits after this time is told that what became of it is not known, and asks again,
+ * with his key. */
+enum { LEAVE_MS_MAX = 5000 };
+
 static int64_t
 on_turn(void *state, int64_t mono_ms)
 {
@@ -39,7 +45,9 @@ on_turn(void *state, int64_t mono_ms)
     if (loop_stopping(gateway->loop) && !http_draining()) {
         http_drain();
         lobby_drain(gateway->lobby);
+        gateway->leave_ms = mono_ms + LEAVE_MS_MAX;
     }
+    if (gateway->leave_ms && mono_ms >= gateway->leave_ms) mux_close(gateway->mux);
     mux_turn(gateway->mux, mono_ms);
     const int64_t lobby_ms = lobby_turn(gateway->lobby, mono_ms);
     const int64_t mux_ms = mux_flush(gateway->mux, mono_ms);

@@ -79,7 +79,7 @@ def measure(instance, arguments):
     if arguments.scale or not arguments.quick:
         report["scale"] = scale.scale(instance, pay, arguments.connections, seconds)
     if arguments.memory_minutes:
-        workers = int(instance.settings.get("workers", 1))
+        workers = int(instance.settings.get("workers", 2))
         report["memory"] = memory.soak(
             instance, report["payments_per_second"] / 2, arguments.memory_minutes, workers,
             arguments.pictures, arguments.memory_merchants, arguments.memory_connections)

@@ -106,8 +106,8 @@ def model(report):
     slowest, serial = queue[0]
     rows = []
     for cores in CORES:
-        workers = max(1, min(16, cores // 4))
-        total = report["cpu_us_per_payment_total"] + cost_of_workers(report) * (workers - 1)
+        workers = max(2, min(16, cores // 4))
+        total = report["cpu_us_per_payment_total"] + cost_of_workers(report) * (workers - 2)
         share = serial / total
         amdahl = 1e6 / total / (share + (1 - share) / cores)
         by_cores, by_queue = USABLE * cores * 1e6 / total, BUSY_MAX * 1e6 / serial
@@ -231,7 +231,7 @@ def model_text(report):
     queue = stations(report)
     out = ["", "## A model of more cores", "",
            "A model, not a measurement. What a payment costs stays what it is here, but for what further "
-           f"workers add ({cost_of_workers(report):.1f} µs each; a quarter of the cores, 1 to 16). What one "
+           f"workers add ({cost_of_workers(report):.1f} µs each; a quarter of the cores, 2 to 16). What one "
            "thread does is never faster than it is here: "
            + ", ".join(f"{name} {cost:.0f} µs" for name, cost in queue[:5]) + ". *Amdahl*: the busiest of "
            "these is the part that is not divided, all else is divided by the cores. *With queues*: nine "
