@@ -28,11 +28,6 @@ struct range {
     size_t from, to;
 };
 
-struct done {
-    struct command *command;
-    int64_t sequence; /* of the event before its first */
-};
-
 /* One thing to do. */
 struct work {
     enum job job;
@@ -70,7 +65,7 @@ struct batch {
      * still the broken one) and is in PHASE_NONE until the first is done. */
     struct work *first, *second, works[2];
 
-    struct done *done; /* committed, and not told yet */
+    struct command **done; /* committed, and not told yet */
     size_t done_count, done_cap;
     struct batch_counts counts;
 };
@@ -107,7 +102,7 @@ batch_destroy(struct batch **batch_p)
     for (int i = 0; i < 2; i++)
         work_free(&b->works[i]);
     for (size_t i = 0; i < b->done_count; i++)
-        command_destroy(&b->done[i].command);
+        command_destroy(&b->done[i]);
     free(b->done);
     versions_destroy(&b->books.versions);
     arrays_free(&b->pipeline.arrays);
@@ -334,14 +329,14 @@ remember(struct batch *b, const struct command *c)
 }
 
 static void
-keep_done(struct batch *b, struct work *w, size_t index, int64_t sequence)
+keep_done(struct batch *b, struct work *w, size_t index)
 {
     if (b->done_count == b->done_cap) {
         b->done_cap = b->done_cap ? 2 * b->done_cap : 256;
         b->done = realloc(b->done, b->done_cap * sizeof *b->done);
         assert(b->done);
     }
-    b->done[b->done_count++] = (struct done){w->commands[index], sequence};
+    b->done[b->done_count++] = w->commands[index];
     w->commands[index] = NULL;
 }
 
@@ -350,15 +345,13 @@ commands_committed(struct batch *b)
 {
     struct work *const w = b->first;
     const struct range range = current(w);
-    int64_t sequence = w->writing.event_head;
     FAILPOINT(ledger_after_commit);
     book(b, &w->writing);
     for (size_t i = range.from; i < range.to; i++) {
         const struct command *c = w->commands[i];
         if (!c) continue;
         remember(b, c);
-        keep_done(b, w, i, sequence);
-        sequence += (int64_t)c->event_count;
+        keep_done(b, w, i);
         b->counts.commands++;
     }
     finish_range(b, w);
@@ -368,9 +361,9 @@ static void
 tell_done(struct batch *b)
 {
     for (size_t i = 0; i < b->done_count; i++) {
-        struct command *c = b->done[i].command;
+        struct command *c = b->done[i];
         for (size_t e = 0; e < c->event_count; e++)
-            b->callbacks.on_event(b->callbacks.state, b->done[i].sequence + (int64_t)e + 1, c,
+            b->callbacks.on_event(b->callbacks.state, c->event_head + (int64_t)e + 1, c,
                                   &c->events[e]);
         c->verdict = COMMIT_DONE;
         b->callbacks.on_verdict(b->callbacks.state, &c);

@@ -69,7 +69,8 @@ struct command {
     size_t posting_count;
     struct msg_event_write *events;
     size_t event_count;
-    size_t size; /* bytes of its body */
+    int64_t event_head; /* of the batch it is written in: the sequence before its first event */
+    size_t size;        /* bytes of its body */
 
     enum commit_verdict verdict; /* 0 until it is known */
     struct answer answer;

@@ -38,6 +38,7 @@ writing_number(struct writing *w, const struct books *books, const struct writin
     w->transaction_head_after = w->transaction_head;
     EACH_COMMAND(w, c)
     {
+        w->commands[c_at]->event_head = w->event_head_after;
         w->event_head_after += (int64_t)c->event_count;
         w->transaction_head_after += (int64_t)c->posting_count;
         for (size_t r = 0; r < c->row_count; r++) {
@@ -108,29 +109,24 @@ write_rows(const struct writing *w, struct pipeline *p, const struct table_state
 
 /* --- keys ------------------------------------------------------------------------------------- */
 
-/* The answer itself, or the event that has told it: the columns `body` and `told`. `before` is the
- * sequence of the event before the command's first. */
+/* The sequence of the command's event of that number, from 1; null for 0. */
 static void
-put_answer(struct arrays *a, int body, int told, const struct msg_commit *m, int64_t before)
+put_event(struct arrays *a, int column, const struct command *c, uint64_t number)
 {
-    arrays_text(a, body, m->body);
-    if (m->told)
-        arrays_number(a, told, before + (int64_t)m->told);
+    if (number)
+        arrays_number(a, column, c->event_head + (int64_t)number);
     else
-        arrays_null(a, told);
+        arrays_null(a, column);
 }
 
 static void
 write_claims(const struct writing *w, struct pipeline *p)
 {
     struct arrays *a = &p->arrays;
-    int64_t sequence = w->event_head;
     arrays_begin(a, KINDS_KEY_CLAIM);
     EACH_COMMAND(w, c)
     {
         const struct msg_commit *m = &c->commit;
-        const int64_t before = sequence;
-        sequence += (int64_t)c->event_count;
         if (m->claim != 1) continue;
         arrays_text(a, 0, m->merchant);
         arrays_text(a, 1, m->key);
@@ -142,8 +138,9 @@ write_claims(const struct writing *w, struct pipeline *p)
             arrays_number(a, 6, (int64_t)m->status);
         else
             arrays_null(a, 6);
-        put_answer(a, 7, 9, m, before);
+        arrays_text(a, 7, m->body);
         arrays_number(a, 8, w->now_s);
+        put_event(a, 9, c, m->told);
     }
     if (arrays_count(a)) pipeline_arrays(p, STATEMENT_KEY_CLAIM, -1, nothing);
 }
@@ -152,17 +149,15 @@ static void
 write_answers(const struct writing *w, struct pipeline *p)
 {
     struct arrays *a = &p->arrays;
-    int64_t sequence = w->event_head;
     arrays_begin(a, KINDS_KEY_ANSWER);
     EACH_COMMAND(w, c)
     {
-        const int64_t before = sequence;
-        sequence += (int64_t)c->event_count;
         if (c->commit.claim != 2) continue;
         arrays_text(a, 0, c->commit.merchant);
         arrays_text(a, 1, c->commit.key);
         arrays_number(a, 2, (int64_t)c->commit.status);
-        put_answer(a, 3, 4, &c->commit, before);
+        arrays_text(a, 3, c->commit.body);
+        put_event(a, 4, c, c->commit.told);
     }
     const int32_t count = arrays_count(a);
     if (count) pipeline_arrays(p, STATEMENT_KEY_ANSWER, count, nothing);
@@ -174,13 +169,11 @@ static void
 write_events(const struct writing *w, struct pipeline *p)
 {
     struct arrays *a = &p->arrays;
-    int64_t sequence = w->event_head, before = 0;
     arrays_begin(a, KINDS_EVENT);
     EACH_COMMAND(w, c)
     for (size_t i = 0; i < c->event_count; i++) {
         const struct msg_event_write *e = &c->events[i];
-        if (i == 0) before = sequence;
-        arrays_number(a, 0, ++sequence);
+        put_event(a, 0, c, i + 1);
         arrays_text(a, 1, e->id);
         arrays_text(a, 2, c->commit.merchant);
         arrays_text(a, 3, e->type);
@@ -191,13 +184,10 @@ write_events(const struct writing *w, struct pipeline *p)
         arrays_text(a, 8, e->api_version);
         arrays_text(a, 9, c->commit.request);
         arrays_text(a, 10, c->commit.key);
-        if (e->like)
-            arrays_number(a, 11, before + (int64_t)e->like);
-        else
-            arrays_null(a, 11);
+        put_event(a, 11, c, e->like);
     }
+    assert(w->event_head + arrays_count(a) == w->event_head_after);
     if (arrays_count(a)) pipeline_arrays(p, STATEMENT_EVENT, -1, nothing);
-    assert(sequence == w->event_head_after);
 }
 
 /* --- the books -------------------------------------------------------------------------------- */
