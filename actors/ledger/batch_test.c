@@ -1095,13 +1095,22 @@ second_wish(void)
         .id = 'n', ROW(ROW_attempt, 0, new_attempt("att_n", 1, "sending")), .events = {"evt_n"}};
 }
 
+/* Two batches are with Postgres, which waits before the first one's events until the holder ends.
+ */
+static PGconn *
+start_pair(struct bench *b)
+{
+    const struct wish second = second_wish();
+    bench_start(b);
+    PGconn *const holder = hold("event");
+    start_two(b, &second, 1);
+    return holder;
+}
+
 Test(pair, the_second_is_with_postgres_before_the_first_is_committed)
 {
     struct bench b;
-    bench_start(&b);
-    const struct wish second = second_wish();
-    PGconn *holder = hold("event");
-    start_two(&b, &second, 1);
+    PGconn *holder = start_pair(&b);
     cr_expect_not(batch_has_room(b.batch), "for a third");
     PQfinish(holder);
     wait_until("SELECT count(*) = 1 FROM attempt"); /* and nobody has read an answer meanwhile */
@@ -1279,10 +1288,7 @@ Test(pair, a_second_that_is_refused_leaves_the_first_written)
 Test(pair, of_two_in_doubt_none_was_written)
 {
     struct bench b;
-    bench_start(&b);
-    const struct wish second = second_wish();
-    PGconn *holder = hold("event");
-    start_two(&b, &second, 1);
+    PGconn *holder = start_pair(&b);
     wait_until(ledger_is_blocked);
     lose_and_lead(&b, holder);
     EXPECT_VERDICT(b.told.verdicts['A'], 0);
@@ -1315,10 +1321,7 @@ Test(pair, of_two_in_doubt_the_first_was_written)
 Test(pair, of_two_in_doubt_both_were_written)
 {
     struct bench b;
-    bench_start(&b);
-    const struct wish second = second_wish();
-    PGconn *holder = hold("event");
-    start_two(&b, &second, 1);
+    PGconn *holder = start_pair(&b);
     PQfinish(holder);
     wait_until("SELECT count(*) = 1 FROM attempt");
     lose_and_lead(&b, NULL);
@@ -1386,15 +1389,13 @@ Test(pair, who_leads_next_may_come_between_the_two)
 Test(pair, a_leader_that_is_overtaken_writes_neither)
 {
     struct bench b;
-    bench_start(&b);
-    const struct wish second = second_wish();
-    PGconn *holder = hold("event");
-    start_two(&b, &second, 1);
+    PGconn *holder = start_pair(&b);
     wait_until(ledger_is_blocked);
     end_sessions_of_the_ledger();
     PQfinish(holder);
     batch_unlead(b.batch);
     struct bench next;
+    const struct wish second = second_wish();
     bench_init(&next, "ledger-2");
     EXPECT_VERDICT(write_one(&next, &second), COMMIT_DONE);
     cr_expect_eq(try_lead(&b, "ledger-1"), LEAD_LOST);
