@@ -67,12 +67,15 @@ def idle():
 
 
 def memory():
+    """{name: MiB} that each process has taken for itself. Not the pages of files that it looks at, which the kernel
+    takes back when it needs them: the map of the network's journal grows with every payment, and with a fast machine."""
     sizes = {}
     for pid, name in processes().items():
         if name in ("postgres", "redis"):
             continue  # they have their own limits, and are not ours
         with open(f"/proc/{pid}/status") as file:
-            sizes[name] = int(re.search(r"VmRSS:\s+(\d+)", file.read())[1]) / 1024
+            own = re.findall(r"^(?:RssAnon|RssShmem):\s+(\d+)", file.read(), re.M)
+        sizes[name] = sum(map(int, own)) / 1024
     return sizes
 
 
