@@ -32,6 +32,7 @@ ALTER FUNCTION search_term(text, text, text) OWNER TO florin_owner;
 ALTER FUNCTION search_terms(text, text) OWNER TO florin_owner;
 ALTER FUNCTION open_attempts(bigint[], integer) OWNER TO florin_owner;
 ALTER FUNCTION refunds_to_follow(bigint[], bigint, integer) OWNER TO florin_owner;
+ALTER FUNCTION event_named(text, text) OWNER TO florin_owner;
 
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO florin_owner, ledger, payments, webhooks, auditor;
@@ -40,6 +41,7 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION expect(bigint, bigint, text) TO ledger;
 GRANT EXECUTE ON FUNCTION search_term(text, text, text), search_terms(text, text) TO ledger, payments, auditor;
 GRANT EXECUTE ON FUNCTION open_attempts(bigint[], integer), refunds_to_follow(bigint[], bigint, integer) TO payments;
+GRANT EXECUTE ON FUNCTION event_named(text, text) TO payments, webhooks;
 
 -- ledger: the rows of rows.def, the books, the outbox, the keys, the slots; not the deliveries.
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO ledger;
@@ -66,6 +68,9 @@ ALTER ROLE auditor SET default_transaction_read_only = on;
 -- Never a whole table: what has no index of its own is looked for among the merchant's rows.
 ALTER ROLE payments SET enable_seqscan = off;
 ALTER ROLE webhooks SET enable_seqscan = off;
+-- What is listed is read along an index that has its order, as far as a page goes. A plan for any values takes
+-- two bounds of ids for a narrow range, and would sort a merchant's events (4.4 s for 10,000, instead of 0.2 ms).
+ALTER ROLE payments SET enable_sort = off;
 -- Even a table of one row is dear then, and a compiler that is asked for dear questions alone would
 -- be asked for many: it takes longer than a client may wait.
 ALTER ROLE payments SET jit = off;

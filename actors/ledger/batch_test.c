@@ -231,6 +231,27 @@ Test(batch, an_answer_may_come_with_the_claim)
     batch_destroy(&b.batch);
 }
 
+Test(batch, an_event_is_found_by_its_own_id_or_by_that_of_the_first_beside_it)
+{
+    struct bench b;
+    bench_start(&b);
+    const struct wish wishes[] = {
+        {.id = 'a', .claim = 1, .key = "a", .events = {"evt_a0", "evt_a1", "evt_a2", "evt_a3"}},
+        {.id = 'b', .claim = 1, .key = "b", .events = {"evt_b1", "evt_b2"}}, /* no first */
+        {.id = 'c', .claim = 1, .key = "c", .events = {"evt_c0", "evt_c2", "evt_c1"}},
+    };
+    write_all(&b, wishes, 3);
+    EXPECT_VALUE("SELECT string_agg(place::text, '' ORDER BY sequence) FROM event", "012300000");
+    EXPECT_VALUE("SELECT string_agg(f.id, ' ' ORDER BY e.sequence) FROM event e CROSS JOIN LATERAL"
+                 " event_named(e.merchant, e.id) f WHERE f.sequence = e.sequence",
+                 "evt_a0 evt_a1 evt_a2 evt_a3 evt_b1 evt_b2 evt_c0 evt_c2 evt_c1");
+    EXPECT_VALUE("SELECT count(*) FROM event_named('acct_1', 'evt_a4')", "0");
+    EXPECT_VALUE("SELECT count(*) FROM event_named('acct_2', 'evt_a1')", "0");
+    EXPECT_VERDICT(WRITE(&b, .id = 'd', .claim = 1, .key = "d", .events = {"evt_a0"}),
+                   COMMIT_REJECTED);
+    batch_destroy(&b.batch);
+}
+
 /* The first of a batch and the second: their events are numbered one after the other. */
 Test(batch, an_answer_that_an_event_has_told_is_found_there)
 {

@@ -183,7 +183,7 @@ static const struct statement {
      " SELECT expect((SELECT count(*) FROM changed), $6::bigint, 'idempotency')"},
     {STATEMENT_EVENT, KINDS_EVENT,
      "INSERT INTO event (sequence, id, merchant, type, object, data, previous, created,"
-     " api_version, request, key, differs_from) SELECT * FROM ", ""},
+     " api_version, request, key, differs_from, place) SELECT * FROM ", ""},
     {STATEMENT_TRANSACTION, KINDS_TRANSACTION,
      "INSERT INTO ledger_transaction (id, merchant, kind, source, created) SELECT * FROM ", ""},
     {STATEMENT_ENTRY, KINDS_ENTRY,

@@ -41,7 +41,7 @@ const struct table_statements *table_statements(size_t index);
 #define KINDS_KEY_FIND "tt"
 #define KINDS_KEY_CLAIM "ttytytstll"
 #define KINDS_KEY_ANSWER "ttstl"
-#define KINDS_EVENT "lttttttltttl"
+#define KINDS_EVENT "lttttttltttll"
 #define KINDS_TRANSACTION "ltttl"
 #define KINDS_ENTRY "lssttl"
 #define KINDS_BALANCE "tstl"

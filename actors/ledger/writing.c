@@ -1,6 +1,7 @@
 #include "writing.h"
 
 #include "failpoint.h"
+#include "id.h"
 #include "mutant.h"
 #include "statements.h"
 #include <assert.h>
@@ -165,6 +166,15 @@ write_answers(const struct writing *w, struct pipeline *p)
 
 /* --- the outbox ------------------------------------------------------------------------------- */
 
+/* Which it is of those beside the first, by which it is found; 0: by its own id. */
+static int64_t
+place_of(const struct command *c, size_t event)
+{
+    return event && id_is_beside(c->events[event].id, c->events[0].id, (unsigned)event)
+               ? (int64_t)event
+               : 0;
+}
+
 static void
 write_events(const struct writing *w, struct pipeline *p)
 {
@@ -185,6 +195,7 @@ write_events(const struct writing *w, struct pipeline *p)
         arrays_text(a, 9, c->commit.request);
         arrays_text(a, 10, c->commit.key);
         put_event(a, 11, c, e->like);
+        arrays_number(a, 12, place_of(c, i));
     }
     assert(w->event_head + arrays_count(a) == w->event_head_after);
     if (arrays_count(a)) pipeline_arrays(p, STATEMENT_EVENT, -1, nothing);

@@ -221,6 +221,18 @@ call_post(struct call *call, const char *kind, struct text source, struct text c
     change_posting(&job_of(call)->change, &posting);
 }
 
+/* The events of one commit stand beside the first, by which they are found (schema.sql, event). */
+static struct text
+new_event_id(struct call *call)
+{
+    const struct change *const change = &job_of(call)->change;
+    const struct text first =
+        change->event_count ? change->events[0].id : call_new_id(call, "evt_");
+    static_assert(CHANGE_EVENTS_MAX <= ID_BESIDE_MAX, "");
+    return id_beside(arena_take_unset(call->arena, ID_SIZE_MAX + 1), first,
+                     (unsigned)change->event_count);
+}
+
 void
 call_event(struct call *call, const char *type, struct text object_id, struct text data,
            struct text previous)
@@ -229,7 +241,7 @@ call_event(struct call *call, const char *type, struct text object_id, struct te
         .has = HAS_event_write_id | HAS_event_write_type | HAS_event_write_object |
                HAS_event_write_data | HAS_event_write_created | HAS_event_write_api_version |
                (previous.at ? HAS_event_write_previous : 0u),
-        .id = call_new_id(call, "evt_"),
+        .id = new_event_id(call),
         .type = text_of(type),
         .object = object_id,
         .data = data,

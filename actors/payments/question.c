@@ -258,15 +258,17 @@ columns_of(struct question *q, enum row_table table)
 }
 
 void
-say_range(struct question *q, struct text after, struct text before, struct text least,
-          struct text below, int limit)
+say_range(struct question *q, const char *leading, struct text after, struct text before,
+          struct text least, struct text below, int limit)
 {
+    const char *const order = before.at ? "ASC" : "DESC";
     if (after.at) say(q, " AND id < $%d", with(q, after));
     if (before.at) say(q, " AND id > $%d", with(q, before));
     if (least.at) say(q, " AND id >= $%d", with(q, least));
     if (below.at) say(q, " AND id < $%d", with(q, below));
-    say(q, " ORDER BY id %s LIMIT $%d::bigint", before.at ? "ASC" : "DESC",
-        with(q, arena_format(q->arena, "%d", limit + 1)));
+    say(q, " ORDER BY ");
+    if (leading) say(q, "%s %s, ", leading, order);
+    say(q, "id %s LIMIT $%d::bigint", order, with(q, arena_format(q->arena, "%d", limit + 1)));
 }
 
 int

@@ -37,9 +37,10 @@ void say(struct question *q, const char *format, ...) __attribute__((format(prin
 int with(struct question *q, struct text value);
 int with_bytes(struct question *q, struct text value);
 /* Bounds of ids (NO_TEXT: none), the order, and one row more than `limit`, to know whether there
- * are more. Upwards when `before` is given: the page nearest to it. */
-void say_range(struct question *q, struct text after, struct text before, struct text least,
-               struct text below, int limit);
+ * are more. Upwards when `before` is given: the page nearest to it. `leading`: a column that has
+ * the same order, and has it by an index; NULL: the id has. */
+void say_range(struct question *q, const char *leading, struct text after, struct text before,
+               struct text least, struct text below, int limit);
 /* Which row of the result is the n-th of a page of `count`, newest first. */
 int nth_of_page(bool upwards, int count, int n);
 /* Columns of a table as pg_row reads them. */

@@ -1,4 +1,5 @@
 /* What is not in rows.def: balances, which the ledger reckons, and events, which are the outbox. */
+#include "change.h"
 #include "json_difference.h"
 #include "store_inside.h"
 #include <assert.h>
@@ -91,8 +92,7 @@ store_event(struct store *store, struct text merchant, struct text id, struct ar
 {
     if (!id_is(id, "evt_")) return STORE_MISSING;
     struct question *const q = question_new(arena);
-    say(q, "SELECT " EVENT_COLUMNS " FROM event e WHERE e.merchant = $%d AND e.id = $%d",
-        with(q, merchant), with(q, id));
+    say(q, "SELECT " EVENT_COLUMNS " FROM event_named($%d, $%d) e", with(q, merchant), with(q, id));
     PGresult *const result = ask(store->database, q);
     if (!result) return STORE_UNAVAILABLE;
     const bool found = PQntuples(result) == 1;
@@ -130,15 +130,22 @@ may_be_common(struct text type)
     return false;
 }
 
+static bool
+are_rare(const struct store_event_page *page)
+{
+    bool common = page->type_count == 0;
+    for (size_t i = 0; i < page->type_count; i++)
+        common |= may_be_common(page->types[i]);
+    return !common;
+}
+
 /* Any of the types asked for. A family is a range: no byte of a type is above 0x7F. */
 static void
 say_types(struct question *q, const struct store_event_page *page)
 {
-    bool common = false;
     for (size_t i = 0; i < page->type_count; i++) {
         const struct text type = page->types[i];
         say(q, i ? " OR " : " AND (");
-        common |= may_be_common(type);
         if (!is_family(type)) {
             say(q, "e.type = $%d", with(q, type));
             continue;
@@ -149,7 +156,7 @@ say_types(struct question *q, const struct store_event_page *page)
             with(q, arena_format(q->arena, "%.*s\x7f", (int)first.size, first.at)));
     }
     say(q, ")");
-    if (common) return;
+    if (!are_rare(page)) return;
 #define AS_SQL(type) ", '" type "'"
     static const char words[] = "" COMMON_TYPES(AS_SQL);
 #undef AS_SQL
@@ -157,19 +164,35 @@ say_types(struct question *q, const struct store_event_page *page)
 }
 
 /* Those that something of has not been delivered: few among many, so they are looked for from the
- * other side. */
+ * other side, and each event by itself (an equation with an array has no use for the order). */
 static void
 say_undone(struct question *q, const struct store_event_page *page, int merchant)
 {
     say(q,
-        " AND e.id IN (SELECT d.event FROM delivery d WHERE d.merchant = $%d"
+        " FROM (SELECT d.sequence FROM delivery d WHERE d.merchant = $%d"
         " AND d.state <> 'delivered'",
         merchant);
     if (page->id_least.at) say(q, " AND d.event >= $%d", with(q, page->id_least));
     say(q,
-        " UNION ALL SELECT n.id FROM event n WHERE n.merchant = $%d AND n.sequence >"
-        " (SELECT coalesce(max(sequence), 0) FROM dispatch))",
+        " UNION SELECT n.sequence FROM event n WHERE n.sequence >"
+        " (SELECT coalesce(max(sequence), 0) FROM dispatch)) AS undone"
+        " JOIN event e ON e.sequence = ANY (ARRAY[undone.sequence]) WHERE e.merchant = $%d",
         merchant);
+}
+
+/* All of a merchant's, along the first of each commit; the others are right behind it. */
+static void
+say_walk(struct question *q, const struct store_event_page *page, int merchant)
+{
+    say(q,
+        " FROM event f CROSS JOIN LATERAL (SELECT * FROM event n WHERE n.sequence >= f.sequence"
+        " AND n.sequence < f.sequence + %d ORDER BY n.sequence LIMIT %d) AS e"
+        " WHERE f.merchant = $%d AND f.place = 0 AND e.place = e.sequence - f.sequence",
+        CHANGE_EVENTS_MAX, CHANGE_EVENTS_MAX, merchant);
+    if (page->after.at) say(q, " AND f.id < $%d", with(q, page->after));
+    if (page->before.at) say(q, " AND f.id >= left($%d, -1) || '0'", with(q, page->before));
+    if (page->id_least.at) say(q, " AND f.id >= $%d", with(q, page->id_least));
+    if (page->id_below.at) say(q, " AND f.id < $%d", with(q, page->id_below));
 }
 
 enum store_verdict
@@ -182,12 +205,19 @@ store_events(struct store *store, struct text merchant, const struct store_event
 
     struct question *const q = question_new(arena);
     const int owner = with(q, merchant);
-    say(q, "SELECT * FROM (SELECT " EVENT_COLUMNS " FROM event e WHERE e.merchant = $%d", owner);
+    const bool walks = page->delivery_success != 0 && !are_rare(page);
+    say(q, "SELECT * FROM (SELECT " EVENT_COLUMNS ", %s AS first", walks ? "f.id" : "NULL");
+    if (walks)
+        say_walk(q, page, owner);
+    else if (page->delivery_success == 0)
+        say_undone(q, page, owner);
+    else
+        say(q, " FROM event e WHERE e.merchant = $%d", owner);
     if (page->type_count) say_types(q, page);
-    if (page->delivery_success == 0) say_undone(q, page, owner);
     say(q, ") AS seen WHERE true");
     if (page->delivery_success >= 0) say(q, "%s", delivered[page->delivery_success != 0]);
-    say_range(q, page->after, page->before, page->id_least, page->id_below, page->limit);
+    say_range(q, walks ? "first" : NULL, page->after, page->before, page->id_least, page->id_below,
+              page->limit);
 
     /* Lists of types have too many shapes to be prepared. */
     PGresult *const result =

@@ -58,7 +58,7 @@ store_list(struct store *store, enum row_table number, struct text merchant,
     for (size_t i = 0; i < page->filter_count; i++)
         say_filter(q, table, &page->filters[i]);
     if (page->without) say(q, " AND NOT \"%s\"", page->without);
-    say_range(q, page->after, page->before, page->id_least, page->id_below, page->limit);
+    say_range(q, NULL, page->after, page->before, page->id_least, page->id_below, page->limit);
 
     PGresult *const result = ask(store->database, q);
     if (!result) return STORE_UNAVAILABLE;

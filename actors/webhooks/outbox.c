@@ -86,7 +86,7 @@ X(DISPATCH, "WITH moved AS (" \
 X(RESEND, "INSERT INTO delivery (sequence, endpoint, merchant, event, state, tries, next_ms, resend)" \
     "  SELECT DISTINCT ON (e.sequence, r.endpoint) e.sequence, r.endpoint, r.merchant, r.event," \
     "         'pending', 0, $2::bigint, r.id" \
-    "  FROM resend r JOIN event e ON e.merchant = r.merchant AND e.id = r.event" \
+    "  FROM resend r CROSS JOIN LATERAL event_named(r.merchant, r.event) e" \
     "  WHERE r.created >= $1::bigint AND e.sequence <= (SELECT sequence FROM dispatch)" \
     "    AND NOT EXISTS (SELECT FROM delivery d WHERE d.sequence = e.sequence" \
     "                    AND d.endpoint = r.endpoint AND d.resend >= r.id)" \

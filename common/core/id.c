@@ -49,6 +49,25 @@ id_floor(char *out, const char *prefix, int64_t now_ms)
     return (struct text){out, prefix_size + TIME_SIZE};
 }
 
+struct text
+id_beside(char *out, struct text first, unsigned n)
+{
+    assert(n < ID_BESIDE_MAX && first.size > 0 && first.size <= ID_SIZE_MAX);
+    memcpy(out, first.at, first.size - 1);
+    out[first.size - 1] = digits[n];
+    out[first.size] = 0;
+    return (struct text){out, first.size};
+}
+
+bool
+id_is_beside(struct text id, struct text first, unsigned n)
+{
+    char expected[ID_SIZE_MAX + 1], itself[ID_SIZE_MAX + 1];
+    if (n >= ID_BESIDE_MAX || first.size == 0 || first.size > ID_SIZE_MAX) return false;
+    return text_equal(first, id_beside(itself, first, 0)) &&
+           text_equal(id, id_beside(expected, first, n));
+}
+
 bool
 id_is(struct text id, const char *prefix)
 {

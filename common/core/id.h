@@ -11,12 +11,18 @@
 
 #define ID_SIZE_MAX 63 /* prefix and all */
 #define ID_RANDOM_BYTES 16
+#define ID_BESIDE_MAX 62
 
 /* Writes prefix + 24 characters and a NUL; `out` holds ID_SIZE_MAX + 1. */
 struct text id_make(char *out, const char *prefix, int64_t now_ms, uint32_t counter,
                     const uint8_t random[static ID_RANDOM_BYTES]);
 /* The least id of that millisecond: for `created` bounds turned into ranges of ids. */
 struct text id_floor(char *out, const char *prefix, int64_t now_ms);
+/* Of things that are made together, at most ID_BESIDE_MAX: the id of the n-th, which is that of the
+ * first with another last character. So whoever knows the id of one knows that of the first, and
+ * an index needs to bear no other. id_beside(out, first, 0) is the first's own; `out` as above. */
+struct text id_beside(char *out, struct text first, unsigned n);
+bool id_is_beside(struct text id, struct text first, unsigned n);
 /* `count` characters of base 62 from as many random bytes (client secrets, keys). */
 void id_random_text(char *out, size_t count, const uint8_t *random);
 /* Looks like an id of that prefix: the prefix, then 1 to 60 letters and digits or underscores. */

@@ -28,6 +28,22 @@ Test(id, the_floor_of_a_moment_is_not_above_any_id_of_it)
     cr_expect(text_compare(id_make(before, "ch_", 1762999999999, 3843, chance), floor) < 0);
 }
 
+Test(id, what_stands_beside_a_thing_differs_in_its_last_character)
+{
+    char made[ID_SIZE_MAX + 1], first[ID_SIZE_MAX + 1], second[ID_SIZE_MAX + 1];
+    const struct text any = id_make(made, "evt_", 1763000000000, 1, chance);
+    const struct text zeroth = id_beside(first, any, 0), last = id_beside(second, zeroth, 61);
+    cr_expect(eq(sz, last.size, any.size));
+    cr_expect(memcmp(zeroth.at, any.at, any.size - 1) == 0);
+    cr_expect(zeroth.at[any.size - 1] == '0' && last.at[any.size - 1] == 'z');
+    cr_expect(text_compare(zeroth, last) < 0);
+    cr_expect(id_is_beside(last, zeroth, 61));
+    cr_expect(not(id_is_beside(last, zeroth, 60)));
+    cr_expect(not(id_is_beside(last, zeroth, ID_BESIDE_MAX)));
+    cr_expect(not(id_is_beside(zeroth, last, 0))); /* it is no first */
+    cr_expect(not(id_is_beside(NO_TEXT, NO_TEXT, 0)));
+}
+
 Test(id, only_what_looks_like_an_id_is_one)
 {
     static const struct {

@@ -755,7 +755,7 @@ answer_keys(const struct parameter *p, struct change_log *log, struct answer_row
 static bool
 add_events(const struct parameter *p, struct change_log *log, struct answer_rows *answer)
 {
-    struct reader r[12];
+    struct reader r[13];
     for (size_t left = readers_of(p, KINDS_EVENT, r); left--;) {
         struct kept_event *e = take(sizeof *e);
         struct text *const texts[] = {&e->id,     &e->merchant, &e->type,
@@ -768,6 +768,7 @@ add_events(const struct parameter *p, struct change_log *log, struct answer_rows
         e->request = next_bytes(&r[9]);
         e->key = next_bytes(&r[10]);
         e->differs_from = next_number(&r[11]);
+        e->place = next_number(&r[12]);
         for (size_t i = tables_kept.events.count; i--;) {
             const struct kept_event *other = KEPT(tables_kept.events, kept_event, i);
             if (other->sequence == e->sequence ||

@@ -29,7 +29,7 @@ struct kept_key {
     int64_t status, created, told; /* NO_NUMBER: none */
 };
 struct kept_event {
-    int64_t sequence, created, differs_from; /* NO_NUMBER: of none */
+    int64_t sequence, created, place, differs_from; /* NO_NUMBER: of none */
     struct text id, merchant, type, object, data, previous, api_version, request, key;
 };
 struct kept_transaction {

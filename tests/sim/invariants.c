@@ -6,6 +6,7 @@
 #include "attempt.h"
 #include "clock.h"
 #include "database.h"
+#include "id.h"
 #include "journal_kept.h"
 #include "json_difference.h"
 #include "json_reader.h"
@@ -547,6 +548,19 @@ J12_what_is_left_out_stands_somewhere(void)
 }
 
 static void
+J13_events_are_found_by_their_ids(void)
+{
+    EACH(events, kept_event, e)
+    {
+        if (e->place == 0) continue;
+        const struct kept_event *const first = database_event(e->sequence - e->place);
+        if (!first || first->place != 0 || !text_equal(first->merchant, e->merchant) ||
+            !id_is_beside(e->id, first->id, (unsigned)e->place))
+            violation("J13 event %lld", (long long)e->sequence);
+    }
+}
+
+static void
 J02_set_ups_stand_where_attempts_say(void)
 {
     EACH_ROW(setup_intent, s)
@@ -748,6 +762,7 @@ static const struct {
     {"J10", J10_sessions_end_once},
     {"J11", J11_attempts_have_their_payment},
     {"J12", J12_what_is_left_out_stands_somewhere},
+    {"J13", J13_events_are_found_by_their_ids},
     {"I18", clients_were_told_what_is_kept},
     {"", payments_are_told_from_their_beginning},
     {"", wishes_are_granted},

@@ -164,7 +164,7 @@ record_tables(void)
         show_number(e->sequence), show_text(e->id), show_text(e->merchant), show_text(e->type);
         show_text(e->object), show_text(e->data), show_text(e->previous), show_number(e->created);
         show_text(e->api_version), show_text(e->request), show_text(e->key);
-        show_number(e->differs_from);
+        show_number(e->differs_from), show_number(e->place);
         fputc('\n', out);
     }
     EACH(transactions, kept_transaction, t)

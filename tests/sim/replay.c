@@ -231,7 +231,7 @@ columns_of(const char *table)
     static const char *const own[][2] = {
         {"idempotency", "merchant, key, request_hash, path, command, request, status, body, told"},
         {"event", "sequence, id, merchant, type, object, data, previous, created, api_version,"
-                  " request, key, differs_from"},
+                  " request, key, differs_from, place"},
         {"ledger_transaction", "id, merchant, kind, source, created"},
         {"entry", "transaction, line, account, merchant, currency, amount"},
         {"balance", "merchant, account, currency, amount"},

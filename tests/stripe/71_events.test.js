@@ -62,6 +62,39 @@ test('events are filtered by types and by families of types, not by both paramet
     assert.equal(many.statusCode, 400);
 });
 
+test('every event of a payment is found by its id, and each once in a list, by pages of any size and direction', async () => {
+    const before = (await stripe.events.list({limit: 1})).data[0].id;
+    for (const amount of [1401, 1402, 1403]) await pay(amount);
+    await stripe.customers.create({});
+    const ids = (list) => list.map((event) => event.id);
+    const {data: all} = await stripe.events.list({limit: 100, ending_before: before});
+    assert.equal(all.length, 13);
+    assert.deepEqual(ids(all), ids(all).sort().reverse());
+    for (const event of all) assert.deepEqual(await stripe.events.retrieve(event.id), event);
+    const absent = await refused(stripe.events.retrieve(all[0].id.slice(0, -1) + 'z'));
+    assert.equal(absent.code, 'resource_missing');
+    for (const limit of [1, 2, 3, 5]) {
+        const down = [], up = [];
+        for (let page; !page || (page.has_more && down.length < 13);) {
+            page = await stripe.events.list({limit, ...(page ? {starting_after: down.at(-1).id} : {})});
+            down.push(...page.data);
+        }
+        assert.deepEqual(ids(down.slice(0, 13)), ids(all));
+        for (let page; !page || page.has_more;) {
+            page = await stripe.events.list({limit, ending_before: up[0]?.id ?? before});
+            up.unshift(...page.data);
+        }
+        assert.deepEqual(ids(up), ids(all));
+        for (const event of all.slice(0, 4)) {
+            const from = all.indexOf(event) + 1;
+            const {data} = await stripe.events.list({limit, starting_after: event.id, type: '*'});
+            assert.deepEqual(ids(data), ids(all.slice(from, from + limit)));
+        }
+    }
+    const {data: succeeded} = await stripe.events.list({type: 'payment_intent.succeeded', ending_before: before, limit: 100});
+    assert.deepEqual(ids(succeeded), ids(all.filter((event) => event.type === 'payment_intent.succeeded')));
+});
+
 test('with automatic_async the balance transaction is told behind the charge', async () => {
     const intent = await pay(2468);
     const {data} = await stripe.events.list({limit: 4});

@@ -314,6 +314,8 @@ static const struct {
     {"J12 ", "UPDATE event SET differs_from = 1 WHERE sequence = 2"},
     {"J12 ", "UPDATE event SET differs_from = 9 WHERE sequence = 2"},
     {"J12 ", "UPDATE event SET differs_from = 1 WHERE sequence = 1"},
+    {"J13 ", "UPDATE event SET place = 1 WHERE sequence = 2"},
+    {"J13 ", "UPDATE event SET place = 5 WHERE sequence = 2"},
     {"J12 ", "UPDATE idempotency SET told = 2"},
     {"J12 ", "UPDATE idempotency SET told = 9"},
 };

@@ -116,9 +116,16 @@ class Pattern:
         if len(self.ids) > 99:
             fail("the payment that is to be the pattern has too many ids.")
 
+    def suffix(self, name):
+        """Two characters. The events of one commit differ in the last alone, and keep it."""
+        if not name.startswith("evt_"):
+            return f"{self.ids.index(name):02d}"
+        commits = sorted({other[:-1] for other in self.ids if other.startswith("evt_")})
+        return chr(ord("A") + commits.index(name[:-1])) + name[-1]
+
     def id_of(self, name):
         """Its id in another payment, as SQL: 22 characters are the payment's, two the thing's."""
-        return f"({quoted(name[:-24])} || c.core || '{self.ids.index(name):02d}')"
+        return f"({quoted(name[:-24])} || c.core || '{self.suffix(name)}')"
 
     def text(self, value):
         if value == self.account:
@@ -126,9 +133,9 @@ class Pattern:
         if value in self.ids:
             return self.id_of(value)
         marks = {}
-        for number, name in enumerate(self.ids):
+        for name in self.ids:
             if name in value:
-                value = value.replace(name[-24:], f"@core@{number:02d}")
+                value = value.replace(name[-24:], f"@core@{self.suffix(name)}")
                 marks["@core@"] = "c.core"
         for mark, old, new in [("@key@", self.key, "c.key"), ("@acct@", self.account, "c.merchant")]:
             if old in value:
