@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +15,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { LINKS_MAX = 16, STOP_MS_MAX = 25000, WAIT_MS_MAX = 60000 };
+enum { LINKS_MAX = 16, STOP_MS_MAX = 25000, WAIT_MS_MAX = 60000, GIVE_BACK_MS = 10000 };
 
 struct watch {
     int fd; /* -1: no longer watched; the place is given away at the next turn */
@@ -32,9 +33,10 @@ struct loop {
     struct pollfd *pollfds; /* the signals', the links', the watches', in this order */
     turn_fn *on_turn;
     void *turn_state;
-    int64_t call_ms;  /* when on_turn wants to be called again */
-    int64_t start_ms; /* of the monotonic clock */
-    int64_t stop_ms;  /* stopping: when it is over at the latest */
+    int64_t call_ms;      /* when on_turn wants to be called again */
+    int64_t start_ms;     /* of the monotonic clock */
+    int64_t stop_ms;      /* stopping: when it is over at the latest */
+    int64_t give_back_ms; /* when to look again for memory that nobody uses */
     bool stopping, stopped;
     uint64_t turn;
     char state[32], detail[512];
@@ -300,6 +302,16 @@ begin_to_stop(struct loop *loop)
     if (!loop->on_turn) loop->stopped = true;
 }
 
+/* What a rush took and gave back lies in pieces between what is kept, with the C library, which
+ * would hold it for good: 19 MiB of a worker's 52. Its whole pages go to the kernel, in 0.3 ms. */
+static void
+give_back_memory(struct loop *loop, int64_t mono_ms)
+{
+    if (mono_ms < loop->give_back_ms) return;
+    loop->give_back_ms = mono_ms + GIVE_BACK_MS;
+    (void)malloc_trim(0);
+}
+
 void
 loop_run(struct loop *loop)
 {
@@ -311,6 +323,7 @@ loop_run(struct loop *loop)
     sigaction(SIGINT, &action, &old_int);
     while (!loop->stopped) {
         take_turn(loop, WAIT_MS_MAX);
+        give_back_memory(loop, clock_mono_ms());
         if (signalled && !loop->stopping) begin_to_stop(loop);
         if (loop->stopping && clock_mono_ms() >= loop->stop_ms) {
             log_event(LOG_WARNING, "process.cut_short", "waited_ms=%d", STOP_MS_MAX);
