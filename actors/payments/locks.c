@@ -40,10 +40,11 @@ name_of(char *out, struct text merchant, struct text object)
 }
 
 static void
-hold(struct lock *lock, struct locker *locker)
+hold(struct locks *locks, struct lock *lock, struct locker *locker)
 {
     assert(!lock->holder);
     assert(locker->held_count < LOCKS_PER_CALL_MAX);
+    if (!locker->ticket) locker->ticket = ++locks->tickets;
     lock->holder = locker;
     locker->held[locker->held_count++] = lock;
 }
@@ -72,7 +73,7 @@ in_the_way(struct locks *locks, struct locker *locker, struct text merchant, str
     const uint64_t hash = names_hash(&locks->names, (struct text){name, size});
     struct lock *lock = names_find_hashed(&locks->names, hash, (struct text){name, size});
     if (!lock)
-        hold(lock_make(locks, hash, name, size), locker);
+        hold(locks, lock_make(locks, hash, name, size), locker);
     else if (lock->holder != locker)
         return lock;
     return NULL;
@@ -83,45 +84,6 @@ lock_try(struct locks *locks, struct locker *locker, struct text merchant, struc
 {
     assert(!locker->waits_for);
     return !in_the_way(locks, locker, merchant, object);
-}
-
-static void
-let_go(struct locks *locks, struct locker *locker)
-{
-    while (locker->held_count) {
-        struct lock *const lock = locker->held[--locker->held_count];
-        struct locker *const heir = lock->first;
-        lock->holder = NULL;
-        if (!heir) {
-            names_remove(&locks->names, &lock->node);
-            lock->next_spare = locks->spare;
-            locks->spare = lock;
-            continue;
-        }
-        lock->first = heir->next_waiting;
-        if (!lock->first) lock->last = NULL;
-        heir->next_waiting = NULL;
-        heir->waits_for = NULL;
-        hold(lock, heir);
-        locks->granted(locks->state, heir->owner);
-    }
-}
-
-bool
-lock_take(struct locks *locks, struct locker *locker, struct text merchant, struct text object)
-{
-    assert(!locker->waits_for);
-    struct lock *const lock = in_the_way(locks, locker, merchant, object);
-    if (!lock) return true;
-    locker->waits_for = lock;
-    locker->next_waiting = NULL;
-    if (lock->last)
-        lock->last->next_waiting = locker;
-    else
-        lock->first = locker;
-    lock->last = locker;
-    let_go(locks, locker);
-    return false;
 }
 
 static void
@@ -143,11 +105,59 @@ leave_line(struct locker *locker)
     locker->waits_for = NULL;
 }
 
+/* The first in line; before an older one, the youngest of those who hold something. */
+static struct locker *
+heir_of(const struct lock *lock)
+{
+    struct locker *heir = lock->first;
+    for (struct locker *at = heir; at; at = at->next_waiting)
+        if (at->held_count && at->ticket > heir->ticket) heir = at;
+    return heir;
+}
+
+static void
+let_go(struct locks *locks, struct locker *locker)
+{
+    while (locker->held_count) {
+        struct lock *const lock = locker->held[--locker->held_count];
+        struct locker *const heir = heir_of(lock);
+        lock->holder = NULL;
+        if (!heir) {
+            names_remove(&locks->names, &lock->node);
+            lock->next_spare = locks->spare;
+            locks->spare = lock;
+            continue;
+        }
+        leave_line(heir);
+        hold(locks, lock, heir);
+        locks->granted(locks->state, heir->owner);
+    }
+}
+
+bool
+lock_take(struct locks *locks, struct locker *locker, struct text merchant, struct text object)
+{
+    assert(!locker->waits_for);
+    struct lock *const lock = in_the_way(locks, locker, merchant, object);
+    if (!lock) return true;
+    if (!locker->ticket) locker->ticket = ++locks->tickets;
+    locker->waits_for = lock;
+    locker->next_waiting = NULL;
+    if (lock->last)
+        lock->last->next_waiting = locker;
+    else
+        lock->first = locker;
+    lock->last = locker;
+    if (lock->holder->ticket < locker->ticket) let_go(locks, locker);
+    return false;
+}
+
 void
 locks_release(struct locks *locks, struct locker *locker)
 {
     leave_line(locker);
     let_go(locks, locker);
+    locker->ticket = 0;
     assert(!locker->waits_for);
     assert(locker->held_count == 0);
 }
