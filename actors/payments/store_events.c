@@ -174,10 +174,10 @@ say_undone(struct question *q, const struct store_event_page *page, int merchant
         merchant);
     if (page->id_least.at) say(q, " AND d.event >= $%d", with(q, page->id_least));
     say(q,
-        " UNION SELECT n.sequence FROM event n WHERE n.sequence >"
+        " UNION SELECT n.sequence FROM event n WHERE n.merchant = $%d AND n.sequence >"
         " (SELECT coalesce(max(sequence), 0) FROM dispatch)) AS undone"
         " JOIN event e ON e.sequence = ANY (ARRAY[undone.sequence]) WHERE e.merchant = $%d",
-        merchant);
+        merchant, merchant);
 }
 
 /* All of a merchant's, along the first of each commit; the others are right behind it. */
@@ -187,7 +187,8 @@ say_walk(struct question *q, const struct store_event_page *page, int merchant)
     say(q,
         " FROM event f CROSS JOIN LATERAL (SELECT * FROM event n WHERE n.sequence >= f.sequence"
         " AND n.sequence < f.sequence + %d ORDER BY n.sequence LIMIT %d) AS e"
-        " WHERE f.merchant = $%d AND f.place = 0 AND e.place = e.sequence - f.sequence",
+        " WHERE f.merchant = $%d AND f.place = 0 AND e.merchant = f.merchant"
+        " AND e.place = e.sequence - f.sequence",
         CHANGE_EVENTS_MAX, CHANGE_EVENTS_MAX, merchant);
     if (page->after.at) say(q, " AND f.id < $%d", with(q, page->after));
     if (page->before.at) say(q, " AND f.id >= left($%d, -1) || '0'", with(q, page->before));
