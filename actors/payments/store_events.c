@@ -164,7 +164,8 @@ say_types(struct question *q, const struct store_event_page *page)
 }
 
 /* Those that something of has not been delivered: few among many, so they are looked for from the
- * other side, and each event by itself (an equation with an array has no use for the order). */
+ * other side, and each event by itself (OFFSET 0: in this order, whatever the tables hold when the
+ * plan is made). */
 static void
 say_undone(struct question *q, const struct store_event_page *page, int merchant)
 {
@@ -176,7 +177,8 @@ say_undone(struct question *q, const struct store_event_page *page, int merchant
     say(q,
         " UNION SELECT n.sequence FROM event n WHERE n.merchant = $%d AND n.sequence >"
         " (SELECT coalesce(max(sequence), 0) FROM dispatch)) AS undone"
-        " JOIN event e ON e.sequence = ANY (ARRAY[undone.sequence]) WHERE e.merchant = $%d",
+        " CROSS JOIN LATERAL (SELECT * FROM event m WHERE m.sequence = undone.sequence OFFSET 0) AS e"
+        " WHERE e.merchant = $%d",
         merchant, merchant);
 }
 
