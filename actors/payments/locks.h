@@ -4,11 +4,11 @@
  * keeps money safe (the versions of rows and the states of attempts are, RELIABILITY fact 1).
  *
  * Who must wait for an older call gives back all of its own before; who waits for a younger one
- * keeps it. So nobody who holds something waits for an older one: no circle. And the oldest of those
- * that meet gives nothing back: no three that hand each other the same locks for ever. (Wait-die; a
- * call is as old as its first lock.) When a lock is free, it is the first waiter's, as far as that
- * makes nobody wait for an older one with something in their hands; the call is run again from its
- * start. */
+ * keeps it. So nobody who holds something waits for an older one: no circle. And the oldest of
+ * those that meet gives nothing back: no three that hand each other the same locks for ever.
+ * (Wait-die; a call is as old as its first lock.) When a lock is free, it is the first waiter's, as
+ * far as that makes nobody wait for an older one with something in their hands; the call is run
+ * again from its start. */
 #pragma once
 
 #include "must_use.h"
@@ -45,7 +45,8 @@ void locks_init(struct locks *locks, lock_granted_fn *granted, void *state);
 void locks_end(struct locks *locks);
 
 /* True when the locker holds it now, or held it before. False: it waits, and will be told by
- * `granted`; what it held before may be another's by then. A name that is too long for any object is nobody's: true. */
+ * `granted`; what it held before may be another's by then. A name that is too long for any object
+ * is nobody's: true. */
 MUST_USE bool lock_take(struct locks *locks, struct locker *locker, struct text merchant,
                         struct text object);
 /* As lock_take, but does not wait: false when another has it. */

@@ -21,12 +21,12 @@
 
 #define SOCKET_PATH_MAX 100 /* of 107; Postgres adds a name of its own */
 
-/* Recovery after a crash within 5 s (redo of 800 MB took 7.6 s: hence max_wal_size; to sync each file
- * of the cluster by itself took 4.4 s: hence syncfs), durable commits, no TCP. As much WAL as there
- * may be is kept to be written over: to fill a new segment with zeros costs its thousand payments
- * 6 µs each. No vacuum for the sake of rows that were only added: it marks their pages, each of
- * which is logged whole then (a tenth of a payment's WAL), for index-only scans that nobody makes;
- * what their age demands, and what is replaced, is vacuumed as ever. */
+/* Recovery after a crash within 5 s (redo of 800 MB took 7.6 s: hence max_wal_size; to sync each
+ * file of the cluster by itself took 4.4 s: hence syncfs), durable commits, no TCP. As much WAL as
+ * there may be is kept to be written over: to fill a new segment with zeros costs its thousand
+ * payments 6 µs each. No vacuum for the sake of rows that were only added: it marks their pages,
+ * each of which is logged whole then (a tenth of a payment's WAL), for index-only scans that nobody
+ * makes; what their age demands, and what is replaced, is vacuumed as ever. */
 static const char postgres_settings[] =
     "# Written by florin-supervisor at each start: changes here are lost.\n"
     "listen_addresses = ''\n"
