@@ -177,8 +177,8 @@ say_undone(struct question *q, const struct store_event_page *page, int merchant
     say(q,
         " UNION SELECT n.sequence FROM event n WHERE n.merchant = $%d AND n.sequence >"
         " (SELECT coalesce(max(sequence), 0) FROM dispatch)) AS undone"
-        " CROSS JOIN LATERAL (SELECT * FROM event m WHERE m.sequence = undone.sequence OFFSET 0) "
-        "AS e"
+        " CROSS JOIN LATERAL"
+        " (SELECT * FROM event m WHERE m.sequence = undone.sequence OFFSET 0) AS e"
         " WHERE e.merchant = $%d",
         merchant, merchant);
 }
