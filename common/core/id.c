@@ -62,10 +62,10 @@ id_beside(char *out, struct text first, unsigned n)
 bool
 id_is_beside(struct text id, struct text first, unsigned n)
 {
-    char expected[ID_SIZE_MAX + 1], itself[ID_SIZE_MAX + 1];
-    if (n >= ID_BESIDE_MAX || first.size == 0 || first.size > ID_SIZE_MAX) return false;
-    return text_equal(first, id_beside(itself, first, 0)) &&
-           text_equal(id, id_beside(expected, first, n));
+    const size_t last = first.size - 1;
+    return n < ID_BESIDE_MAX && first.size > 0 && id.size == first.size &&
+           first.at[last] == digits[0] && id.at[last] == digits[n] &&
+           memcmp(id.at, first.at, last) == 0;
 }
 
 bool
