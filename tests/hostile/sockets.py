@@ -269,14 +269,19 @@ for p in before:
     old = resource.prlimit(p["pid"], resource.RLIMIT_NOFILE)
     had = len(os.listdir(f"/proc/{p['pid']}/fd"))
     resource.prlimit(p["pid"], resource.RLIMIT_NOFILE, (had + 40, old[1]))
-    many = []
+    many, most = [], 0
     try:
-        many = [connect(mine[i % len(mine)]) for i in range(120)]
-        end = time.monotonic() + 1.5
-        while len(os.listdir(f"/proc/{p['pid']}/fd")) < had + 40 and time.monotonic() < end:
-            time.sleep(0.01)
-        if len(os.listdir(f"/proc/{p['pid']}/fd")) >= had + 40:
-            full.append(p["name"])
+        for _ in range(3):  # the full moment lasts until the silent are closed: who was held up then, sees the next
+            many += [connect(mine[i % len(mine)]) for i in range(120)]
+            end = time.monotonic() + 5
+            while most < had + 40 and time.monotonic() < end:
+                most = max(most, len(os.listdir(f"/proc/{p['pid']}/fd")))
+                time.sleep(0.01)
+            if most >= had + 40:
+                full.append(p["name"])
+                break
+        else:
+            exhausted.append(f"{p['name']}: took {most - had} more of 40")
         paid = pay()
         all_closed = all(until_closed(s, 20) is not None for s in many)
         if not (paid and all_closed):
