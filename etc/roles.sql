@@ -2,8 +2,8 @@
 -- database `florin`, after tables.sql and schema.sql. May be run again and again. Passwords are set
 -- by whoever runs it (ALTER ROLE … PASSWORD), from HOME/secrets.
 --
--- Nobody deletes, nobody truncates. entry, ledger_transaction and event can be added to and not be
--- changed: a correction is a new entry.
+-- Nobody deletes, nobody truncates. entry, ledger_transaction, event and attempt can be added to and not
+-- be changed: a correction is a new entry.
 
 DO $$
 DECLARE
@@ -21,7 +21,8 @@ BEGIN
     EXECUTE format('GRANT CONNECT ON DATABASE %I TO ledger, payments, webhooks, auditor',
                    current_database());
     -- What was made by the superuser becomes the owner's, who cannot log in.
-    FOR name IN SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public' LOOP
+    FOR name IN SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public'
+        UNION ALL SELECT quote_ident(viewname) FROM pg_views WHERE schemaname = 'public' LOOP
         EXECUTE format('ALTER TABLE public.%s OWNER TO florin_owner', name);
     END LOOP;
 END $$;
@@ -30,7 +31,6 @@ ALTER FUNCTION expect(bigint, bigint, text) OWNER TO florin_owner;
 ALTER FUNCTION entry_must_balance() OWNER TO florin_owner;
 ALTER FUNCTION search_term(text, text, text) OWNER TO florin_owner;
 ALTER FUNCTION search_terms(text, text) OWNER TO florin_owner;
-ALTER FUNCTION open_attempts(bigint[], integer) OWNER TO florin_owner;
 ALTER FUNCTION refunds_to_follow(bigint[], bigint, integer) OWNER TO florin_owner;
 ALTER FUNCTION event_named(text, text) OWNER TO florin_owner;
 
@@ -40,15 +40,16 @@ REVOKE ALL ON ALL TABLES IN SCHEMA public FROM ledger, payments, webhooks, audit
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION expect(bigint, bigint, text) TO ledger;
 GRANT EXECUTE ON FUNCTION search_term(text, text, text), search_terms(text, text) TO ledger, payments, auditor;
-GRANT EXECUTE ON FUNCTION open_attempts(bigint[], integer), refunds_to_follow(bigint[], bigint, integer) TO payments;
+GRANT EXECUTE ON FUNCTION refunds_to_follow(bigint[], bigint, integer) TO payments;
 GRANT EXECUTE ON FUNCTION event_named(text, text) TO payments, webhooks;
 
 -- ledger: the rows of rows.def, the books, the outbox, the keys, the slots; not the deliveries.
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO ledger;
 GRANT INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO ledger;
 REVOKE INSERT ON ledger_leader FROM ledger;
-REVOKE UPDATE ON event, ledger_transaction, entry FROM ledger;
+REVOKE UPDATE ON event, ledger_transaction, entry, attempt FROM ledger;
 REVOKE INSERT, UPDATE ON delivery, delivery_try, dispatch FROM ledger;
+REVOKE INSERT, UPDATE ON attempt_under_way, every_attempt FROM ledger;
 
 -- payments: reads what it decides by; writes only through the ledger.
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO payments;

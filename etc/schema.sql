@@ -65,8 +65,8 @@ CREATE TABLE IF NOT EXISTS idempotency (
     told         bigint,
     PRIMARY KEY (merchant, key),
     CONSTRAINT idempotency_answered CHECK (num_nonnulls(body, told) = num_nonnulls(status))
-) WITH (fillfactor = 45); -- the row is written once more, with its answer
-ALTER TABLE idempotency SET (fillfactor = 45); -- another in version 2
+);
+ALTER TABLE idempotency RESET (fillfactor); -- others in version 2 to 4, when the row was written twice
 ALTER TABLE idempotency ADD COLUMN IF NOT EXISTS told bigint; -- since version 3
 ALTER TABLE idempotency DROP CONSTRAINT IF EXISTS idempotency_check; -- of version 2, narrower
 DO $$ BEGIN
@@ -130,19 +130,66 @@ $$;
 CREATE INDEX IF NOT EXISTS event_type ON event (merchant, type, id) WHERE type NOT IN
     ('payment_intent.created', 'charge.succeeded', 'payment_intent.succeeded', 'charge.updated');
 
--- Of version 2, each for a case that the two indexes of attempt (rows.def) have together now.
+-- --- attempts that are under way -------------------------------------------------------------------
+
+-- Their rows are written over in place: every payment begins and ends one, and as rows of the table
+-- attempt each was written into two heaps' pages and five entries of indexes. Here it is one update of a
+-- page that is in memory, and no entry. attempt has what is over, each row once. Which place is free the
+-- ledger knows; that none is written over while its attempt is under way each of its statements checks.
+-- The key that the attempt's first request claimed stands here, too, until it is answered.
+CREATE TABLE IF NOT EXISTS open_attempt (
+    place        integer PRIMARY KEY,
+    request_hash bytea,
+    path         text COLLATE "C",
+    command      bytea
+) WITH (fillfactor = 30);
+COMMENT ON TABLE open_attempt IS 'Where attempts are under way: the columns of attempt, until they stand there.';
+COMMENT ON COLUMN open_attempt.command IS 'id of the commit that claimed its key; absent: it claimed none';
+DO $$
+DECLARE
+    missing record;
+    rule record;
+    names text;
+    open_names text;
+BEGIN
+    FOR missing IN SELECT attname, format_type(atttypid, atttypmod) AS type,
+            CASE WHEN attcollation <> 0 THEN ' COLLATE "C"' ELSE '' END AS collation
+        FROM pg_attribute a WHERE attrelid = 'public.attempt'::regclass AND attnum > 0 AND NOT attisdropped
+        AND NOT EXISTS (SELECT FROM pg_attribute o WHERE o.attrelid = 'public.open_attempt'::regclass
+                        AND o.attname = a.attname) ORDER BY attnum LOOP
+        EXECUTE format('ALTER TABLE open_attempt ADD COLUMN %I %s%s', missing.attname, missing.type, missing.collation);
+    END LOOP;
+    FOR rule IN SELECT quote_ident('open_' || conname) AS name, pg_get_constraintdef(oid) AS definition
+        FROM pg_constraint WHERE conrelid = 'public.attempt'::regclass AND contype = 'c' LOOP
+        EXECUTE format('ALTER TABLE open_attempt DROP CONSTRAINT IF EXISTS %s, ADD CONSTRAINT %s %s',
+            rule.name, rule.name, rule.definition);
+    END LOOP;
+    ALTER TABLE open_attempt DROP CONSTRAINT IF EXISTS open_attempt_key, ADD CONSTRAINT open_attempt_key
+        CHECK (command IS NULL OR length(key) BETWEEN 1 AND 255 AND length(request_hash) = 32 AND path IS NOT NULL);
+    SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum), string_agg('o.' || quote_ident(attname), ', ' ORDER BY attnum)
+        INTO names, open_names
+        FROM pg_attribute WHERE attrelid = 'public.attempt'::regclass AND attnum > 0 AND NOT attisdropped;
+    -- OFFSET 0: looked for one by one, also by a plan that was made while attempt was empty.
+    EXECUTE format('CREATE OR REPLACE VIEW attempt_under_way AS SELECT %s FROM open_attempt o WHERE o.id IS NOT NULL'
+        ' AND NOT EXISTS (SELECT FROM attempt t WHERE t.id = ANY (ARRAY[o.id]) AND t.merchant = o.merchant OFFSET 0)', open_names);
+    EXECUTE format('CREATE OR REPLACE VIEW every_attempt AS SELECT %s FROM attempt UNION ALL SELECT %s FROM attempt_under_way',
+        names, names);
+    -- Of version 4, in which attempt had them all.
+    EXECUTE format('INSERT INTO open_attempt (place, %s) SELECT (SELECT coalesce(max(place), 0) FROM open_attempt)'
+        ' + row_number() OVER (), %s FROM attempt WHERE state IN (''sending'', ''unknown'', ''reversing'')', names, names);
+    DELETE FROM attempt WHERE state IN ('sending', 'unknown', 'reversing');
+END $$;
+-- Of version 2, each for a case that one index had together in version 4.
 DROP INDEX IF EXISTS attempt_open, attempt_one_setup_open, attempt_one_open_of_charge, attempt_one_approved_of_charge;
+DROP INDEX IF EXISTS attempt_one_open;
+DROP FUNCTION IF EXISTS open_attempts(bigint[], integer);
 
 -- --- what nobody looks after -----------------------------------------------------------------------
 
--- What is open is in a small index, and so is, until the next vacuum, all that was open a moment ago:
--- every payment leaves an entry there. A walk along the index marks those as dead, and whoever walks it
--- next passes them by; a bitmap scan marks nothing and reads the row of each (every 2 s of every worker:
--- 12,000 pages after 75,000 payments, 30 to 120 ms). To the planner the two cost the same, so it is told.
-CREATE OR REPLACE FUNCTION open_attempts(slots bigint[], most integer) RETURNS SETOF attempt
-    LANGUAGE sql STABLE SET enable_bitmapscan = off SET enable_seqscan = off AS $$
-    SELECT * FROM attempt WHERE state IN ('sending', 'unknown', 'reversing') AND slot = ANY (slots) LIMIT most
-$$;
+-- What follows is in a small index, and so is, until the next vacuum, all that followed a moment ago. A
+-- walk along the index marks those as dead, and whoever walks it next passes them by; a bitmap scan marks
+-- nothing and reads the row of each, every 2 s of every worker. To the planner the two cost the same, so
+-- it is told.
 CREATE OR REPLACE FUNCTION refunds_to_follow(slots bigint[], now bigint, most integer) RETURNS SETOF refund
     LANGUAGE sql STABLE SET enable_bitmapscan = off SET enable_seqscan = off AS $$
     SELECT * FROM refund WHERE follow_at IS NOT NULL AND follow_at <= now AND slot = ANY (slots)

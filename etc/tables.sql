@@ -31,7 +31,6 @@ BEGIN
         ('balance_transaction_source', 'CREATE INDEX balance_transaction_source ON balance_transaction (source, merchant)'),
         ('balance_transaction_type', 'CREATE INDEX balance_transaction_type ON balance_transaction (merchant, type, id) WHERE type <> ''charge'''),
         ('balance_transaction_due', 'CREATE INDEX balance_transaction_due ON balance_transaction (available_on) WHERE status = ''pending'''),
-        ('attempt_one_open', 'CREATE UNIQUE INDEX attempt_one_open ON attempt ((CASE WHEN operation NOT IN (''refund'', ''recall'') THEN coalesce(payment_intent, setup_intent, charge) END), merchant) WHERE state IN (''sending'', ''unknown'', ''reversing'')'),
         ('attempt_one_approved', 'CREATE UNIQUE INDEX attempt_one_approved ON attempt (coalesce(payment_intent, charge), merchant) WHERE operation = ''authorize'' AND state = ''approved'''),
         ('setup_intent_customer', 'CREATE INDEX setup_intent_customer ON setup_intent (merchant, customer, id) WHERE customer IS NOT NULL'),
         ('setup_intent_payment_method', 'CREATE INDEX setup_intent_payment_method ON setup_intent (merchant, payment_method, id) WHERE payment_method IS NOT NULL'),
@@ -754,8 +753,6 @@ DO $$ BEGIN
     END IF;
 END $$;
 ALTER TABLE attempt ADD CHECK (CASE operation WHEN 'verify' THEN amount = 0 ELSE amount > 0 END);
-CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_open ON attempt ((CASE WHEN operation NOT IN ('refund', 'recall') THEN coalesce(payment_intent, setup_intent, charge) END), merchant) WHERE state IN ('sending', 'unknown', 'reversing');
-COMMENT ON INDEX attempt_one_open IS 'CREATE UNIQUE INDEX attempt_one_open ON attempt ((CASE WHEN operation NOT IN (''refund'', ''recall'') THEN coalesce(payment_intent, setup_intent, charge) END), merchant) WHERE state IN (''sending'', ''unknown'', ''reversing'')';
 CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_approved ON attempt (coalesce(payment_intent, charge), merchant) WHERE operation = 'authorize' AND state = 'approved';
 COMMENT ON INDEX attempt_one_approved IS 'CREATE UNIQUE INDEX attempt_one_approved ON attempt (coalesce(payment_intent, charge), merchant) WHERE operation = ''authorize'' AND state = ''approved''';
 COMMENT ON TABLE attempt IS 'One operation that leaves the house; its id is the network''s key.';

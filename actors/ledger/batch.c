@@ -16,13 +16,25 @@
 #ifndef VERSIONS_KEPT /* the simulator makes it small */
 #define VERSIONS_KEPT 65536
 #endif
+#ifndef CLAIMS_KEPT
+#define CLAIMS_KEPT 32768
+#endif
 #define RETRY_MS 200  /* after an error that may pass: disk full, a lock, a statement too slow */
 #define RETRIES_MAX 3 /* then what is not urgent is told BUSY */
 #define RANGES_MAX 64 /* halves of halves: more than the logarithm of any batch */
 
 enum job { JOB_NONE, JOB_WRITE, JOB_TAKE, JOB_DUE };
-/* FAILED: rolled back, and what was sent behind it is still to fail, too. */
-enum phase { PHASE_NONE, PHASE_LOOK, PHASE_WRITE, PHASE_FAILED, PHASE_UNDO, PHASE_PAUSE };
+/* READ: all attempts that are under way. FAILED: rolled back, and what was sent behind it is still
+ * to fail, too. */
+enum phase {
+    PHASE_NONE,
+    PHASE_READ,
+    PHASE_LOOK,
+    PHASE_WRITE,
+    PHASE_FAILED,
+    PHASE_UNDO,
+    PHASE_PAUSE
+};
 
 struct range {
     size_t from, to;
@@ -56,8 +68,9 @@ struct batch {
     struct books books;
     struct pipeline pipeline;
     bool fenced;
-    int64_t retry_ms; /* the first is in PHASE_PAUSE: until when */
-    int64_t heard_ms; /* when Postgres last answered, or was last asked; 0: just now */
+    bool open_is_doubtful; /* what is known of the attempts under way may be what is wrong */
+    int64_t retry_ms;      /* the first is in PHASE_PAUSE: until when */
+    int64_t heard_ms;      /* when Postgres last answered, or was last asked; 0: just now */
 
     /* What is done, and the batch that is sent behind it. The second counts on the first: its
      * numbers go on where those of the first end. When the first fails, the second fails in
@@ -77,6 +90,8 @@ batch_new(const struct batch_callbacks *callbacks)
     assert(b);
     b->callbacks = *callbacks;
     b->books.versions = versions_new(VERSIONS_KEPT);
+    b->books.claims = claims_new(CLAIMS_KEPT);
+    b->books.open = open_attempts_new();
     b->first = &b->works[0];
     b->second = &b->works[1];
     for (int i = 0; i < 2; i++)
@@ -105,6 +120,8 @@ batch_destroy(struct batch **batch_p)
         command_destroy(&b->done[i]);
     free(b->done);
     versions_destroy(&b->books.versions);
+    claims_destroy(&b->books.claims);
+    open_attempts_destroy(&b->books.open);
     arrays_free(&b->pipeline.arrays);
     free(b);
     *batch_p = NULL;
@@ -172,13 +189,73 @@ batch_redirect(struct batch *batch, const struct command *again)
     return false;
 }
 
+/* It is not written. */
+static void
+give_up_places(struct batch *b, const struct command *c)
+{
+    for (size_t i = 0; i < c->row_count; i++)
+        if (c->rows[i].place && !c->rows[i].version)
+            open_attempts_release(b->books.open, c->rows[i].place);
+}
+
 static void
 tell(struct batch *b, struct work *w, size_t index, enum commit_verdict verdict)
 {
     struct command *c = w->commands[index];
     w->commands[index] = NULL;
+    give_up_places(b, c);
     c->verdict = verdict;
     b->callbacks.on_verdict(b->callbacks.state, &c);
+}
+
+/* --- attempts under way ----------------------------------------------------------------------- */
+
+static void
+learn_open_attempt(struct open_attempts *open, const PGresult *r, int i)
+{
+    const struct row_attempt attempt = {
+        .merchant = result_text(r, i, 2),
+        .operation = result_text(r, i, 6),
+        .payment_intent = result_text(r, i, 7),
+        .setup_intent = result_text(r, i, 8),
+        .charge = result_text(r, i, 9),
+    };
+    const struct text key = result_text(r, i, 10), command = result_text(r, i, 11);
+    struct open_attempt is = {
+        .id = attempt_fingerprint(attempt.merchant, result_text(r, i, 3)),
+        .subject = subject_fingerprint(&attempt),
+        .now = {result_number(r, i, 4), attempt_state_named(result_text(r, i, 5))},
+    };
+    if (key.at && command.size == sizeof is.command) {
+        is.key = key_fingerprint(attempt.merchant, key);
+        memcpy(is.command, command.at, sizeof is.command);
+    }
+    open_attempts_begin(open, (int32_t)result_number(r, i, 1), &is);
+}
+
+/* Of what is not written yet: places are given out anew. */
+static void
+forget_places(struct work *w)
+{
+    for (size_t i = 0; i < w->count; i++) {
+        struct command *const c = w->commands[i];
+        for (size_t n = 0; c && n < c->row_count; n++)
+            c->rows[n].place = 0;
+        if (c) c->key_place = 0;
+    }
+}
+
+/* All of them, and how many places there are. */
+static void
+learn_open_attempts(struct batch *b, const PGresult *r)
+{
+    open_attempts_clear(b->books.open);
+    b->books.places = result_number(r, 0, 0);
+    for (int i = 0; i < PQntuples(r) && !PQgetisnull(r, i, 1); i++)
+        learn_open_attempt(b->books.open, r, i);
+    for (int i = 0; i < 2; i++)
+        forget_places(&b->works[i]);
+    b->open_is_doubtful = false;
 }
 
 /* --- look, decide ----------------------------------------------------------------------------- */
@@ -206,8 +283,14 @@ static void
 look(struct batch *b, struct work *w)
 {
     const struct range range = current(w);
-    enter(b, w, PHASE_LOOK);
+    enter(b, w, b->open_is_doubtful ? PHASE_READ : PHASE_LOOK);
     pipeline_begin(&b->pipeline, &w->steps);
+    if (b->open_is_doubtful) {
+        pipeline_plain(&b->pipeline, STATEMENT_ATTEMPTS_OPEN, (struct step_of){.step = STEP_OPEN});
+        pipeline_end(&b->pipeline);
+        w->sent = true;
+        return;
+    }
     looking_ask(w->looking, &b->pipeline, &b->books, w->commands + range.from,
                 range.to - range.from);
     if (w->steps.count == 0) {
@@ -311,21 +394,8 @@ book(struct batch *b, const struct writing *writing)
     b->books.last_batch = writing->number;
     if (!FLORIN_MUTANT(event_head_stands)) b->books.event_head = writing->event_head_after;
     b->books.transaction_head = writing->transaction_head_after;
+    b->books.places = writing->places_after;
     b->counts.batches++;
-}
-
-static void
-remember(struct batch *b, const struct command *c)
-{
-    books_claimed(&b->books, c);
-    for (size_t i = 0; i < c->row_count; i++) {
-        const struct command_row *row = &c->rows[i];
-        struct version now = {row->version + 1, ATTEMPT_NONE};
-        if (row->table->number == ROW_attempt)
-            now.state = attempt_state_named(((const struct row_attempt *)row->row)->state);
-        versions_put(b->books.versions, row->table->number, c->commit.merchant, row_id(row->row),
-                     now);
-    }
 }
 
 static void
@@ -350,7 +420,7 @@ commands_committed(struct batch *b)
     for (size_t i = range.from; i < range.to; i++) {
         const struct command *c = w->commands[i];
         if (!c) continue;
-        remember(b, c);
+        books_wrote(&b->books, c, w->writing.number);
         keep_done(b, w, i);
         b->counts.commands++;
     }
@@ -446,7 +516,8 @@ halve_range(struct batch *b, struct work *w)
     struct range range = current(w);
     size_t to = range.from;
     versions_clear(b->books.versions);
-    b->books.known_since = b->books.last_batch + 1; /* nothing that was learned before */
+    claims_clear(b->books.claims, b->books.last_batch + 1); /* nothing that was learned before */
+    b->open_is_doubtful = true;
     for (size_t i = range.from; i < range.to; i++)
         if (w->commands[i]) {
             struct command *c = w->commands[i];
@@ -534,6 +605,7 @@ take_result(struct batch *b, struct work *w, PGresult *r)
         case STEP_NOTHING: break;
         case STEP_KEYS:
         case STEP_VERSIONS: looking_learn(w->looking, step, b->books.versions, r); return;
+        case STEP_OPEN: learn_open_attempts(b, r); break;
         case STEP_DUE: b->callbacks.on_due(b->callbacks.state, r); break;
         case STEP_NEARLY: w->nearly = true; break;
         case STEP_COMMIT: w->committed = strcmp(PQcmdStatus(r), "COMMIT") == 0; break;
@@ -569,6 +641,8 @@ first_heard(struct batch *b, struct work *w, int64_t mono_ms)
             first_over(b);
     } else if (w->job == JOB_DUE) {
         first_over(b);
+    } else if (w->phase == PHASE_READ) {
+        look(b, w);
     } else if (w->phase == PHASE_LOOK) {
         decide(b, w);
     } else if (w->doubtful || (!w->committed && !FLORIN_MUTANT(error_is_success))) {
@@ -732,6 +806,16 @@ read_slots(struct books *books, PGconn *conn)
     return fine;
 }
 
+static bool
+read_open_attempts(struct batch *b, PGconn *conn)
+{
+    PGresult *r = PQexecPrepared(conn, STATEMENT_ATTEMPTS_OPEN, 0, NULL, NULL, NULL, 1);
+    const bool fine = PQresultStatus(r) == PGRES_TUPLES_OK;
+    if (fine) learn_open_attempts(b, r);
+    PQclear(r);
+    return fine;
+}
+
 /* This is the batch that was written last, and its COMMIT may be unheard of. */
 static bool
 was_written(const struct work *w, int64_t last_batch)
@@ -748,7 +832,7 @@ settle_doubt(struct batch *b, int64_t last_batch, int64_t event_head, int64_t tr
     const bool both = was_written(b->second, last_batch) && !FLORIN_MUTANT(one_is_in_doubt);
     const bool first = both || was_written(b->first, last_batch);
     b->first->sent = b->second->sent = false;
-    b->books.known_since = first ? b->first->writing.number - 1 : last_batch;
+    claims_clear(b->books.claims, first ? b->first->writing.number - 1 : last_batch);
     if (!both) b->second->phase = PHASE_NONE;
     if (!first) {
         b->books.last_batch = last_batch;
@@ -797,7 +881,7 @@ batch_lead(struct batch *batch, PGconn **conn_p, const char *holder, char *clust
      * to be remembered: who begins anew raises it again, and waits for the standby. */
     if (doubtful) return LEAD_DOUBT;
     if (books->epoch && epoch != books->epoch + 1) return LEAD_LOST;
-    if (!read_slots(books, *conn_p)) {
+    if (!read_slots(books, *conn_p) || !read_open_attempts(b, *conn_p)) {
         books->epoch = books->epoch ? epoch : 0; /* raised by us: the next try is one above it */
         return LEAD_FAILED;
     }

@@ -508,7 +508,7 @@ Test(batch, what_an_attempt_bears_is_there_byte_for_byte_until_its_end)
     EXPECT_VERDICT(WRITE(&b, ROW(ROW_attempt, 1, row)), COMMIT_DONE);
     EXPECT_VALUE("SELECT length(staged) || ' ' || (SELECT bool_and(get_byte(staged, i) = "
                  "(i::bigint * i >> 8) % 256)"
-                 " FROM generate_series(0, 99999) i) FROM attempt",
+                 " FROM generate_series(0, 99999) i) FROM every_attempt",
                  "100000 true");
     EXPECT_VERDICT(WRITE(&b, ROW(ROW_attempt, 2, new_attempt("att_1", 3, "approved"))),
                    COMMIT_DONE);
@@ -540,13 +540,199 @@ Test(batch, the_update_itself_refuses_an_arrow_that_is_not_there)
     bench_start(&b);
     EXPECT_VERDICT(WRITE(&b, ROW(ROW_attempt, 0, new_attempt("att_1", 1, "sending"))), COMMIT_DONE);
     /* Somebody else's hand in the table, so that what the leader takes for known is wrong. */
-    postgres_value("UPDATE attempt SET state = 'reversing'");
+    postgres_value("UPDATE open_attempt SET state = 'reversing' WHERE id = 'att_1'");
     EXPECT_VERDICT(WRITE(&b, ROW(ROW_attempt, 1, new_attempt("att_1", 2, "approved"))),
                    COMMIT_REJECTED);
-    EXPECT_VALUE("SELECT state FROM attempt", "reversing");
+    EXPECT_VALUE("SELECT state FROM every_attempt", "reversing");
     /* and after that the leader believes the table again, not its memory */
     EXPECT_VERDICT(WRITE(&b, ROW(ROW_attempt, 1, new_attempt("att_1", 2, "reversed"))),
                    COMMIT_DONE);
+    batch_destroy(&b.batch);
+}
+
+/* --- attempts under way ----------------------------------------------------------------------- */
+
+static const struct row_attempt *
+keyed_attempt(const char *id, int64_t version, const char *state, const char *key)
+{
+    struct row_attempt *const row = new_attempt(id, version, state);
+    row->key = text_of(key);
+    row->request = TEXT("req_first");
+    return row;
+}
+
+/* Another takes the lead, and knows what Postgres has. */
+static void
+lead_anew(struct bench *b)
+{
+    batch_unlead(b->batch);
+    cr_assert_eq(try_lead(b, "ledger-1"), LEAD_OK);
+}
+
+Test(under_way, one_attempt_at_a_time_for_what_it_is_about)
+{
+    struct bench b;
+    bench_start(&b);
+    struct row_attempt *row = new_attempt("att_1", 1, "sending");
+    EXPECT_VERDICT(WRITE(&b, ROW(ROW_attempt, 0, row)), COMMIT_DONE);
+    for (int led_anew = 0; led_anew < 2; led_anew++) {
+        EXPECT_VERDICT(
+            WRITE(&b, .id = 'a', ROW(ROW_attempt, 0, new_attempt("att_2", 1, "sending"))),
+            COMMIT_REJECTED);
+        EXPECT_VERDICT(
+            WRITE(&b, .id = 'b', ROW(ROW_attempt, 0, new_attempt("att_1", 1, "sending"))),
+            COMMIT_REJECTED);
+        row = new_attempt(led_anew ? "att_4" : "att_3", 1, "sending");
+        row->operation = TEXT("refund");
+        EXPECT_VERDICT(WRITE(&b, .id = 'c', ROW(ROW_attempt, 0, row)), COMMIT_DONE);
+        lead_anew(&b);
+    }
+    row = new_attempt("att_5", 1, "sending");
+    row->payment_intent = TEXT("pi_2");
+    EXPECT_VERDICT(WRITE(&b, .id = 'd', ROW(ROW_attempt, 0, row)), COMMIT_DONE);
+    EXPECT_VALUE("SELECT count(*) FROM attempt_under_way", "4");
+    EXPECT_VERDICT(WRITE(&b, .id = 'e', ROW(ROW_attempt, 1, new_attempt("att_1", 2, "declined"))),
+                   COMMIT_DONE);
+    EXPECT_VERDICT(WRITE(&b, .id = 'f', ROW(ROW_attempt, 0, new_attempt("att_2", 1, "sending"))),
+                   COMMIT_DONE);
+    EXPECT_VALUE("SELECT string_agg(id || state, ' ' ORDER BY id) FROM every_attempt",
+                 "att_1declined att_2sending att_3sending att_4sending att_5sending");
+    batch_destroy(&b.batch);
+}
+
+Test(under_way, one_that_is_over_does_not_begin_again)
+{
+    struct bench b;
+    bench_start(&b);
+    const struct wish begin = {.id = 'a', ROW(ROW_attempt, 0, new_attempt("att_1", 1, "sending"))};
+    EXPECT_VERDICT(write_one(&b, &begin), COMMIT_DONE);
+    EXPECT_VERDICT(WRITE(&b, .id = 'b', ROW(ROW_attempt, 1, new_attempt("att_1", 2, "declined"))),
+                   COMMIT_DONE);
+    EXPECT_VERDICT(write_one(&b, &begin), COMMIT_REJECTED); /* an old copy of it */
+    EXPECT_VALUE("SELECT count(*) FROM attempt_under_way", "0");
+    EXPECT_VALUE("SELECT count(*) FROM every_attempt", "1");
+    batch_destroy(&b.batch);
+}
+
+Test(under_way, places_are_written_over_when_they_are_free)
+{
+    struct bench b;
+    char id[2][16];
+    bench_start(&b);
+    for (int i = 1; i <= 3; i++) {
+        for (int two = 0; two < 2; two++) {
+            snprintf(id[two], sizeof id[two], "att_%d%d", i, two);
+            struct row_attempt *const row = new_attempt(id[two], 1, "sending");
+            row->payment_intent = text_of(id[two]);
+            EXPECT_VERDICT(WRITE(&b, ROW(ROW_attempt, 0, row)), COMMIT_DONE);
+        }
+        EXPECT_VERDICT(WRITE(&b, ROW(ROW_attempt, 1, new_attempt(id[0], 2, "declined"))),
+                       COMMIT_DONE);
+        if (i == 2) lead_anew(&b);
+    }
+    EXPECT_VALUE("SELECT string_agg(place || id, ' ' ORDER BY place) FROM open_attempt"
+                 " WHERE id IS NOT NULL",
+                 "1att_30 2att_11 3att_21 4att_31");
+    EXPECT_VALUE("SELECT count(*) FROM attempt_under_way", "3");
+    EXPECT_VALUE("SELECT count(*) FROM open_attempt", "33"); /* made once, some more than wanted */
+    batch_destroy(&b.batch);
+}
+
+/* What the leader takes for free is not. */
+Test(under_way, the_update_itself_refuses_to_write_over_what_is_under_way)
+{
+    struct bench b;
+    bench_start(&b);
+    EXPECT_VERDICT(WRITE(&b, ROW(ROW_attempt, 0, new_attempt("att_1", 1, "sending"))), COMMIT_DONE);
+    EXPECT_VERDICT(WRITE(&b, ROW(ROW_attempt, 1, new_attempt("att_1", 2, "declined"))),
+                   COMMIT_DONE);
+    postgres_value("DELETE FROM attempt");
+    struct row_attempt *const other = new_attempt("att_2", 1, "sending");
+    other->payment_intent = TEXT("pi_2");
+    EXPECT_VERDICT(WRITE(&b, .id = 'a', ROW(ROW_attempt, 0, other)), COMMIT_REJECTED);
+    EXPECT_VALUE("SELECT string_agg(id, ' ') FROM attempt_under_way", "att_1");
+    EXPECT_VERDICT(WRITE(&b, .id = 'b', ROW(ROW_attempt, 0, other)), COMMIT_DONE);
+    EXPECT_VALUE("SELECT string_agg(id, ' ' ORDER BY id) FROM attempt_under_way", "att_1 att_2");
+    batch_destroy(&b.batch);
+}
+
+Test(under_way, a_key_stands_with_its_attempt_until_it_is_answered)
+{
+    struct bench b;
+    bench_start(&b);
+    const struct wish begin = {.id = 'a',
+                               .claim = 1,
+                               .key = "k",
+                               ROW(ROW_attempt, 0, keyed_attempt("att_1", 1, "sending", "k"))};
+    EXPECT_VERDICT(write_one(&b, &begin), COMMIT_DONE);
+    for (int led_anew = 0; led_anew < 2; led_anew++) {
+        EXPECT_VALUE("SELECT count(*) FROM idempotency", "0");
+        EXPECT_VERDICT(write_one(&b, &begin), COMMIT_DONE); /* the same command */
+        EXPECT_VERDICT(WRITE(&b, .id = 'b', .claim = 1, .key = "k"), COMMIT_OPEN);
+        EXPECT_VERDICT(WRITE(&b, .id = 'c', .claim = 1, .key = "k", .hash = 'x'), COMMIT_OPEN);
+        lead_anew(&b);
+    }
+    EXPECT_VERDICT(WRITE(&b, .id = 'd', .claim = 2, .key = "k", .status = 402, .body = "no",
+                         ROW(ROW_attempt, 1, keyed_attempt("att_1", 2, "declined", "k"))),
+                   COMMIT_DONE);
+    EXPECT_VALUE("SELECT concat_ws(' ', key, encode(request_hash, 'escape'), path, encode(command,"
+                 " 'escape'), request, status, body, told) FROM idempotency",
+                 "k hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh POST /v1/customers aaaaaaaaaaaaaaaa"
+                 " req_first 402 no");
+    for (int led_anew = 0; led_anew < 2; led_anew++) {
+        EXPECT_VERDICT(WRITE(&b, .id = 'b', .claim = 1, .key = "k"), COMMIT_ANSWERED);
+        EXPECT_VERDICT(WRITE(&b, .id = 'b', .claim = 1, .key = "k", .hash = 'x'), COMMIT_MISMATCH);
+        lead_anew(&b);
+    }
+    batch_destroy(&b.batch);
+}
+
+/* In either order, with another leader between them or without. */
+Test(under_way, a_key_and_its_attempt_may_end_apart)
+{
+    for (int order = 0; order < 4; order++) {
+        struct bench b;
+        bench_start(&b);
+        EXPECT_VERDICT(WRITE(&b, .id = 'a', .claim = 1, .key = "k",
+                             ROW(ROW_attempt, 0, keyed_attempt("att_1", 1, "sending", "k"))),
+                       COMMIT_DONE);
+        for (int step = 0; step < 2; step++) {
+            if (step == order % 2)
+                EXPECT_VERDICT(
+                    WRITE(&b, .id = 'b', .claim = 2, .key = "k", .status = 500, .body = "late"),
+                    COMMIT_DONE);
+            else
+                EXPECT_VERDICT(
+                    WRITE(&b, .id = 'c',
+                          ROW(ROW_attempt, 1, keyed_attempt("att_1", 2, "declined", "k"))),
+                    COMMIT_DONE);
+            if (order >= 2) lead_anew(&b);
+            EXPECT_VERDICT(WRITE(&b, .id = 'd', .claim = 1, .key = "k"),
+                           step == 1 || order % 2 == 0 ? COMMIT_ANSWERED : COMMIT_OPEN);
+        }
+        EXPECT_VALUE("SELECT status || ' ' || body FROM idempotency", "500 late");
+        EXPECT_VALUE("SELECT state FROM every_attempt", "declined");
+        batch_destroy(&b.batch);
+    }
+}
+
+/* A key whose attempt is another's, or that is claimed with its answer, has its own row at once. */
+Test(under_way, a_key_that_no_attempt_bears_has_a_row_of_its_own)
+{
+    struct bench b;
+    bench_start(&b);
+    EXPECT_VERDICT(WRITE(&b, .id = 'a', .claim = 1, .key = "k",
+                         ROW(ROW_attempt, 0, new_attempt("att_1", 1, "sending"))),
+                   COMMIT_DONE);
+    EXPECT_VALUE("SELECT count(*) FROM idempotency WHERE status IS NULL", "1");
+    EXPECT_VERDICT(WRITE(&b, .id = 'b', .claim = 2, .key = "k", .status = 200, .body = "{}",
+                         ROW(ROW_attempt, 1, new_attempt("att_1", 2, "declined"))),
+                   COMMIT_DONE);
+    EXPECT_VERDICT(WRITE(&b, .id = 'c', .claim = 1, .key = "l", .status = 200, .body = "{}",
+                         ROW(ROW_attempt, 0, keyed_attempt("att_2", 1, "sending", "l"))),
+                   COMMIT_DONE);
+    EXPECT_VALUE("SELECT string_agg(key, '' ORDER BY key) FROM idempotency WHERE status = 200",
+                 "kl");
     batch_destroy(&b.batch);
 }
 
@@ -645,29 +831,19 @@ Test(schema, unbalanced_entries_are_refused_by_the_database_itself)
                      "00000");
 }
 
-/* Of two attempts: state, operation, payment, set-up, charge. */
-Test(schema, two_attempts_that_exclude_each_other_are_refused_by_the_database_itself)
+/* Of two attempts: state, operation, payment, charge. */
+Test(schema, two_approved_authorizations_are_refused_by_the_database_itself)
 {
     // clang-format off
     static const struct {
         const char *one, *other, *state;
     } table[] = {
-        {"'sending', 'authorize', 'pi_1', NULL, 'ch_1'", "'unknown', 'authorize', 'pi_1', NULL, 'ch_2'", "23505"},
-        {"'sending', 'capture', 'pi_1', NULL, 'ch_1'", "'reversing', 'void', 'pi_1', NULL, 'ch_1'", "23505"},
-        {"'sending', 'authorize', 'pi_1', NULL, 'ch_1'", "'sending', 'authorize', 'pi_2', NULL, 'ch_2'", "00000"},
-        {"'sending', 'authorize', 'pi_1', NULL, 'ch_1'", "'declined', 'authorize', 'pi_1', NULL, 'ch_2'", "00000"},
-        {"'sending', 'verify', NULL, 'seti_1', NULL", "'unknown', 'verify', NULL, 'seti_1', NULL", "23505"},
-        {"'sending', 'verify', NULL, 'seti_1', NULL", "'unknown', 'verify', NULL, 'seti_2', NULL", "00000"},
-        {"'sending', 'authorize', NULL, NULL, 'ch_1'", "'sending', 'capture', NULL, NULL, 'ch_1'", "23505"},
-        {"'sending', 'authorize', NULL, NULL, 'ch_1'", "'sending', 'authorize', NULL, NULL, 'ch_2'", "00000"},
-        {"'sending', 'refund', 'pi_1', NULL, 'ch_1'", "'sending', 'refund', 'pi_1', NULL, 'ch_1'", "00000"},
-        {"'sending', 'refund', 'pi_1', NULL, 'ch_1'", "'sending', 'recall', 'pi_1', NULL, 'ch_1'", "00000"},
-        {"'sending', 'refund', NULL, NULL, 'ch_1'", "'sending', 'capture', NULL, NULL, 'ch_1'", "00000"},
-        {"'approved', 'authorize', 'pi_1', NULL, 'ch_1'", "'approved', 'authorize', 'pi_1', NULL, 'ch_2'", "23505"},
-        {"'approved', 'authorize', 'pi_1', NULL, 'ch_1'", "'approved', 'capture', 'pi_1', NULL, 'ch_1'", "00000"},
-        {"'approved', 'authorize', 'pi_1', NULL, 'ch_1'", "'sending', 'authorize', 'pi_1', NULL, 'ch_2'", "00000"},
-        {"'approved', 'authorize', NULL, NULL, 'ch_1'", "'approved', 'authorize', NULL, NULL, 'ch_1'", "23505"},
-        {"'approved', 'authorize', NULL, NULL, 'ch_1'", "'approved', 'authorize', NULL, NULL, 'ch_2'", "00000"},
+        {"'approved', 'authorize', 'pi_1', 'ch_1'", "'approved', 'authorize', 'pi_1', 'ch_2'", "23505"},
+        {"'approved', 'authorize', 'pi_1', 'ch_1'", "'approved', 'authorize', 'pi_2', 'ch_2'", "00000"},
+        {"'approved', 'authorize', 'pi_1', 'ch_1'", "'declined', 'authorize', 'pi_1', 'ch_2'", "00000"},
+        {"'approved', 'authorize', 'pi_1', 'ch_1'", "'approved', 'capture', 'pi_1', 'ch_1'", "00000"},
+        {"'approved', 'authorize', NULL, 'ch_1'", "'approved', 'authorize', NULL, 'ch_1'", "23505"},
+        {"'approved', 'authorize', NULL, 'ch_1'", "'approved', 'authorize', NULL, 'ch_2'", "00000"},
     };
     // clang-format on
     postgres_fresh();
@@ -676,11 +852,9 @@ Test(schema, two_attempts_that_exclude_each_other_are_refused_by_the_database_it
         snprintf(
             sql, sizeof sql,
             "INSERT INTO attempt (id, merchant, version, created, slot, epoch, capture, amount,"
-            " state, operation, payment_intent, setup_intent, charge) SELECT 'att_%zu_' || at,"
-            " 'acct_%zu', 1, 1, 1, 1, false, (operation <> 'verify')::int, state, operation,"
-            " payment_intent, setup_intent, charge FROM"
-            " (VALUES (1, %s), (2, %s)) AS x(at, state, operation, payment_intent,"
-            " setup_intent, charge)",
+            " state, operation, payment_intent, charge) SELECT 'att_%zu_' || at,"
+            " 'acct_%zu', 1, 1, 1, 1, false, 1, state, operation, payment_intent, charge FROM"
+            " (VALUES (1, %s), (2, %s)) AS x(at, state, operation, payment_intent, charge)",
             i, i, table[i].one, table[i].other);
         cr_expect_str_eq(tried("ledger", sql), table[i].state, "%s; %s", table[i].one,
                          table[i].other);
@@ -1134,7 +1308,8 @@ Test(pair, the_second_is_with_postgres_before_the_first_is_committed)
     PGconn *holder = start_pair(&b);
     cr_expect_not(batch_has_room(b.batch), "for a third");
     PQfinish(holder);
-    wait_until("SELECT count(*) = 1 FROM attempt"); /* and nobody has read an answer meanwhile */
+    wait_until(
+        "SELECT count(*) = 1 FROM every_attempt"); /* and nobody has read an answer meanwhile */
     cr_expect_eq(drive(&b), BATCH_IDLE);
     expect_first(&b, COMMIT_DONE);
     EXPECT_VERDICT(b.told.verdicts['n'], COMMIT_DONE);
@@ -1196,7 +1371,7 @@ Test(pair, what_must_be_known_for_the_second_is_asked_behind_the_first)
     expect_first(&b, COMMIT_DONE);
     EXPECT_VERDICT(b.told.verdicts['n'], COMMIT_DONE);
     EXPECT_VERDICT(b.told.verdicts['o'], COMMIT_STALE);
-    EXPECT_VALUE("SELECT state FROM attempt", "unknown");
+    EXPECT_VALUE("SELECT state FROM every_attempt", "unknown");
     batch_destroy(&b.batch);
 }
 
@@ -1275,7 +1450,7 @@ Test(pair, a_first_that_is_tried_again_is_still_before_the_second)
     PQfinish(holder);
     while (batch_counts(b.batch).retries == 0)
         step(&b);
-    EXPECT_VALUE("SELECT count(*) FROM attempt", "0");
+    EXPECT_VALUE("SELECT count(*) FROM every_attempt", "0");
     EXPECT_VERDICT(b.told.verdicts['n'], 0);
     postgres_value("DROP TRIGGER full_disk ON event");
     cr_expect_eq(drive(&b), BATCH_IDLE);
@@ -1300,7 +1475,7 @@ Test(pair, a_second_that_is_refused_leaves_the_first_written)
     expect_first(&b, COMMIT_DONE);
     EXPECT_VERDICT(b.told.verdicts['n'], COMMIT_REJECTED);
     EXPECT_VERDICT(b.told.verdicts['o'], COMMIT_DONE);
-    EXPECT_VALUE("SELECT count(*) FROM attempt", "0");
+    EXPECT_VALUE("SELECT count(*) FROM every_attempt", "0");
     postgres_value("DELETE FROM event WHERE sequence = 1000");
     expect_written(&b, "8/8/8 3");
     batch_destroy(&b.batch);
@@ -1325,7 +1500,7 @@ Test(pair, of_two_in_doubt_the_first_was_written)
     struct bench b;
     bench_start(&b);
     const struct wish second = second_wish();
-    PGconn *holder = hold("event"), *another = hold("attempt");
+    PGconn *holder = hold("event"), *another = hold("open_attempt");
     start_two(&b, &second, 1);
     PQfinish(holder);
     wait_until("SELECT count(*) = 8 FROM customer");
@@ -1344,7 +1519,7 @@ Test(pair, of_two_in_doubt_both_were_written)
     struct bench b;
     PGconn *holder = start_pair(&b);
     PQfinish(holder);
-    wait_until("SELECT count(*) = 1 FROM attempt");
+    wait_until("SELECT count(*) = 1 FROM every_attempt");
     lose_and_lead(&b, NULL);
     expect_first(&b, COMMIT_DONE);
     EXPECT_VERDICT(b.told.verdicts['n'], COMMIT_DONE);
@@ -1369,7 +1544,7 @@ Test(pair, a_first_whose_commit_ends_with_a_warning_leaves_both_in_doubt)
     PGconn *holder = hold("event");
     start_two(&b, &second, 1);
     PQfinish(holder);
-    wait_until("SELECT count(*) = 1 FROM attempt");
+    wait_until("SELECT count(*) = 1 FROM every_attempt");
     cr_expect_eq(drive(&b), BATCH_LOST);
     cr_expect_eq(b.told.verdicts['A'], 0);
     cr_expect_eq(b.told.verdicts['n'], 0);
@@ -1396,7 +1571,7 @@ Test(pair, who_leads_next_may_come_between_the_two)
     cr_expect_eq(drive(&b), BATCH_FENCED);
     expect_first(&b, COMMIT_DONE);
     cr_expect_eq(b.told.verdicts['n'], 0);
-    EXPECT_VALUE("SELECT count(*) FROM attempt", "0");
+    EXPECT_VALUE("SELECT count(*) FROM every_attempt", "0");
     postgres_value("DROP TRIGGER raise ON event");
     bench_init(&next, "ledger-2");
     EXPECT_VERDICT(write_one(&next, &second), COMMIT_DONE);

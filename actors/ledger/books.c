@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+_Static_assert(OPEN_ATTEMPT_COMMAND_BYTES == COMMAND_ID_BYTES, "the id of a command");
+
 bool
 books_must_know(const struct command *c, size_t row)
 {
@@ -18,25 +20,77 @@ books_must_know_key(const struct command *c)
            (c->commit.claim == 2 && c->commit.repeated && c->row_count == 0);
 }
 
-/* Claims stand among the versions, under no table. */
-#define TABLE_OF_CLAIMS 0
-
 bool
 books_key_is_new(const struct books *books, const struct command *c)
 {
-    struct version claimed;
-    return c->key_was_new && c->key_seen_at >= books->known_since &&
-           !versions_get(books->versions, TABLE_OF_CLAIMS, c->commit.merchant, c->commit.key,
-                         &claimed);
+    return c->key_was_new && c->key_seen_at >= claims_since(books->claims) &&
+           !claims_have(books->claims, key_fingerprint(c->commit.merchant, c->commit.key));
+}
+
+int32_t
+books_key_place(const struct books *books, struct text merchant, struct text key)
+{
+    return open_attempts_find(books->open, key_fingerprint(merchant, key));
+}
+
+/* --- what was written ------------------------------------------------------------------------- */
+
+static void
+attempt_begun(const struct books *books, const struct command *c, const struct command_row *row,
+              struct version now)
+{
+    const struct row_attempt *const attempt = row->row;
+    struct open_attempt is = {
+        .id = attempt_fingerprint(attempt->merchant, attempt->id),
+        .subject = subject_fingerprint(attempt),
+        .now = now,
+    };
+    if (command_key_holder(c) == row) {
+        is.key = key_fingerprint(c->commit.merchant, c->commit.key);
+        memcpy(is.command, c->commit.id.at, sizeof is.command);
+    }
+    open_attempts_begin(books->open, row->place, &is);
+}
+
+/* A key that it still holds got its row with its end. */
+static void
+attempt_ended(const struct books *books, const struct command_row *row, int64_t batch)
+{
+    const struct fingerprint key = open_attempts_at(books->open, row->place)->key;
+    if (key.a | key.b) claims_put(books->claims, key, batch);
+    open_attempts_end(books->open, row->place);
+}
+
+static void
+row_written(const struct books *books, const struct command *c, const struct command_row *row,
+            int64_t batch)
+{
+    struct version now = {row->version + 1, ATTEMPT_NONE};
+    if (row->table->number == ROW_attempt) {
+        now.state = attempt_state_named(((const struct row_attempt *)row->row)->state);
+        const bool open = attempt_is_open(now.state);
+        if (row->place && row->version == 0)
+            attempt_begun(books, c, row, now);
+        else if (row->place && open)
+            open_attempts_step(books->open, row->place, now);
+        else if (row->place)
+            attempt_ended(books, row, batch);
+        if (open) return;
+    }
+    versions_put(books->versions, row->table->number, c->commit.merchant, row_id(row->row), now);
 }
 
 void
-books_claimed(const struct books *books, const struct command *c)
+books_wrote(const struct books *books, const struct command *c, int64_t batch)
 {
-    if (c->commit.claim == 1)
-        versions_put(books->versions, TABLE_OF_CLAIMS, c->commit.merchant, c->commit.key,
-                     (struct version){1, ATTEMPT_NONE});
+    if (c->commit.claim)
+        claims_put(books->claims, key_fingerprint(c->commit.merchant, c->commit.key), batch);
+    if (c->commit.claim == 2 && c->key_place) open_attempts_let_key_go(books->open, c->key_place);
+    for (size_t i = 0; i < c->row_count; i++)
+        row_written(books, c, &c->rows[i], batch);
 }
+
+/* --- verdicts --------------------------------------------------------------------------------- */
 
 static enum commit_verdict say(struct command *c, enum commit_verdict verdict, const char *format,
                                ...) __attribute__((format(printf, 3, 4)));
@@ -136,6 +190,21 @@ arrows_verdict(struct command *c)
     return 0;
 }
 
+/* One attempt at a time for a payment, a set-up or a charge, whatever their rows say. */
+static enum commit_verdict
+subjects_verdict(const struct books *books, struct command *c)
+{
+    for (size_t i = 0; i < c->row_count; i++) {
+        const struct row_attempt *const attempt = c->rows[i].row;
+        if (c->rows[i].table->number != ROW_attempt || c->rows[i].version) continue;
+        if (open_attempts_find(books->open, subject_fingerprint(attempt)) ||
+            open_attempts_find(books->open, attempt_fingerprint(attempt->merchant, attempt->id)))
+            return say(c, COMMIT_REJECTED, "%.*s cannot begin: an attempt of it is under way",
+                       (int)attempt->id.size, attempt->id.at);
+    }
+    return 0;
+}
+
 enum commit_verdict
 books_verdict(const struct books *books, struct command *c, const struct key_row *key)
 {
@@ -149,6 +218,7 @@ books_verdict(const struct books *books, struct command *c, const struct key_row
     if ((verdict = key_verdict(c, key))) return verdict;
     if ((verdict = rows_verdict(c))) return verdict;
     if ((verdict = arrows_verdict(c))) return verdict;
+    if ((verdict = subjects_verdict(books, c))) return verdict;
     if (c->wrong) return say(c, COMMIT_REJECTED, "%s", c->wrong);
     return 0;
 }

@@ -91,8 +91,8 @@ read_rows(struct command *c, struct pool *pool)
     while (message_next(&list, MSG_row_write, &write, &v)) {
         const struct table *t = table_find(write.table);
         struct command_row *row = &c->rows[c->row_count];
-        *row =
-            (struct command_row){t, (int64_t)write.version, take(pool, t->size), {0, ATTEMPT_NONE}};
+        *row = (struct command_row){
+            .table = t, .version = (int64_t)write.version, .row = take(pool, t->size)};
         const uint8_t *values = (const uint8_t *)write.values.at;
         if (!row_decode((enum row_table)t->number, values, write.values.size, row->row))
             return "rows: not a row of its table";
@@ -266,4 +266,18 @@ bool
 command_is_same(const struct command *a, const struct command *b)
 {
     return memcmp(a->commit.id.at, b->commit.id.at, COMMAND_ID_BYTES) == 0;
+}
+
+struct command_row *
+command_key_holder(const struct command *c)
+{
+    const struct msg_commit *const m = &c->commit;
+    if (m->claim != 1 || m->has & HAS_commit_status) return NULL;
+    for (size_t i = 0; i < c->row_count; i++) {
+        struct command_row *const row = &c->rows[i];
+        if (row->table->number == ROW_attempt && row->version == 0 &&
+            text_equal(((const struct row_attempt *)row->row)->key, m->key))
+            return row;
+    }
+    return NULL;
 }

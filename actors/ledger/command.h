@@ -31,6 +31,7 @@ struct command_row {
     int64_t version;    /* the one that is replaced; 0: insert */
     void *row;          /* its struct */
     struct version now; /* what is there, as far as it was asked for: see books.h */
+    int32_t place;      /* of an attempt: where it is under way, or will be; see open_attempts.h */
 };
 
 struct command_line {
@@ -62,6 +63,7 @@ struct command {
 
     bool key_was_new;    /* the key it claims was not there … */
     int64_t key_seen_at; /* … when so many batches had been written: see lookahead.h */
+    int32_t key_place;   /* the attempt under way that holds its key: 0 when none does */
 
     struct command_row *rows;
     size_t row_count;
@@ -92,6 +94,10 @@ MUST_USE struct command *command_read(const uint8_t *bytes, size_t size,
                                       const struct command_origin *origin, char *reason,
                                       size_t reason_size);
 void command_destroy(struct command **command_p);
+
+/* The attempt that it begins and that holds the key that it claims, or NULL: then the key gets a
+ * row of its own at once. */
+struct command_row *command_key_holder(const struct command *c);
 
 /* The same command, sent again. */
 bool command_is_same(const struct command *a, const struct command *b);

@@ -3,6 +3,7 @@
 #include "statements.h"
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* A row or a key that is being asked for. */
 struct question {
@@ -61,6 +62,19 @@ ask(struct looking *l, struct command *c, size_t index)
     l->questions[l->count++] = (struct question){c, index};
 }
 
+/* An attempt under way holds the key: it was claimed, and not answered. */
+static bool
+held(struct looking *l, const struct books *books, const struct command *c, size_t index)
+{
+    const int32_t place = books_key_place(books, c->commit.merchant, c->commit.key);
+    if (!place) return false;
+    struct key_row *const key = &l->keys[index];
+    memcpy(key->own, open_attempts_at(books->open, place)->command, sizeof key->own);
+    key->found = true;
+    key->command = (struct text){key->own, sizeof key->own};
+    return true;
+}
+
 static void
 ask_for_keys(struct looking *l, struct pipeline *p, const struct books *books,
              struct command *const *commands, size_t count)
@@ -70,7 +84,8 @@ ask_for_keys(struct looking *l, struct pipeline *p, const struct books *books,
     for (size_t i = 0; i < count; i++) {
         struct command *c = commands[i];
         l->keys[i] = (struct key_row){.found = false};
-        if (!c || !books_must_know_key(c) || books_key_is_new(books, c)) continue;
+        if (!c || !books_must_know_key(c) || held(l, books, c, i) || books_key_is_new(books, c))
+            continue;
         ask(l, c, i);
         arrays_text(&p->arrays, 0, c->commit.merchant);
         arrays_text(&p->arrays, 1, c->commit.key);
@@ -87,6 +102,13 @@ ask_for_row(struct looking *l, struct pipeline *p, const struct books *books, st
     struct command_row *row = &c->rows[index];
     const struct text id = row_id(row->row), merchant = c->commit.merchant;
     row->now = (struct version){0, ATTEMPT_NONE};
+    if (row->table->number == ROW_attempt) {
+        const int32_t place = open_attempts_find(books->open, attempt_fingerprint(merchant, id));
+        if (place) {
+            row->now = open_attempts_at(books->open, place)->now;
+            return;
+        }
+    }
     if (versions_get(books->versions, row->table->number, merchant, id, &row->now)) return;
     ask(l, c, index);
     arrays_text(&p->arrays, 0, merchant);

@@ -13,7 +13,7 @@
 #define STEPS_MAX 64 /* statements in one pipeline */
 
 /* What a result is of. STEP_NEARLY: as STEP_NOTHING, and it is told before the Sync. */
-enum step { STEP_NOTHING, STEP_KEYS, STEP_VERSIONS, STEP_DUE, STEP_NEARLY, STEP_COMMIT };
+enum step { STEP_NOTHING, STEP_KEYS, STEP_VERSIONS, STEP_OPEN, STEP_DUE, STEP_NEARLY, STEP_COMMIT };
 
 struct step_of {
     enum step step;

@@ -58,6 +58,19 @@ table_statements(size_t index)
     return s;
 }
 
+const char *
+attempt_kinds(bool begins)
+{
+    static char kinds[2][TABLE_COLUMNS_MAX + 5];
+    char *const k = kinds[begins];
+    if (!k[0]) {
+        for (size_t i = 0; i < table_count; i++)
+            if (tables[i]->number == ROW_attempt) strcpy(k, table_statements(i)->kinds);
+        strcat(k, begins ? "iyty" : "i");
+    }
+    return k;
+}
+
 /* (SELECT unnest($1::text[]), unnest($2::bigint[]), …): the arrays side by side, with their places
  * last if wanted. In the list of what is selected, and not as unnest($1, $2, …) after FROM, which
  * keeps a store of tuples for each array: 1.7 µs a row of 34 columns instead of 5.5. */
@@ -84,12 +97,15 @@ put_columns(struct sql *sql, const struct table *t)
  * itself, whatever the statistics say. It is the column that the primary key begins with. */
 #define SAME(first, second) "t." first " = ANY (ARRAY[n." first "]) AND t." second " = n." second
 
+#define SAME_PLACE "o.place = ANY (ARRAY[n.place])"
+
 static const char *
 same_row(const struct table *t)
 {
     return t->number == ROW_attempt ? SAME("id", "merchant") : SAME("merchant", "id");
 }
 
+/* Of attempts those that are over: the others are known. */
 static void
 make_find(struct sql *sql, const struct table_statements *s)
 {
@@ -108,14 +124,12 @@ make_insert(struct sql *sql, const struct table_statements *s)
     put_unnest(sql, s->kinds, false);
 }
 
-/* Every arrow that attempt.h knows, as SQL. As one text, so that the planner cannot see that only
- * open attempts fit: it would walk the index of those, once for each row (30 ms for 128 instead of
- * 2). */
+/* Every arrow that attempt.h knows, as SQL. */
 static void
 put_arrows(struct sql *sql)
 {
     const char *between = "";
-    put(sql, " AND t.state || '>' || n.state IN (");
+    put(sql, " AND o.state || '>' || n.state IN (");
     for (int from = ATTEMPT_NONE + 1; from < ATTEMPT_STATE_COUNT; from++)
         for (int to = ATTEMPT_NONE + 1; to < ATTEMPT_STATE_COUNT; to++) {
             const enum attempt_state a = (enum attempt_state)from, b = (enum attempt_state)to;
@@ -127,21 +141,98 @@ put_arrows(struct sql *sql)
 }
 
 static void
+put_settings(struct sql *sql, const struct table *t, size_t first)
+{
+    for (size_t i = first; i < t->column_count; i++)
+        put(sql, "%s\"%s\" = n.\"%s\"", i > first ? ", " : "", t->columns[i].name,
+            t->columns[i].name);
+}
+
+static void
 make_update(struct sql *sql, const struct table_statements *s)
 {
     const struct table *t = s->table;
     put(sql, "WITH changed AS (UPDATE %s t SET ", t->name);
-    for (size_t i = COLUMN_VERSION; i < t->column_count; i++)
-        put(sql, "%s\"%s\" = n.\"%s\"", i > COLUMN_VERSION ? ", " : "", t->columns[i].name,
-            t->columns[i].name);
+    put_settings(sql, t, COLUMN_VERSION);
     put(sql, " FROM ");
     put_unnest(sql, s->kinds, false);
     put(sql, "(");
     put_columns(sql, t);
     put(sql, ") WHERE %s AND t.version = n.version - 1", same_row(t));
-    if (t->number == ROW_attempt) put_arrows(sql);
     put(sql, " RETURNING 1) SELECT expect((SELECT count(*) FROM changed), $%zu::bigint, '%s')",
         t->column_count + 1, t->name);
+}
+
+/* --- attempts --------------------------------------------------------------------------------- */
+
+/* n: the attempts' columns, their places, and what their keys' rows will bear when `begins`. */
+static void
+put_attempts(struct sql *sql, bool begins)
+{
+    put_unnest(sql, attempt_kinds(begins), false);
+    put(sql, "(");
+    put_columns(sql, table_find(ROW_attempt));
+    put(sql, ", place%s)", begins ? ", request_hash, path, command" : "");
+}
+
+static void
+put_expected(struct sql *sql, const char *kinds, const char *what)
+{
+    put(sql, " RETURNING 1) SELECT expect((SELECT count(*) FROM changed), $%zu::bigint, '%s')",
+        strlen(kinds) + 1, what);
+}
+
+/* Only where nothing stands, or what is over; and none that is over itself: a command may come
+ * twice, with a while between. */
+static void
+make_begin(struct sql *sql)
+{
+    put(sql, "WITH changed AS (UPDATE open_attempt o SET ");
+    put_settings(sql, table_find(ROW_attempt), 0);
+    put(sql, ", request_hash = n.request_hash, path = n.path, command = n.command FROM ");
+    put_attempts(sql, true);
+    put(sql, " WHERE " SAME_PLACE " AND (o.id IS NULL OR EXISTS (SELECT FROM attempt t WHERE"
+             " t.id = ANY (ARRAY[o.id]) AND t.merchant = o.merchant))"
+             " AND NOT EXISTS (SELECT FROM attempt t WHERE t.id = ANY (ARRAY[n.id])"
+             " AND t.merchant = n.merchant OFFSET 0)");
+    put_expected(sql, attempt_kinds(true), "open_attempt");
+}
+
+static void
+put_was_there(struct sql *sql)
+{
+    put(sql,
+        SAME_PLACE " AND o.id = n.id AND o.merchant = n.merchant AND o.version = n.version - 1");
+    put_arrows(sql);
+}
+
+static void
+make_step(struct sql *sql)
+{
+    put(sql, "WITH changed AS (UPDATE open_attempt o SET ");
+    put_settings(sql, table_find(ROW_attempt), COLUMN_VERSION);
+    put(sql, " FROM ");
+    put_attempts(sql, false);
+    put(sql, " WHERE ");
+    put_was_there(sql);
+    put_expected(sql, attempt_kinds(false), "open_attempt");
+}
+
+/* Its place stays as it is: that it is over shows in the table attempt. */
+static void
+make_end(struct sql *sql)
+{
+    const struct table *const t = table_find(ROW_attempt);
+    put(sql, "WITH changed AS (INSERT INTO attempt (");
+    put_columns(sql, t);
+    put(sql, ") SELECT ");
+    for (size_t i = 0; i < t->column_count; i++)
+        put(sql, "%sn.\"%s\"", i ? ", " : "", t->columns[i].name);
+    put(sql, " FROM ");
+    put_attempts(sql, false);
+    put(sql, " JOIN open_attempt o ON ");
+    put_was_there(sql);
+    put_expected(sql, attempt_kinds(false), "attempt");
 }
 
 /* --- the others ------------------------------------------------------------------------------- */
@@ -181,6 +272,24 @@ static const struct statement {
      " told = n.told FROM ",
      "(merchant, key, status, body, told) WHERE " SAME("merchant", "key") " AND t.status IS NULL RETURNING 1)"
      " SELECT expect((SELECT count(*) FROM changed), $6::bigint, 'idempotency')"},
+    {STATEMENT_KEY_SETTLE, KINDS_KEY_SETTLE, /* of an attempt under way, with an answer or without */
+     "WITH changed AS (INSERT INTO idempotency"
+     " (merchant, key, request_hash, path, command, request, status, body, created, told)"
+     " SELECT o.merchant, o.key, o.request_hash, o.path, o.command, o.request, n.status, n.body,"
+     " o.created, n.told FROM ",
+     "(place, merchant, key, status, body, told) JOIN open_attempt o ON " SAME_PLACE
+     " AND o.merchant = n.merchant AND o.key = n.key AND o.command IS NOT NULL RETURNING 1)"
+     " SELECT expect((SELECT count(*) FROM changed), $7::bigint, 'idempotency')"},
+    {STATEMENT_PLACES, NULL,
+     "INSERT INTO open_attempt (place) SELECT generate_series($1::bigint, $2::bigint)::integer", ""},
+    {STATEMENT_ATTEMPTS_OPEN, NULL,
+     "SELECT (SELECT coalesce(max(place), 0) FROM open_attempt), o.place, o.merchant, o.id, o.version,"
+     " o.state, o.operation, o.payment_intent, o.setup_intent, o.charge,"
+     " CASE WHEN o.command IS NOT NULL AND NOT EXISTS (SELECT FROM idempotency t"
+     " WHERE t.merchant = ANY (ARRAY[o.merchant]) AND t.key = o.key) THEN o.key END, o.command"
+     " FROM (SELECT) one LEFT JOIN (SELECT * FROM open_attempt p WHERE id IS NOT NULL AND NOT EXISTS"
+     " (SELECT FROM attempt t WHERE t.id = ANY (ARRAY[p.id]) AND t.merchant = p.merchant OFFSET 0)) o"
+     " ON true", ""},
     {STATEMENT_EVENT, KINDS_EVENT,
      "INSERT INTO event (sequence, id, merchant, type, object, data, previous, created,"
      " api_version, request, key, differs_from, place) SELECT * FROM ", ""},
@@ -226,14 +335,27 @@ prepare(PGconn *conn, const char *name, const struct sql *sql, char *error, size
 }
 
 static bool
+prepare_attempts(PGconn *conn, char *error, size_t error_size)
+{
+    struct sql begin = {.size = 0}, step = {.size = 0}, end = {.size = 0};
+    make_begin(&begin);
+    make_step(&step);
+    make_end(&end);
+    return prepare(conn, STATEMENT_ATTEMPT_BEGIN, &begin, error, error_size) &&
+           prepare(conn, STATEMENT_ATTEMPT_STEP, &step, error, error_size) &&
+           prepare(conn, STATEMENT_ATTEMPT_END, &end, error, error_size);
+}
+
+static bool
 prepare_table(PGconn *conn, const struct table_statements *s, char *error, size_t error_size)
 {
     struct sql find = {.size = 0}, insert = {.size = 0}, update = {.size = 0};
     make_find(&find, s);
+    if (!prepare(conn, s->find, &find, error, error_size)) return false;
+    if (s->table->number == ROW_attempt) return prepare_attempts(conn, error, error_size);
     make_insert(&insert, s);
     make_update(&update, s);
-    return prepare(conn, s->find, &find, error, error_size) &&
-           prepare(conn, s->insert, &insert, error, error_size) &&
+    return prepare(conn, s->insert, &insert, error, error_size) &&
            prepare(conn, s->update, &update, error, error_size);
 }
 

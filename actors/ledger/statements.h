@@ -17,6 +17,11 @@ struct table_statements {
     char update[STATEMENT_NAME_MAX];
 };
 
+/* Attempts have neither insert nor update, but begin, step and end. These have a kind more, the
+ * place (see open_attempts.h), and the first three more: what the key's row will bear. */
+#define ATTEMPT_PLACE (table_find(ROW_attempt)->column_count)
+const char *attempt_kinds(bool begins);
+
 /* In the order of `tables`. */
 const struct table_statements *table_statements(size_t index);
 
@@ -32,6 +37,12 @@ const struct table_statements *table_statements(size_t index);
 #define STATEMENT_KEY_FIND "key_find"
 #define STATEMENT_KEY_CLAIM "key_claim"
 #define STATEMENT_KEY_ANSWER "key_answer"
+#define STATEMENT_KEY_SETTLE "key_settle"
+#define STATEMENT_PLACES "places"
+#define STATEMENT_ATTEMPT_BEGIN "attempt_begin"
+#define STATEMENT_ATTEMPT_STEP "attempt_step"
+#define STATEMENT_ATTEMPT_END "attempt_end"
+#define STATEMENT_ATTEMPTS_OPEN "attempts_open"
 #define STATEMENT_EVENT "event"
 #define STATEMENT_TRANSACTION "transaction"
 #define STATEMENT_ENTRY "entry"
@@ -41,6 +52,7 @@ const struct table_statements *table_statements(size_t index);
 #define KINDS_KEY_FIND "tt"
 #define KINDS_KEY_CLAIM "ttytytstll"
 #define KINDS_KEY_ANSWER "ttstl"
+#define KINDS_KEY_SETTLE "ittstl"
 #define KINDS_EVENT "lttttttltttll"
 #define KINDS_TRANSACTION "ltttl"
 #define KINDS_ENTRY "lssttl"

@@ -100,7 +100,8 @@ fill_row(const struct table *t, int64_t version, char id[static ID_SIZE_MAX + 1]
     if (t->number != ROW_attempt) return;
     struct row_attempt *const attempt = row;
     attempt->operation = TEXT("authorize");
-    attempt->state = version == 1 ? TEXT("sending") : TEXT("approved");
+    static const char *const states[] = {"sending", "unknown", "approved"};
+    attempt->state = text_of(states[version - 1]);
 }
 
 /* Inserted, replaced, and looked for: a repetition makes the engine ask. */
@@ -109,7 +110,8 @@ write_row(struct batch *batch, const struct table *t)
 {
     _Alignas(max_align_t) char row[ROW_SIZE_MAX];
     char id[ID_SIZE_MAX + 1];
-    for (int64_t version = 1; version <= 2; version++) {
+    const int64_t last = t->number == ROW_attempt ? 3 : 2;
+    for (int64_t version = 1; version <= last; version++) {
         fill_row(t, version, id, row);
         write_one(batch, &(struct wish){.repeated = 1,
                                         .rows = {{(enum row_table)t->number, version - 1, row}}});
@@ -154,7 +156,7 @@ say_everything(const char *home)
                              .status = 200,
                              .events = {"evt_900000000000000000000001"},
                              .postings = {{"charge", "ch_1", {{1, 500}, {2, -450}, {4, -50}}}}});
-    cr_expect(eq(sz, done, 2 * table_count + 2));
+    cr_expect(eq(sz, done, 2 * table_count + 1 + 2));
     batch_find_due(batch, NOW_S);
     drive(batch);
     batch_destroy(&batch);
@@ -168,7 +170,7 @@ Test(statements_plans, every_statement_goes_by_an_index, .timeout = 110)
     for (size_t i = 0; i < table_count; i++) {
         expect_said(" JOIN %s t ON ", tables[i]->name);
         expect_said("INSERT INTO %s (", tables[i]->name);
-        expect_said("UPDATE %s t SET ", tables[i]->name);
+        if (tables[i]->number != ROW_attempt) expect_said("UPDATE %s t SET ", tables[i]->name);
     }
     static const char *const others[] = {
         "UPDATE ledger_leader SET epoch",
@@ -176,6 +178,9 @@ Test(statements_plans, every_statement_goes_by_an_index, .timeout = 110)
         "FROM slot",
         "INSERT INTO slot ",
         "JOIN idempotency ",
+        "UPDATE open_attempt o SET \"id\"",
+        "UPDATE open_attempt o SET \"version\"",
+        "LEFT JOIN (SELECT * FROM open_attempt ",
         "INSERT INTO event ",
         "INSERT INTO idempotency ",
         "UPDATE idempotency ",

@@ -15,6 +15,9 @@ static const struct step_of nothing = {.step = STEP_NOTHING};
 #define TOLD_EARLY_MIN 8
 #endif
 
+/* So many places more are made than are wanted, so that they are seldom made. */
+#define PLACES_MORE 32
+
 /* Every command that is to be written. */
 #define EACH_COMMAND(w, c)                                 \
     for (size_t c##_at = 0; c##_at < (w)->count; c##_at++) \
@@ -28,17 +31,42 @@ table_bit(const struct table *t)
 
 /* --- numbers ---------------------------------------------------------------------------------- */
 
+/* Where an attempt will be under way, or is. */
+static void
+find_places(struct writing *w, const struct books *books, struct command *c)
+{
+    for (size_t i = 0; i < c->row_count; i++) {
+        struct command_row *const row = &c->rows[i];
+        if (row->table->number != ROW_attempt) continue;
+        if (row->version)
+            row->place = open_attempts_find(
+                books->open, attempt_fingerprint(c->commit.merchant, row_id(row->row)));
+        else if (!row->place)
+            row->place = open_attempts_reserve(books->open);
+        if (row->place > w->places_after) w->places_after = row->place;
+    }
+    const struct command_row *const holder = command_key_holder(c);
+    c->key_place = holder ? holder->place
+                   : c->commit.claim == 2
+                       ? books_key_place(books, c->commit.merchant, c->commit.key)
+                       : 0;
+}
+
 void
 writing_number(struct writing *w, const struct books *books, const struct writing *before)
 {
+    w->open = books->open;
     w->epoch = books->epoch;
     w->number = 1 + (before ? before->number : books->last_batch);
     w->event_head = before ? before->event_head_after : books->event_head;
     w->transaction_head = before ? before->transaction_head_after : books->transaction_head;
+    w->places = before ? before->places_after : books->places;
+    w->places_after = w->places;
     w->event_head_after = w->event_head;
     w->transaction_head_after = w->transaction_head;
     EACH_COMMAND(w, c)
     {
+        find_places(w, books, w->commands[c_at]);
         w->commands[c_at]->event_head = w->event_head_after;
         w->event_head_after += (int64_t)c->event_count;
         w->transaction_head_after += (int64_t)c->posting_count;
@@ -47,6 +75,7 @@ writing_number(struct writing *w, const struct books *books, const struct writin
             *(c->rows[r].version ? &w->updates : &w->inserts) |= table_bit(c->rows[r].table);
         }
     }
+    if (w->places_after > w->places) w->places_after += PLACES_MORE;
 }
 
 bool
@@ -99,6 +128,7 @@ write_rows(const struct writing *w, struct pipeline *p, const struct table_state
            bool insert)
 {
     if (!((insert ? w->inserts : w->updates) & table_bit(s->table))) return;
+    if (s->table->number == ROW_attempt) return; /* see write_attempts */
     arrays_begin(&p->arrays, s->kinds);
     EACH_COMMAND(w, c)
     for (size_t r = 0; r < c->row_count; r++)
@@ -106,6 +136,58 @@ write_rows(const struct writing *w, struct pipeline *p, const struct table_state
             put_row(&p->arrays, s->table, c->rows[r].row);
     const int32_t count = arrays_count(&p->arrays);
     pipeline_arrays(p, insert ? s->insert : s->update, insert ? -1 : count, nothing);
+}
+
+/* --- attempts --------------------------------------------------------------------------------- */
+
+static void
+write_places(const struct writing *w, struct pipeline *p)
+{
+    const int64_t numbers[] = {w->places + 1, w->places_after};
+    if (w->places_after > w->places)
+        pipeline_numbers(p, STATEMENT_PLACES, numbers, 2, nothing, false);
+}
+
+enum of_attempt { BEGINS, STEPS, ENDS };
+
+static enum of_attempt
+what_becomes(const struct command_row *row)
+{
+    const struct row_attempt *const attempt = row->row;
+    if (!row->version) return BEGINS;
+    return attempt_is_open(attempt_state_named(attempt->state)) ? STEPS : ENDS;
+}
+
+static void
+put_key_of(struct arrays *a, const struct command *c, const struct command_row *row)
+{
+    const int column = (int)ATTEMPT_PLACE + 1;
+    if (command_key_holder(c) == row) {
+        arrays_text(a, column, c->commit.request_hash);
+        arrays_text(a, column + 1, c->commit.path);
+        arrays_text(a, column + 2, c->commit.id);
+    } else {
+        for (int i = 0; i < 3; i++)
+            arrays_null(a, column + i);
+    }
+}
+
+static void
+write_attempts(const struct writing *w, struct pipeline *p, enum of_attempt what,
+               const char *statement)
+{
+    struct arrays *const a = &p->arrays;
+    arrays_begin(a, attempt_kinds(what == BEGINS));
+    EACH_COMMAND(w, c)
+    for (size_t r = 0; r < c->row_count; r++) {
+        const struct command_row *const row = &c->rows[r];
+        if (row->table->number != ROW_attempt || what_becomes(row) != what) continue;
+        put_row(a, row->table, row->row);
+        arrays_number(a, (int)ATTEMPT_PLACE, row->place);
+        if (what == BEGINS) put_key_of(a, c, row);
+    }
+    const int32_t count = arrays_count(a);
+    if (count) pipeline_arrays(p, statement, count, nothing);
 }
 
 /* --- keys ------------------------------------------------------------------------------------- */
@@ -128,7 +210,7 @@ write_claims(const struct writing *w, struct pipeline *p)
     EACH_COMMAND(w, c)
     {
         const struct msg_commit *m = &c->commit;
-        if (m->claim != 1) continue;
+        if (m->claim != 1 || c->key_place) continue;
         arrays_text(a, 0, m->merchant);
         arrays_text(a, 1, m->key);
         arrays_text(a, 2, m->request_hash);
@@ -153,7 +235,7 @@ write_answers(const struct writing *w, struct pipeline *p)
     arrays_begin(a, KINDS_KEY_ANSWER);
     EACH_COMMAND(w, c)
     {
-        if (c->commit.claim != 2) continue;
+        if (c->commit.claim != 2 || c->key_place) continue;
         arrays_text(a, 0, c->commit.merchant);
         arrays_text(a, 1, c->commit.key);
         arrays_number(a, 2, (int64_t)c->commit.status);
@@ -162,6 +244,45 @@ write_answers(const struct writing *w, struct pipeline *p)
     }
     const int32_t count = arrays_count(a);
     if (count) pipeline_arrays(p, STATEMENT_KEY_ANSWER, count, nothing);
+}
+
+/* The attempt is over, and the key that it held is not answered yet. */
+static bool
+leaves_key(const struct writing *w, const struct command *c, const struct command_row *row)
+{
+    if (row->table->number != ROW_attempt || what_becomes(row) != ENDS) return false;
+    if (!row->place) return false; /* of no attempt that is under way: Postgres refuses it */
+    const struct fingerprint key = open_attempts_at(w->open, row->place)->key;
+    return (key.a | key.b) && !(c->commit.claim == 2 && c->key_place == row->place);
+}
+
+/* The rows of the keys that attempts held: with their answers, or with the end of the attempt. */
+static void
+write_settled(const struct writing *w, struct pipeline *p)
+{
+    struct arrays *const a = &p->arrays;
+    arrays_begin(a, KINDS_KEY_SETTLE);
+    EACH_COMMAND(w, c)
+    {
+        if (c->commit.claim == 2 && c->key_place) {
+            arrays_number(a, 0, c->key_place);
+            arrays_text(a, 1, c->commit.merchant);
+            arrays_text(a, 2, c->commit.key);
+            arrays_number(a, 3, (int64_t)c->commit.status);
+            arrays_text(a, 4, c->commit.body);
+            put_event(a, 5, c, c->commit.told);
+        }
+        for (size_t r = 0; r < c->row_count; r++) {
+            if (!leaves_key(w, c, &c->rows[r])) continue;
+            arrays_number(a, 0, c->rows[r].place);
+            arrays_text(a, 1, c->commit.merchant);
+            arrays_text(a, 2, ((const struct row_attempt *)c->rows[r].row)->key);
+            for (int i = 3; i < 6; i++)
+                arrays_null(a, i);
+        }
+    }
+    const int32_t count = arrays_count(a);
+    if (count) pipeline_arrays(p, STATEMENT_KEY_SETTLE, count, nothing);
 }
 
 /* --- the outbox ------------------------------------------------------------------------------- */
@@ -330,6 +451,10 @@ void
 writing_commands(const struct writing *w, struct pipeline *p, struct steps *steps)
 {
     begin(w, p, steps);
+    write_places(w, p);
+    write_attempts(w, p, BEGINS, STATEMENT_ATTEMPT_BEGIN);
+    write_attempts(w, p, STEPS, STATEMENT_ATTEMPT_STEP);
+    write_attempts(w, p, ENDS, STATEMENT_ATTEMPT_END);
     for (size_t i = 0; i < table_count; i++)
         for (int insert = 1; insert >= 0; insert--)
             write_rows(w, p, table_statements(i), insert);
@@ -339,6 +464,7 @@ writing_commands(const struct writing *w, struct pipeline *p, struct steps *step
 #endif
     FAILPOINT(ledger_mid_write);
     write_answers(w, p);
+    write_settled(w, p);
     if (w->count >= TOLD_EARLY_MIN) pipeline_tell(p);
     write_events(w, p);
     write_transactions(w, p);

@@ -10,14 +10,16 @@
 struct writing {
     struct command *const *commands; /* some may be NULL: not to be written */
     size_t count;
+    const struct open_attempts *open;
     int64_t epoch, number, now_s;
     int64_t event_head, transaction_head;             /* as they are */
     int64_t event_head_after, transaction_head_after; /* as they will be */
+    int64_t places, places_after;                     /* rows of open_attempt, likewise */
     uint64_t updates, inserts;                        /* a bit for the number of each table */
 };
 
-/* Fills all but the commands and `now_s`. `before`: what is being written and will be committed
- * first, if at all; NULL: nothing. */
+/* Fills all but the commands and `now_s`, and gives each attempt its place. `before`: what is being
+ * written and will be committed first, if at all; NULL: nothing. */
 void writing_number(struct writing *w, const struct books *books, const struct writing *before);
 /* False when there is nothing to write. */
 bool writing_any(const struct writing *w);

@@ -19,8 +19,10 @@ store_get_unkept(struct store *store, enum row_table number, struct text merchan
     /* An id of another shape is nobody's; it is not worth a question, and need not be clean. */
     if (!table_takes_id(table, id) || !store->database) return STORE_MISSING;
     struct question *const q = question_new(arena);
-    say(q, "SELECT %s FROM \"%s\" WHERE merchant = $1 AND id = $2", columns_of(q, number),
-        table->name);
+    /* Of an attempt the row of its end, if it has one: the other part of the view is not read then.
+     */
+    say(q, "SELECT %s FROM \"%s\" WHERE merchant = $1 AND id = $2 LIMIT 1", columns_of(q, number),
+        number == ROW_attempt ? "every_attempt" : table->name);
     with(q, merchant);
     with(q, id);
     PGresult *const result = ask(store->database, q);
@@ -148,8 +150,8 @@ store_open_attempts(struct store *store, const uint8_t slots[static SLOT_BYTES],
 {
     if (!store->database) return open_in_memory(store, slots, arena, attempts, count);
     struct question *const q = question_new(arena);
-    say(q, "SELECT %s FROM open_attempts($%d::bigint[], %d)", columns_of(q, ROW_attempt),
-        with(q, set_of_slots(arena, slots)), OPEN_ATTEMPTS_MAX);
+    say(q, "SELECT %s FROM attempt_under_way WHERE slot = ANY ($%d::bigint[]) LIMIT %d",
+        columns_of(q, ROW_attempt), with(q, set_of_slots(arena, slots)), OPEN_ATTEMPTS_MAX);
     PGresult *const result = ask(store->database, q);
     if (!result) return STORE_UNAVAILABLE;
     const int found = PQntuples(result);

@@ -118,10 +118,11 @@ for line in open(grants_txt):
         continue
     database, role = words[:2]
     databases_of[role].add(database)
-    verbs = [word for word in words[2:] if word in VERBS]
+    verbs = [word for word in words[2:] if word.lstrip("!") in VERBS]
     for table in words[2:len(words) - len(verbs)]:
         for name in rows if table == "@rows" else [table]:
-            allowed |= {(database, role, name, verb) for verb in verbs}
+            allowed |= {(database, role, name, verb) for verb in verbs if verb[0] != "!"}
+            allowed -= {(database, role, name, verb[1:]) for verb in verbs if verb[0] == "!"}
 
 counts = {"cells": 0, "work": 0, "doors": 0}
 for role in ROLES:

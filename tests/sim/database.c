@@ -225,26 +225,31 @@ approved_for(const struct row_attempt *a)
     return holds_money(a) ? first_of(a->payment_intent, a->charge) : NO_TEXT;
 }
 
-/* The unique indexes of attempt: the name of the one that is hurt. */
-static const char *
+/* The unique index of attempt. */
+static bool
 attempts_clash(const struct row_attempt *a, const struct row_attempt *b)
 {
-    if (!text_equal(a->merchant, b->merchant) || text_equal(a->id, b->id)) return NULL;
-    if (same(open_for(a), open_for(b))) return "attempt_one_open";
-    if (same(approved_for(a), approved_for(b))) return "attempt_one_approved";
-    return NULL;
+    return text_equal(a->merchant, b->merchant) && !text_equal(a->id, b->id) &&
+           same(approved_for(a), approved_for(b));
 }
 
 static bool
+attempt_is_sound(const struct row_attempt *a, struct answer_rows *answer)
+{
+    if (text_is(a->operation, "verify") ? a->amount == 0 : a->amount > 0) return true;
+    return fail(answer, "23514", "new row for relation \"attempt\" violates check constraint");
+}
+
+/* As one that is over. */
+static bool
 attempt_fits(const struct row_attempt *a, struct answer_rows *answer)
 {
-    if (text_is(a->operation, "verify") ? a->amount != 0 : a->amount <= 0)
-        return fail(answer, "23514", "new row for relation \"attempt\" violates check constraint");
+    if (!attempt_is_sound(a, answer)) return false;
     for (size_t i = 0; i < database_count(ROW_attempt); i++) {
-        const char *const index = attempts_clash(a, database_nth(ROW_attempt, i));
-        if (index)
-            return fail(answer, "23505", "duplicate key value violates unique constraint \"%s\"",
-                        index);
+        if (attempts_clash(a, database_nth(ROW_attempt, i)))
+            return fail(answer, "23505",
+                        "duplicate key value violates unique constraint"
+                        " \"attempt_one_approved\"");
     }
     return true;
 }
@@ -278,7 +283,7 @@ row_fits(enum row_table table, const void *row, struct answer_rows *answer)
     if (!checks_hold(table, row))
         return fail(answer, "23514", "new row for relation \"%s\" violates check constraint",
                     table_find(table)->name);
-    return table != ROW_attempt || attempt_fits(row, answer);
+    return true;
 }
 
 /* --- arrays in Postgres's binary format ------------------------------------------------------- */
@@ -481,12 +486,6 @@ update_rows(const struct table *t, const struct parameter *parameters, struct ch
         const struct kept_row *kept =
             find_row((enum row_table)t->number, row_merchant(row), row_id(row), &index);
         if (!kept || row_version(kept->row) != row_version(row) - 1) continue;
-        if (t->number == ROW_attempt) {
-            const struct row_attempt *before = kept->row, *after = row;
-            if (!attempt_may_go(attempt_state_named(before->state),
-                                attempt_state_named(after->state)))
-                continue;
-        }
         if (!row_fits((enum row_table)t->number, row, answer)) return false;
         replace(log, &tables_kept.rows[t->number], index, keep_row(row));
         answer->changed++;
@@ -504,7 +503,7 @@ find_versions(const struct table *t, const struct parameter *parameters, struct 
     for (size_t i = 0; i < count; i++) {
         const struct text merchant = next_bytes(&readers[0]), id = next_bytes(&readers[1]);
         const struct kept_row *kept = find_row((enum row_table)t->number, merchant, id, NULL);
-        if (!kept) continue;
+        if (!kept || (t->number == ROW_attempt && is_open(kept->row))) continue;
         put_number(&w, (int64_t)i + 1);
         put_number(&w, row_version(kept->row));
         put_text(&w, t->number == ROW_attempt ? ((const struct row_attempt *)kept->row)->state
@@ -750,6 +749,152 @@ answer_keys(const struct parameter *p, struct change_log *log, struct answer_row
         }
     }
     return expect(answer, answer->changed, (size_t)parameter_number(&p[5]), "idempotency");
+}
+
+/* --- attempts under way ----------------------------------------------------------------------- */
+
+static struct kept_place *
+find_place(int64_t number, size_t *index)
+{
+    for (*index = 0; *index < tables_kept.places.count; ++*index) {
+        struct kept_place *const place = tables_kept.places.at[*index];
+        if (place->place == number) return place;
+    }
+    return NULL;
+}
+
+static const struct row_attempt *
+attempt_at(const struct kept_place *place)
+{
+    return place->id.at ? database_row(ROW_attempt, place->merchant, place->id) : NULL;
+}
+
+static void
+make_places(const struct parameter *p, struct change_log *log)
+{
+    for (int64_t i = parameter_number(&p[0]); i <= parameter_number(&p[1]); i++)
+        add(log, &tables_kept.places, NEW(kept_place, .place = i));
+}
+
+/* Nothing but the ledger keeps two attempts from being under way for one payment, or one twice: the
+ * run breaks where it happens. */
+static void
+must_be_alone(const struct row_attempt *row)
+{
+    for (size_t i = 0; i < database_count(ROW_attempt); i++) {
+        const struct row_attempt *const other = database_nth(ROW_attempt, i);
+        if (text_equal(other->merchant, row->merchant) && same(open_for(other), open_for(row)))
+            violation("two attempts are under way: %.*s and %.*s", (int)other->id.size,
+                      other->id.at, (int)row->id.size, row->id.at);
+    }
+    const struct row_attempt *const before = database_row(ROW_attempt, row->merchant, row->id);
+    if (before && is_open(before)) violation("%.*s begins twice", (int)row->id.size, row->id.at);
+}
+
+static bool
+begin_attempts(const struct table *t, const struct parameter *p, struct change_log *log,
+               struct answer_rows *answer)
+{
+    struct reader readers[TABLE_COLUMNS_MAX], more[4];
+    const char *const kinds = "iyty";
+    for (size_t i = 0; i < 4; i++)
+        more[i] = reader_of(&p[t->column_count + i], kinds[i]);
+    for (size_t left = open_rows(t, p, readers); left--;) {
+        struct row_attempt *const row = next_row(t, readers);
+        size_t index = 0;
+        const int64_t number = next_number(&more[0]);
+        const struct kept_place *const before = find_place(number, &index);
+        struct kept_place *const place =
+            NEW(kept_place, number, row->created, row->merchant, row->id, row->key,
+                next_bytes(&more[1]), next_bytes(&more[2]), next_bytes(&more[3]), row->request);
+        if (!before || (attempt_at(before) && is_open(attempt_at(before)))) continue;
+        if (!attempt_is_sound(row, answer)) return false;
+        must_be_alone(row);
+        if (database_row(ROW_attempt, row->merchant, row->id)) continue;
+        replace(log, &tables_kept.places, index, place);
+        add(log, &tables_kept.rows[ROW_attempt], keep_row(row));
+        answer->changed++;
+    }
+    return expect(answer, answer->changed, (size_t)parameter_number(&p[t->column_count + 4]),
+                  "open_attempt");
+}
+
+static bool
+change_attempts(const struct table *t, const struct parameter *p, bool end, struct change_log *log,
+                struct answer_rows *answer)
+{
+    struct reader readers[TABLE_COLUMNS_MAX];
+    struct reader places = reader_of(&p[t->column_count], 'i');
+    for (size_t left = open_rows(t, p, readers); left--;) {
+        struct row_attempt *const row = next_row(t, readers);
+        size_t at = 0, index = 0;
+        const struct kept_place *const place = find_place(next_number(&places), &at);
+        const struct row_attempt *const before = place ? attempt_at(place) : NULL;
+        if (!before || !is_open(before) || !text_equal(before->id, row->id) ||
+            !text_equal(before->merchant, row->merchant) || before->version != row->version - 1 ||
+            !attempt_may_go(attempt_state_named(before->state), attempt_state_named(row->state)))
+            continue;
+        if (end ? !attempt_fits(row, answer) : !attempt_is_sound(row, answer)) return false;
+        (void)find_row(ROW_attempt, row->merchant, row->id, &index);
+        replace(log, &tables_kept.rows[ROW_attempt], index, keep_row(row));
+        answer->changed++;
+    }
+    return expect(answer, answer->changed, (size_t)parameter_number(&p[t->column_count + 1]),
+                  end ? "attempt" : "open_attempt");
+}
+
+static bool
+settle_keys(const struct parameter *p, struct change_log *log, struct answer_rows *answer)
+{
+    struct reader r[6];
+    for (size_t left = readers_of(p, KINDS_KEY_SETTLE, r); left--;) {
+        size_t index = 0;
+        const struct kept_place *const place = find_place(next_number(&r[0]), &index);
+        const struct text merchant = next_bytes(&r[1]), key = next_bytes(&r[2]);
+        const int64_t status = next_number(&r[3]);
+        const struct text body = next_bytes(&r[4]);
+        const int64_t told = next_number(&r[5]);
+        if (!place || !place->command.at || !same(place->key, key) ||
+            !same(place->merchant, merchant))
+            continue;
+        if (database_key(merchant, key))
+            return fail(answer, "23505",
+                        "duplicate key value violates unique constraint \"idempotency_pkey\"");
+        add(log, &tables_kept.keys,
+            NEW(kept_key, .merchant = merchant, .key = key, .request_hash = place->request_hash,
+                .path = place->path, .command = place->command, .request = place->request,
+                .body = body, .status = status, .created = place->created, .told = told));
+        answer->changed++;
+    }
+    return expect(answer, answer->changed, (size_t)parameter_number(&p[6]), "idempotency");
+}
+
+static void
+find_open_attempts(struct answer_rows *answer)
+{
+    struct writer w = answer_of(answer, 12, tables_kept.places.count + 1, true);
+    for (size_t i = 0; i < tables_kept.places.count; i++) {
+        const struct kept_place *const place = KEPT(tables_kept.places, kept_place, i);
+        const struct row_attempt *const a = attempt_at(place);
+        if (!a || !is_open(a)) continue;
+        const bool holds_key = place->command.at && !database_key(place->merchant, place->key);
+        put_number(&w, (int64_t)tables_kept.places.count);
+        put_number(&w, place->place);
+        put_text(&w, a->merchant);
+        put_text(&w, a->id);
+        put_number(&w, a->version);
+        put_text(&w, a->state);
+        put_text(&w, a->operation);
+        put_text(&w, a->payment_intent);
+        put_text(&w, a->setup_intent);
+        put_text(&w, a->charge);
+        put_text(&w, holds_key ? place->key : NO_TEXT);
+        put_text(&w, place->command);
+    }
+    if (answer->rows) return;
+    put_number(&w, (int64_t)tables_kept.places.count);
+    for (int i = 1; i < 12; i++)
+        put_text(&w, NO_TEXT);
 }
 
 static bool
@@ -1316,6 +1461,18 @@ database_do(const char *name, const struct parameter *p, int count, bool binary,
         (void)claim_keys(p, log, answer);
     else if (IS(STATEMENT_KEY_ANSWER))
         (void)answer_keys(p, log, answer);
+    else if (IS(STATEMENT_KEY_SETTLE))
+        (void)settle_keys(p, log, answer);
+    else if (IS(STATEMENT_PLACES))
+        make_places(p, log);
+    else if (IS(STATEMENT_ATTEMPT_BEGIN))
+        (void)begin_attempts(table_find(ROW_attempt), p, log, answer);
+    else if (IS(STATEMENT_ATTEMPT_STEP))
+        (void)change_attempts(table_find(ROW_attempt), p, false, log, answer);
+    else if (IS(STATEMENT_ATTEMPT_END))
+        (void)change_attempts(table_find(ROW_attempt), p, true, log, answer);
+    else if (IS(STATEMENT_ATTEMPTS_OPEN))
+        find_open_attempts(answer);
     else if (IS(STATEMENT_EVENT))
         (void)add_events(p, log, answer);
     else if (IS(STATEMENT_TRANSACTION))

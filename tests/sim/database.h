@@ -28,6 +28,11 @@ struct kept_key {
     struct text merchant, key, request_hash, path, command, request, body;
     int64_t status, created, told; /* NO_NUMBER: none */
 };
+/* Of open_attempt: the attempt itself stands among the rows, whether it is over or not. */
+struct kept_place {
+    int64_t place, created;
+    struct text merchant, id, key, request_hash, path, command, request; /* id: none, if free */
+};
 struct kept_event {
     int64_t sequence, created, place, differs_from; /* NO_NUMBER: of none */
     struct text id, merchant, type, object, data, previous, api_version, request, key;
@@ -69,8 +74,8 @@ struct kept_dispatch {
 
 struct database_tables {
     struct shelf rows[TABLES_MAX]; /* by the number in rows.def */
-    struct shelf keys, events, transactions, entries, balances, slots, leader, deliveries, tries,
-        dispatch;
+    struct shelf places, keys, events, transactions, entries, balances, slots, leader, deliveries,
+        tries, dispatch;
 };
 extern struct database_tables tables_kept;
 

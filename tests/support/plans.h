@@ -91,7 +91,7 @@ plans_mention(const char *words)
 static inline size_t
 plans_check_but(const char *const *partial)
 {
-    static const char *const small[] = {"dispatch", "ledger_leader", "slot"};
+    static const char *const small[] = {"dispatch", "ledger_leader", "open_attempt", "slot"};
     char path[128], line[16384], query[16384] = "", scan[512] = "";
     size_t count = 0;
     snprintf(path, sizeof path, "%s/log", getenv(PLANS_FOLDER));

@@ -48,9 +48,12 @@ SELECT pg_temp.seed('balance_transaction', 20000, 'id', 'pg_temp.id(''txn_'', i)
     'amount', '1000', 'net', '1000', 'currency', '''usd''', 'type', '''charge''', 'source', 'pg_temp.id(''ch_'', i)',
     'status', 'CASE WHEN i % 10 = 0 THEN ''pending'' ELSE ''available'' END', 'available_on', 'i');
 SELECT pg_temp.seed('attempt', 20000, 'id', 'pg_temp.id(''att_'', i)', 'merchant', 'pg_temp.owner(i)', 'created', 'i',
-    'state', 'CASE WHEN i % 1000 = 0 THEN ''unknown'' ELSE ''approved'' END', 'operation', '''authorize''', 'amount', '1000',
-    'payment_intent', 'pg_temp.id(''pi_'', i)', 'slot', 'i % 1024',
-    'staged', 'CASE WHEN i % 1000 = 0 THEN ''\x00ff5c2700''::bytea END');
+    'state', '''approved''', 'operation', '''authorize''', 'amount', '1000',
+    'payment_intent', 'pg_temp.id(''pi_'', i)', 'slot', 'i % 1024');
+-- Every second place has one that is over.
+INSERT INTO open_attempt (place, id, merchant, version, created, state, operation, slot, epoch, amount, capture, payment_intent, staged)
+    SELECT i, pg_temp.id('att_', CASE WHEN i % 2 = 0 THEN i ELSE 100000 + i END), pg_temp.owner(i), 1, i, 'unknown', 'authorize',
+    i, 1, 1000, false, pg_temp.id('pi_', 100000 + i), '\x00ff5c2700'::bytea FROM generate_series(1, 40) i;
 SELECT pg_temp.seed('setup_intent', 10000, 'id', 'pg_temp.id(''seti_'', i)', 'merchant', 'pg_temp.owner(i)', 'created', 'i',
     'status', '''succeeded''', 'customer', 'pg_temp.id(''cus_'', i)', 'payment_method', 'pg_temp.id(''pm_'', i)');
 SELECT pg_temp.seed('setup_attempt', 10000, 'id', 'pg_temp.id(''setatt_'', i)', 'merchant', 'pg_temp.owner(i)', 'created', 'i',

@@ -60,6 +60,8 @@ INSERT INTO attempt SELECT (jsonb_populate_record(a, jsonb_build_object('id', le
 INSERT INTO payment_intent SELECT (jsonb_populate_record(p, jsonb_build_object('id', :'open', 'version', 1,
     'status', 'processing', 'amount_received', 0, 'latest_charge', null, 'attempt', a.id))).*
     FROM payment_intent p, attempt a WHERE p.id = :'payment' AND a.payment_intent = :'open';
+DROP VIEW every_attempt, attempt_under_way;
+DROP TABLE open_attempt;
 ALTER TABLE attempt DROP COLUMN staged;
 ALTER TABLE merchant DROP COLUMN told_version;
 ALTER TABLE customer DROP COLUMN default_source;
