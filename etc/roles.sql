@@ -2,8 +2,8 @@
 -- database `florin`, after tables.sql and schema.sql. May be run again and again. Passwords are set
 -- by whoever runs it (ALTER ROLE … PASSWORD), from HOME/secrets.
 --
--- Nobody deletes, nobody truncates. entry, ledger_transaction and event can be added to and not be
--- changed: a correction is a new entry.
+-- Nobody deletes, nobody truncates. ledger_transaction and event can be added to and not be changed: a
+-- correction is a new transaction.
 
 DO $$
 DECLARE
@@ -27,7 +27,8 @@ BEGIN
 END $$;
 
 ALTER FUNCTION expect(bigint, bigint, text) OWNER TO florin_owner;
-ALTER FUNCTION entry_must_balance() OWNER TO florin_owner;
+ALTER FUNCTION lines_balance(bigint, text, bigint[]) OWNER TO florin_owner;
+ALTER VIEW entry OWNER TO florin_owner;
 ALTER FUNCTION search_term(text, text, text) OWNER TO florin_owner;
 ALTER FUNCTION search_terms(text, text) OWNER TO florin_owner;
 ALTER FUNCTION open_attempts(bigint[], integer) OWNER TO florin_owner;
@@ -38,7 +39,7 @@ REVOKE ALL ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO florin_owner, ledger, payments, webhooks, auditor;
 REVOKE ALL ON ALL TABLES IN SCHEMA public FROM ledger, payments, webhooks, auditor;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION expect(bigint, bigint, text) TO ledger;
+GRANT EXECUTE ON FUNCTION expect(bigint, bigint, text), lines_balance(bigint, text, bigint[]) TO ledger;
 GRANT EXECUTE ON FUNCTION search_term(text, text, text), search_terms(text, text) TO ledger, payments, auditor;
 GRANT EXECUTE ON FUNCTION open_attempts(bigint[], integer), refunds_to_follow(bigint[], bigint, integer) TO payments;
 GRANT EXECUTE ON FUNCTION event_named(text, text) TO payments, webhooks;
@@ -47,7 +48,8 @@ GRANT EXECUTE ON FUNCTION event_named(text, text) TO payments, webhooks;
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO ledger;
 GRANT INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO ledger;
 REVOKE INSERT ON ledger_leader FROM ledger;
-REVOKE UPDATE ON event, ledger_transaction, entry FROM ledger;
+REVOKE UPDATE ON event, ledger_transaction FROM ledger;
+REVOKE INSERT, UPDATE ON entry, entry_until_version_4 FROM ledger;
 REVOKE INSERT, UPDATE ON delivery, delivery_try, dispatch FROM ledger;
 
 -- payments: reads what it decides by; writes only through the ledger.

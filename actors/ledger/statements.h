@@ -34,7 +34,6 @@ const struct table_statements *table_statements(size_t index);
 #define STATEMENT_KEY_ANSWER "key_answer"
 #define STATEMENT_EVENT "event"
 #define STATEMENT_TRANSACTION "transaction"
-#define STATEMENT_ENTRY "entry"
 #define STATEMENT_BALANCE "balance"
 #define KINDS_FIND "tt"
 #define KINDS_SLOTS_TAKE "iltl"
@@ -42,8 +41,7 @@ const struct table_statements *table_statements(size_t index);
 #define KINDS_KEY_CLAIM "ttytytstll"
 #define KINDS_KEY_ANSWER "ttstl"
 #define KINDS_EVENT "lttttttltttll"
-#define KINDS_TRANSACTION "ltttl"
-#define KINDS_ENTRY "lssttl"
+#define KINDS_TRANSACTION "ltttltiiSL"
 #define KINDS_BALANCE "tstl"
 
 /* Blocks. False with a sentence when the database does not have what this version needs. */
