@@ -2,8 +2,8 @@
 -- database `florin`, after tables.sql and schema.sql. May be run again and again. Passwords are set
 -- by whoever runs it (ALTER ROLE … PASSWORD), from HOME/secrets.
 --
--- Nobody deletes, nobody truncates. entry, ledger_transaction, event and attempt can be added to and not
--- be changed: a correction is a new entry.
+-- Nobody deletes, nobody truncates. ledger_transaction, event and attempt can be added to and not be
+-- changed: a correction is a new transaction.
 
 DO $$
 DECLARE
@@ -28,7 +28,7 @@ BEGIN
 END $$;
 
 ALTER FUNCTION expect(bigint, bigint, text) OWNER TO florin_owner;
-ALTER FUNCTION entry_must_balance() OWNER TO florin_owner;
+ALTER FUNCTION lines_balance(bigint, text, bigint[]) OWNER TO florin_owner;
 ALTER FUNCTION search_term(text, text, text) OWNER TO florin_owner;
 ALTER FUNCTION search_terms(text, text) OWNER TO florin_owner;
 ALTER FUNCTION refunds_to_follow(bigint[], bigint, integer) OWNER TO florin_owner;
@@ -38,7 +38,7 @@ REVOKE ALL ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO florin_owner, ledger, payments, webhooks, auditor;
 REVOKE ALL ON ALL TABLES IN SCHEMA public FROM ledger, payments, webhooks, auditor;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION expect(bigint, bigint, text) TO ledger;
+GRANT EXECUTE ON FUNCTION expect(bigint, bigint, text), lines_balance(bigint, text, bigint[]) TO ledger;
 GRANT EXECUTE ON FUNCTION search_term(text, text, text), search_terms(text, text) TO ledger, payments, auditor;
 GRANT EXECUTE ON FUNCTION refunds_to_follow(bigint[], bigint, integer) TO payments;
 GRANT EXECUTE ON FUNCTION event_named(text, text) TO payments, webhooks;
@@ -47,7 +47,8 @@ GRANT EXECUTE ON FUNCTION event_named(text, text) TO payments, webhooks;
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO ledger;
 GRANT INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO ledger;
 REVOKE INSERT ON ledger_leader FROM ledger;
-REVOKE UPDATE ON event, ledger_transaction, entry, attempt FROM ledger;
+REVOKE UPDATE ON event, ledger_transaction, attempt FROM ledger;
+REVOKE INSERT, UPDATE ON entry, entry_until_version_4 FROM ledger;
 REVOKE INSERT, UPDATE ON delivery, delivery_try, dispatch FROM ledger;
 REVOKE INSERT, UPDATE ON attempt_under_way, every_attempt FROM ledger;
 

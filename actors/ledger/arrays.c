@@ -1,6 +1,7 @@
 #include "arrays.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <endian.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,8 @@ static const struct kind {
     ['i'] = {"integer[]",  23, 4},
     ['s'] = {"smallint[]", 21, 2},
     ['b'] = {"boolean[]",  16, 1},
+    ['L'] = {"bigint[]",   20, 8},
+    ['S'] = {"smallint[]", 21, 2},
 };
 // clang-format on
 
@@ -148,7 +151,7 @@ arrays_send(struct arrays *arrays, PGconn *conn, const char *statement, int64_t 
     const uint64_t last = htobe64((uint64_t)more);
     for (int i = 0; i < count; i++) {
         struct array *a = &arrays->columns[i];
-        assert(a->count == arrays->columns[0].count);
+        assert(a->count == arrays->columns[0].count || !islower(arrays->kinds[i]));
         if (a->any) write_header(a, &kinds[(int)arrays->kinds[i]]);
         values[i] = a->any ? (const char *)a->bytes : NULL;
         lengths[i] = a->any ? (int)a->size : 0;

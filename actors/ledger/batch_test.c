@@ -785,9 +785,41 @@ Test(batch, what_is_posted_is_in_the_balances)
                  "-630");
     EXPECT_VALUE("SELECT amount FROM balance WHERE account = 4 AND merchant = ''", "-70");
     EXPECT_VALUE("SELECT sum(amount) FROM balance", "0");
+    /* The lines of each, as who posted them had them. */
+    EXPECT_VALUE("SELECT string_agg(format('%s.%s:%s%s %s %s', transaction, line, account,"
+                 " CASE merchant WHEN '' THEN '' WHEN '" TEST_MERCHANT "' THEN 'm' ELSE '?' END,"
+                 " amount, currency), ',' ORDER BY transaction, line) FROM entry",
+                 "1.1:1 500 usd,1.2:2m -450 usd,1.3:4 -50 usd,"
+                 "2.1:1 300 usd,2.2:2m -280 usd,2.3:4 -20 usd,"
+                 "3.1:2m 100 usd,3.2:5 -100 usd");
     EXPECT_VALUE("SELECT count(*) || '/' || max(id) || '/' || (SELECT transaction_head FROM"
                  " ledger_leader) FROM ledger_transaction",
                  "3/3/3");
+    batch_destroy(&b.batch);
+}
+
+Test(batch, lines_of_a_posting_may_differ_in_currency)
+{
+    struct bench b;
+    bench_start(&b);
+    const struct wish wishes[] = {
+        {.id = 'a',
+         .claim = 1,
+         .key = "1",
+         .postings = {{"charge", "ch_1", {{1, 500}, {4, -500}, {1, 70}, {2, -70}}},
+                      {"hold", "ch_1", {{6, 9}, {7, -9}}}},
+         .currencies = {"usd", "usd", "eur", "eur"}},
+        {.id = 'b', .claim = 1, .key = "2", .postings = {{"charge", "ch_2", {{1, 3}, {2, -3}}}}},
+    };
+    write_all(&b, wishes, 2);
+    EXPECT_VALUE("SELECT string_agg(format('%s.%s:%s%s %s %s', transaction, line, account,"
+                 " CASE merchant WHEN '' THEN '' WHEN '" TEST_MERCHANT "' THEN 'm' ELSE '?' END,"
+                 " amount, currency), ',' ORDER BY transaction, line) FROM entry",
+                 "1.1:1 500 usd,1.2:4 -500 usd,1.3:1 70 eur,1.4:2m -70 eur,"
+                 "2.1:6m 9 usd,2.2:7m -9 usd,3.1:1 3 usd,3.2:2m -3 usd");
+    EXPECT_VALUE("SELECT string_agg(account || ' ' || currency || ' ' || amount, ','"
+                 " ORDER BY account, currency) FROM balance",
+                 "1 eur 70,1 usd 503,2 eur -70,2 usd -3,4 usd -500,6 usd 9,7 usd -9");
     batch_destroy(&b.batch);
 }
 
@@ -816,19 +848,69 @@ tried(const char *role, const char *sql)
     return state;
 }
 
-Test(schema, unbalanced_entries_are_refused_by_the_database_itself)
+/* A transaction's currency, accounts and amounts. */
+Test(schema, lines_that_are_wrong_are_refused_by_the_database_itself)
+{
+    // clang-format off
+    static const struct {
+        const char *lines, *state;
+    } table[] = {
+        {"'usd', '{1,4}', '{5,-4}'", "FL002"},
+        {"'usd', '{1,-2,4}', '{5,-4,1}'", "FL002"},
+        {"'usd', '{1,-2,4,4}', '{5,-4,-1,1}'", "FL002"},
+        {"'usdeur', '{1,4}', '{5,-5}'", "FL002"},
+        {"'usdeureurusd', '{1,4,1,4}', '{5,-5,-5,5}'", "FL002"},
+        {"'usd', '{1}', '{5}'", "FL002"},
+        {"'usd', '{1,4,4}', '[0:2]={7,5,-5}'", "FL002"},
+        {"'usd', '{1,4,4}', '[2:4]={7,-5,-5}'", "FL002"},
+        {"'usd', '{1,4,4,4}', '{{7,-5},{-5,4}}'", "FL002"},
+        {"'usd', '{1,4}', '{9223372036854775807,9223372036854775807}'", "22003"},
+        {"'usd', '{1,4}', '{0,0}'", "23514"},
+        {"'usd', '{1,4,4}', '{5,-5,0}'", "23514"},
+        {"'usd', '{1,0}', '{5,-5}'", "23514"},
+        {"'usd', '{1,4,4}', '{5,-5}'", "23514"},
+        {"'usd', '{}', '{}'", "23514"},
+        {"'us', '{1,4}', '{5,-5}'", "23514"},
+        {"'usds', '{1,4}', '{5,-5}'", "23514"},
+        {"'usdusdusd', '{1,4}', '{5,-5}'", "23514"},
+        {"'', '{1,4}', '{5,-5}'", "23514"},
+        {"NULL, '{1,4}', '{5,-5}'", "23514"},
+        {"'usd', NULL, '{5,-5}'", "23514"},
+        {"'usd', '{1,4}', NULL", "23514"},
+        {"'usd', '{1,4,NULL}', '{5,-5,5}'", "23514"},
+        {"'usd', '{1,4,4}', '{5,-5,NULL}'", "23514"},
+        {"NULL, NULL, NULL", "23514"},
+        {"'usd', '{1,4}', '{5,-5}'", "00000"},
+        {"'usd', '{1,-2,4}', '{5,-4,-1}'", "00000"},
+        {"'usd', '{1,-2,4,4}', '{5,-4,-2,1}'", "00000"},
+        {"'usdeureurusd', '{1,4,1,4}', '{5,-4,4,-5}'", "00000"},
+    };
+    // clang-format on
+    postgres_fresh();
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        char sql[256];
+        snprintf(sql, sizeof sql,
+                 "INSERT INTO ledger_transaction VALUES (%zu, 'acct_1', 'charge', 'ch_%zu', 1, %s)",
+                 i, i, table[i].lines);
+        cr_expect_str_eq(tried("ledger", sql), table[i].state, "%s", table[i].lines);
+    }
+    cr_expect_str_eq(tried("ledger",
+                           "INSERT INTO ledger_transaction VALUES"
+                           " (99, 'acct_1', 'charge', 'ch_25', 1, 'usd', '{1,4}', '{5,-5}')"),
+                     "23505", "a second one of the same source and kind");
+}
+
+Test(schema, who_does_not_balance_is_told_by_how_much)
 {
     postgres_fresh();
-    cr_expect_str_eq(tried("ledger", "INSERT INTO entry VALUES (1, 1, 1, '', 'usd', 5),"
-                                     "(1, 2, 4, '', 'usd', -4)"),
-                     "FL002");
-    cr_expect_str_eq(tried("ledger", "INSERT INTO entry VALUES (1, 1, 1, '', 'usd', 5),"
-                                     "(1, 2, 4, '', 'eur', -5)"),
-                     "FL002");
-    cr_expect_str_eq(tried("ledger", "INSERT INTO entry VALUES (1, 1, 1, '', 'usd', 5)"), "FL002");
-    cr_expect_str_eq(tried("ledger", "INSERT INTO entry VALUES (1, 1, 1, '', 'usd', 5),"
-                                     "(1, 2, 4, '', 'usd', -5)"),
-                     "00000");
+    PGconn *conn = postgres_connect("ledger");
+    PGresult *r =
+        PQexec(conn, "INSERT INTO ledger_transaction VALUES (7, 'acct_1', 'charge', 'ch_1',"
+                     " 1, 'usdeurusdeur', '{1,1,4,4}', '{5,6,-5,-4}')");
+    cr_expect_str_eq(PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY),
+                     "ledger transaction 7 is unbalanced: its eur lines add up to 2");
+    PQclear(r);
+    PQfinish(conn);
 }
 
 /* Of two attempts: state, operation, payment, charge. */
@@ -868,16 +950,22 @@ Test(schema, no_role_can_do_more_than_it_needs)
         bool may;
     } table[] = {
         {"ledger", "UPDATE entry SET amount = 1", false},
+        {"ledger", "INSERT INTO entry_until_version_4 VALUES (1, 1, 1, '', 'usd', 5)", false},
+        {"ledger", "UPDATE entry_until_version_4 SET amount = 1", false},
+        {"ledger", "DELETE FROM entry_until_version_4", false},
         {"ledger", "DELETE FROM entry", false},
-        {"ledger", "TRUNCATE entry", false},
+        {"ledger", "TRUNCATE ledger_transaction", false},
+        {"ledger", "DELETE FROM ledger_transaction", false},
         {"ledger", "UPDATE ledger_transaction SET kind = ''", false},
         {"ledger", "UPDATE event SET data = ''", false},
         {"ledger", "DELETE FROM event", false},
         {"ledger", "DELETE FROM idempotency", false},
         {"ledger", "DELETE FROM payment_intent", false},
         {"ledger", "UPDATE delivery SET state = 'delivered'", false},
-        {"ledger", "ALTER TABLE entry DISABLE TRIGGER ALL", false},
-        {"ledger", "DROP TABLE entry", false},
+        {"ledger", "ALTER TABLE ledger_transaction DROP CONSTRAINT ledger_transaction_lines",
+         false},
+        {"ledger", "DROP VIEW entry", false},
+        {"ledger", "DROP TABLE ledger_transaction", false},
         {"ledger", "CREATE TABLE mine (i integer)", false},
         {"ledger", "INSERT INTO ledger_leader VALUES (false, '', 0, '', 0, 0, 0, 0)", false},
         {"ledger", "UPDATE balance SET amount = amount", true},
@@ -895,9 +983,11 @@ Test(schema, no_role_can_do_more_than_it_needs)
         {"webhooks", "DELETE FROM delivery", false},
         {"webhooks", "UPDATE delivery_try SET status = 200", false},
         {"auditor", "SELECT * FROM entry", true},
+        {"payments", "SELECT * FROM entry", true},
         {"auditor", "SELECT * FROM ledger_leader", true},
         {"auditor", "UPDATE dispatch SET sequence = 1", false},
-        {"auditor", "SET default_transaction_read_only = off; DELETE FROM entry", false},
+        {"auditor", "SET default_transaction_read_only = off; DELETE FROM ledger_transaction",
+         false},
     };
     postgres_fresh();
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {

@@ -40,10 +40,11 @@ add_postings(const struct wish *wish, struct msg_commit *m)
                                 text_of(wish->postings[i].source),
                                 {0}};
         for (int l = 0; l < 4 && wish->postings[i].lines[l].account; l++) {
-            const struct msg_entry entry = {HAS_entry_account | HAS_entry_currency |
-                                                HAS_entry_amount,
-                                            (uint64_t)wish->postings[i].lines[l].account,
-                                            TEXT("usd"), wish->postings[i].lines[l].amount};
+            const char *const currency = i ? NULL : wish->currencies[l];
+            const struct msg_entry entry = {
+                HAS_entry_account | HAS_entry_currency | HAS_entry_amount,
+                (uint64_t)wish->postings[i].lines[l].account, text_of(currency ? currency : "usd"),
+                wish->postings[i].lines[l].amount};
             must(message_list_add(&p.entries, MSG_entry, &entry, lines, BYTES_MAX));
         }
         must(message_list_add(&m->postings, MSG_posting, &p, list, BYTES_MAX));

@@ -30,10 +30,11 @@ struct wish {
         const char *kind, *source;
         struct wish_line lines[4];
     } postings[2];
-    const char *events[4]; /* ids */
-    uint64_t like[4];      /* of the events */
-    uint64_t told;         /* instead of a body */
-    int slot_off;          /* added to the right slot */
+    const char *currencies[4]; /* of the first one's lines; usd */
+    const char *events[4];     /* ids */
+    uint64_t like[4];          /* of the events */
+    uint64_t told;             /* instead of a body */
+    int slot_off;              /* added to the right slot */
     const char *sender;
 };
 

@@ -45,7 +45,6 @@ const struct table_statements *table_statements(size_t index);
 #define STATEMENT_ATTEMPTS_OPEN "attempts_open"
 #define STATEMENT_EVENT "event"
 #define STATEMENT_TRANSACTION "transaction"
-#define STATEMENT_ENTRY "entry"
 #define STATEMENT_BALANCE "balance"
 #define KINDS_FIND "tt"
 #define KINDS_SLOTS_TAKE "iltl"
@@ -54,8 +53,7 @@ const struct table_statements *table_statements(size_t index);
 #define KINDS_KEY_ANSWER "ttstl"
 #define KINDS_KEY_SETTLE "ittstl"
 #define KINDS_EVENT "lttttttltttll"
-#define KINDS_TRANSACTION "ltttl"
-#define KINDS_ENTRY "lssttl"
+#define KINDS_TRANSACTION "ltttltiiSL"
 #define KINDS_BALANCE "tstl"
 
 /* Blocks. False with a sentence when the database does not have what this version needs. */

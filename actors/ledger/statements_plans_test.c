@@ -184,7 +184,6 @@ Test(statements_plans, every_statement_goes_by_an_index, .timeout = 110)
         "INSERT INTO event ",
         "INSERT INTO idempotency ",
         "UPDATE idempotency ",
-        "INSERT INTO entry ",
         "INSERT INTO ledger_transaction",
         "INSERT INTO balance ",
         "AS MATERIALIZED",

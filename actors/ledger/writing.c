@@ -6,6 +6,7 @@
 #include "statements.h"
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const struct step_of nothing = {.step = STEP_NOTHING};
 
@@ -17,6 +18,9 @@ static const struct step_of nothing = {.step = STEP_NOTHING};
 
 /* So many places more are made than are wanted, so that they are seldom made. */
 #define PLACES_MORE 32
+
+/* Of a posting whose lines differ in it: 16 lines of 3 letters (messages.def). */
+#define POSTING_CODES_MAX (16 * 3)
 
 /* Every command that is to be written. */
 #define EACH_COMMAND(w, c)                                 \
@@ -324,54 +328,60 @@ write_events(const struct writing *w, struct pipeline *p)
 
 /* --- the books -------------------------------------------------------------------------------- */
 
-static void
-write_transactions(const struct writing *w, struct pipeline *p)
-{
-    struct arrays *a = &p->arrays;
-    int64_t id = w->transaction_head;
-    arrays_begin(a, KINDS_TRANSACTION);
-    EACH_COMMAND(w, c)
-    for (size_t i = 0; i < c->posting_count; i++) {
-        arrays_number(a, 0, ++id);
-        arrays_text(a, 1, c->commit.merchant);
-        arrays_text(a, 2, c->postings[i].kind);
-        arrays_text(a, 3, c->postings[i].source);
-        arrays_number(a, 4, w->now_s);
-    }
-    if (arrays_count(a)) pipeline_arrays(p, STATEMENT_TRANSACTION, -1, nothing);
-    assert(id == w->transaction_head_after);
-}
-
 static struct text
 owner_of(const struct command *c, const struct command_line *line)
 {
     return line->of_merchant ? c->commit.merchant : TEXT("");
 }
 
+/* Of all lines, as nearly always; else those of each, one after the other, in `memory`. */
+static struct text
+currency_of(const struct command_posting *posting, char memory[static POSTING_CODES_MAX])
+{
+    const struct command_line *lines = posting->lines;
+    size_t size = 0;
+    bool same = true;
+    for (size_t l = 1; l < posting->line_count; l++)
+        same &= text_equal(lines[l].currency, lines[0].currency);
+    if (same) return lines[0].currency;
+    for (size_t l = 0; l < posting->line_count; l++) {
+        const struct text code = lines[l].currency;
+        assert(size + code.size <= POSTING_CODES_MAX);
+        memcpy(memory + size, code.at, code.size);
+        size += code.size;
+    }
+    return (struct text){memory, size};
+}
+
 /* Returns how many lines there are. */
 static size_t
-write_entries(const struct writing *w, struct pipeline *p)
+write_transactions(const struct writing *w, struct pipeline *p)
 {
     struct arrays *a = &p->arrays;
-    int64_t id = w->transaction_head;
-    arrays_begin(a, KINDS_ENTRY);
+    int64_t id = w->transaction_head, lines = 0;
+    arrays_begin(a, KINDS_TRANSACTION);
     EACH_COMMAND(w, c)
     for (size_t i = 0; i < c->posting_count; i++) {
         const struct command_posting *posting = &c->postings[i];
-        id++;
+        char codes[POSTING_CODES_MAX];
+        arrays_number(a, 0, ++id);
+        arrays_text(a, 1, c->commit.merchant);
+        arrays_text(a, 2, posting->kind);
+        arrays_text(a, 3, posting->source);
+        arrays_number(a, 4, w->now_s);
+        arrays_text(a, 5, currency_of(posting, codes));
+        arrays_number(a, 6, lines + 1);
+        lines += (int64_t)posting->line_count;
+        arrays_number(a, 7, lines);
         for (size_t l = 0; l < posting->line_count; l++) {
             const struct command_line *line = &posting->lines[l];
-            arrays_number(a, 0, id);
-            arrays_number(a, 1, (int64_t)l + 1);
-            arrays_number(a, 2, line->account);
-            arrays_text(a, 3, owner_of(c, line));
-            arrays_text(a, 4, line->currency);
-            arrays_number(a, 5, line->amount);
+            arrays_number(a, 8, line->of_merchant ? -line->account : line->account);
+            arrays_number(a, 9, line->amount);
         }
     }
-    const size_t count = (size_t)arrays_count(a);
-    if (count) pipeline_arrays(p, STATEMENT_ENTRY, -1, nothing);
-    return count;
+    if (arrays_count(a)) pipeline_arrays(p, STATEMENT_TRANSACTION, -1, nothing);
+    assert(id == w->transaction_head_after);
+    return (size_t)lines;
 }
 
 /* What the lines of the batch come to per account. */
@@ -467,8 +477,7 @@ writing_commands(const struct writing *w, struct pipeline *p, struct steps *step
     write_settled(w, p);
     if (w->count >= TOLD_EARLY_MIN) pipeline_tell(p);
     write_events(w, p);
-    write_transactions(w, p);
-    write_balances(w, write_entries(w, p), p);
+    write_balances(w, write_transactions(w, p), p);
     commit(p);
 }
 

@@ -38,9 +38,9 @@ grants() {
     python3 "$here/grants.py" "$FLORIN_HOME" "$checkout/common/proto/rows.def" "$here/grants.txt"
 }
 check "each role may do what grants.txt says" grants
-sql florin -c 'GRANT DELETE ON entry TO ledger' >/dev/null
-check "one grant too many is caught" is_caught "ledger may delete entry in florin" grants
-sql florin -c 'REVOKE DELETE ON entry FROM ledger' -c 'CREATE TABLE forgotten (x integer)' \
+sql florin -c 'GRANT DELETE ON ledger_transaction TO ledger' >/dev/null
+check "one grant too many is caught" is_caught "ledger may delete ledger_transaction in florin" grants
+sql florin -c 'REVOKE DELETE ON ledger_transaction FROM ledger' -c 'CREATE TABLE forgotten (x integer)' \
     -c 'GRANT SELECT ON forgotten TO payments' >/dev/null
 check "a table that nobody thought of is caught" is_caught "payments may select forgotten" grants
 sql florin -c 'DROP TABLE forgotten' >/dev/null

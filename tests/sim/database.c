@@ -926,10 +926,60 @@ add_events(const struct parameter *p, struct change_log *log, struct answer_rows
     return true;
 }
 
+/* The check ledger_transaction_must_balance: the entries from `first` on are one transaction's. */
+static bool
+lines_balance(size_t first, struct answer_rows *answer)
+{
+    const struct shelf *entries = &tables_kept.entries;
+    for (size_t i = first; i < entries->count; i++) {
+        const struct kept_entry *e = KEPT(*entries, kept_entry, i);
+        int64_t sum = 0;
+        for (size_t j = first; j < entries->count; j++) {
+            const struct kept_entry *other = KEPT(*entries, kept_entry, j);
+            if (text_equal(other->currency, e->currency)) sum += other->amount;
+        }
+        if (sum)
+            return fail(answer, "FL002",
+                        "ledger transaction %" PRId64 " is unbalanced: its %.*s lines add up to "
+                        "%" PRId64,
+                        e->transaction, (int)e->currency.size, e->currency.at, sum);
+    }
+    return true;
+}
+
+/* What the view entry shows of a transaction's lines. */
+static bool
+add_entries(const struct kept_transaction *t, struct text currency, int64_t count,
+            struct reader *accounts, struct reader *amounts, struct change_log *log,
+            struct answer_rows *answer)
+{
+    const size_t first = tables_kept.entries.count;
+    bool fits = count > 0 && (currency.size == 3 || currency.size == 3 * (size_t)count);
+    for (int64_t line = 1; line <= count; line++) {
+        struct kept_entry *e = take(sizeof *e);
+        const int64_t account = next_number(accounts);
+        e->transaction = t->id;
+        e->line = line;
+        e->account = account < 0 ? -account : account;
+        e->merchant = account < 0 ? t->merchant : TEXT("");
+        e->currency =
+            currency.size == 3 ? currency : (struct text){currency.at + 3 * (line - 1), 3};
+        e->amount = next_number(amounts);
+        fits &= account != 0 && e->amount != 0;
+        if (fits) add(log, &tables_kept.entries, e);
+    }
+    if (!fits)
+        return fail(answer, "23514",
+                    "new row for relation \"ledger_transaction\" violates check constraint "
+                    "\"ledger_transaction_lines\"");
+    return lines_balance(first, answer);
+}
+
 static bool
 add_transactions(const struct parameter *p, struct change_log *log, struct answer_rows *answer)
 {
-    struct reader r[5];
+    struct reader r[10];
+    int64_t lines = 0;
     for (size_t left = readers_of(p, KINDS_TRANSACTION, r); left--;) {
         struct kept_transaction *t = take(sizeof *t);
         t->id = next_number(&r[0]);
@@ -937,6 +987,11 @@ add_transactions(const struct parameter *p, struct change_log *log, struct answe
         t->kind = next_bytes(&r[2]);
         t->source = next_bytes(&r[3]);
         t->created = next_number(&r[4]);
+        const struct text currency = next_bytes(&r[5]);
+        const int64_t first = next_number(&r[6]), last = next_number(&r[7]);
+        assert(first == lines + 1 && last >= lines); /* no line is left out, none is taken twice */
+        lines = last;
+        if (!add_entries(t, currency, last - first + 1, &r[8], &r[9], log, answer)) return false;
         for (size_t i = tables_kept.transactions.count; i--;) {
             const struct kept_transaction *other =
                 KEPT(tables_kept.transactions, kept_transaction, i);
@@ -952,49 +1007,6 @@ add_transactions(const struct parameter *p, struct change_log *log, struct answe
         add(log, &tables_kept.transactions, t);
     }
     return true;
-}
-
-/* The trigger entry_must_balance, over what one statement added. */
-static bool
-entries_balance(size_t first, struct answer_rows *answer)
-{
-    const struct shelf *entries = &tables_kept.entries;
-    for (size_t i = first; i < entries->count; i++) {
-        const struct kept_entry *e = KEPT(*entries, kept_entry, i);
-        int64_t sum = 0;
-        for (size_t j = first; j < entries->count; j++) {
-            const struct kept_entry *other = KEPT(*entries, kept_entry, j);
-            if (other->transaction == e->transaction && text_equal(other->currency, e->currency))
-                sum += other->amount;
-        }
-        if (sum)
-            return fail(answer, "FL002",
-                        "ledger transaction %" PRId64 " is unbalanced: its %.*s lines add up to "
-                        "%" PRId64,
-                        e->transaction, (int)e->currency.size, e->currency.at, sum);
-    }
-    return true;
-}
-
-static bool
-add_entries(const struct parameter *p, struct change_log *log, struct answer_rows *answer)
-{
-    struct reader r[6];
-    const size_t first = tables_kept.entries.count;
-    for (size_t left = readers_of(p, KINDS_ENTRY, r); left--;) {
-        struct kept_entry *e = take(sizeof *e);
-        e->transaction = next_number(&r[0]);
-        e->line = next_number(&r[1]);
-        e->account = next_number(&r[2]);
-        e->merchant = next_bytes(&r[3]);
-        e->currency = next_bytes(&r[4]);
-        e->amount = next_number(&r[5]);
-        if (!e->amount || e->currency.size != 3)
-            return fail(answer, "23514",
-                        "new row for relation \"entry\" violates check constraint");
-        add(log, &tables_kept.entries, e);
-    }
-    return entries_balance(first, answer);
 }
 
 static void
@@ -1477,8 +1489,6 @@ database_do(const char *name, const struct parameter *p, int count, bool binary,
         (void)add_events(p, log, answer);
     else if (IS(STATEMENT_TRANSACTION))
         (void)add_transactions(p, log, answer);
-    else if (IS(STATEMENT_ENTRY))
-        (void)add_entries(p, log, answer);
     else if (IS(STATEMENT_BALANCE))
         add_to_balances(p, log);
     else if (IS(STATEMENT_DUE))

@@ -248,8 +248,7 @@ compare_table(const char *table, size_t first, size_t end)
 {
     char sql[512];
     PGconn *const conn = session(SESSIONS_MAX - 2, "auditor");
-    snprintf(sql, sizeof sql, "SELECT %s FROM \"%s\"", columns_of(table),
-             strcmp(table, "attempt") == 0 ? "every_attempt" : table);
+    snprintf(sql, sizeof sql, "SELECT %s FROM \"%s\"", columns_of(table), table);
     PGresult *r = PQexec(conn, sql);
     const int columns = PQnfields(r);
     char **const cells = calloc((end - first) * (size_t)columns + 1, sizeof *cells);

@@ -7,7 +7,9 @@ SELECT format('column %s.%s %s%s%s%s%s', c.relname, a.attname, format_type(a.att
     FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
     LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
     LEFT JOIN pg_collation o ON o.oid = a.attcollation
-    WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace AND a.attnum > 0 AND NOT a.attisdropped
+    WHERE c.relkind IN ('r', 'v') AND c.relnamespace = 'public'::regnamespace AND a.attnum > 0 AND NOT a.attisdropped
+UNION ALL
+SELECT format('view %s %s', viewname, definition) FROM pg_views WHERE schemaname = 'public'
 UNION ALL
 SELECT 'index ' || indexdef FROM pg_indexes WHERE schemaname = 'public'
 UNION ALL
@@ -15,7 +17,7 @@ SELECT format('constraint %s %s', conrelid::regclass, pg_get_constraintdef(oid))
     WHERE connamespace = 'public'::regnamespace
 UNION ALL
 SELECT format('table %s of %s %s %s', relname, relowner::regrole, relacl, reloptions) FROM pg_class
-    WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
+    WHERE relkind IN ('r', 'v') AND relnamespace = 'public'::regnamespace
 UNION ALL
 SELECT format('trigger %s', pg_get_triggerdef(oid)) FROM pg_trigger WHERE NOT tgisinternal
 UNION ALL

@@ -47,6 +47,28 @@ check "a forgotten ALTER TABLE is caught" test "$(catalog florin_older)" != "$fr
 
 # --- a whole instance with less in its tables ---
 
+# Its books as version 4 had them: a table of lines.
+sql florin >/dev/null <<'SQL'
+CREATE TEMPORARY TABLE kept AS SELECT * FROM entry;
+DROP VIEW entry;
+ALTER TABLE entry_until_version_4 RENAME TO entry;
+ALTER TABLE entry RENAME CONSTRAINT entry_until_version_4_pkey TO entry_pkey;
+ALTER TABLE entry RENAME CONSTRAINT entry_until_version_4_currency_check TO entry_currency_check;
+ALTER TABLE entry RENAME CONSTRAINT entry_until_version_4_amount_check TO entry_amount_check;
+INSERT INTO entry SELECT * FROM kept;
+CREATE FUNCTION entry_must_balance() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE TRIGGER entry_must_balance AFTER INSERT ON entry REFERENCING NEW TABLE AS inserted
+    FOR EACH STATEMENT EXECUTE FUNCTION entry_must_balance();
+ALTER TABLE ledger_transaction DROP COLUMN currency, DROP COLUMN accounts, DROP COLUMN amounts;
+DROP FUNCTION lines_balance(bigint, text, bigint[]);
+SQL
+books() {
+    sql florin -c 'SELECT * FROM entry ORDER BY transaction, line'
+}
+its_books=$(books)
+# Two lines of the payment at least, each with six columns.
+check "there is something in its books" test "$(tr -cd '|' <<<"$its_books" | wc -c)" -ge 10
+
 # What an instance of long ago lacks: columns of every kind, an index, a check, a table, a grant, a
 # trigger's function in its old form, and the note which files were run.
 #
@@ -82,6 +104,7 @@ the_payment_is_there() {
         grep -qE '"status": ?"succeeded"'
 }
 check "what was in it is in it" the_payment_is_there
+check "and the same stands in its books" test "$(books)" = "$its_books"
 # The network knows nothing of it, so it is reversed, and waits for another card.
 the_open_one_has_ended() {
     local end=$((SECONDS + 60))

@@ -87,8 +87,6 @@ def rows_of(instance, account):
             "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attnum > 0 AND NOT"
             f" attisdropped AND attrelid = 'public.{table}'::regclass ORDER BY attnum").splitlines())
         where = f"merchant = {quoted(account)}"
-        if table == "entry":  # the platform's lines are among them
-            where = (f"transaction IN (SELECT id FROM ledger_transaction WHERE merchant = {quoted(account)})")
         lines = instance.sql(f"SELECT row_to_json(t) FROM (SELECT * FROM {table} WHERE {where}) t")
         found += [(table, types, json.loads(line)) for line in lines.splitlines()]
     return found
@@ -160,10 +158,12 @@ class Pattern:
             return "NULL"
         if (table, column) in [("event", "sequence"), ("event", "differs_from"), ("idempotency", "told")]:
             return f"c.event_from + {self.events.index(value)}"
-        if (table, column) in [("ledger_transaction", "id"), ("entry", "transaction")]:
+        if (table, column) == ("ledger_transaction", "id"):
             return f"c.transaction_from + {self.transactions.index(value)}"
         if column == "slot":
             return "c.slot"
+        if isinstance(value, list):
+            return quoted("{" + ", ".join(map(str, value)) + "}")
         if isinstance(value, bool):
             return str(value).lower()
         if isinstance(value, int):
@@ -171,7 +171,7 @@ class Pattern:
         return self.text(value)
 
     def statements(self, whole):
-        """One for each table, because lines of the books must balance in each."""
+        """One for each table, and one for each line of the books, in the balances."""
         for name in dict.fromkeys(table for table, _, _ in self.rows):
             rows = []
             for table, types, row in self.rows:
@@ -182,14 +182,15 @@ class Pattern:
             yield (f"INSERT INTO {name} ({columns}) SELECT v.* FROM seed_chunk c"
                    f" CROSS JOIN LATERAL (VALUES {', '.join(rows)}) v;")
         for table, _, row in self.rows:
-            if table != "entry":
+            if table != "ledger_transaction":
                 continue
-            whose = "c.merchant" if row["merchant"] == self.account else quoted(row["merchant"])
-            yield (f"INSERT INTO balance (merchant, account, currency, amount) SELECT {whose},"
-                   f" {row['account']}, {quoted(row['currency'])}, count(*) * {row['amount']}"
-                   " FROM seed_chunk c GROUP BY 1"
-                   " ON CONFLICT (merchant, account, currency) DO UPDATE"
-                   " SET amount = balance.amount + excluded.amount;")
+            for number, amount in zip(row["accounts"], row["amounts"]):
+                whose = "c.merchant" if number < 0 else "''"
+                yield (f"INSERT INTO balance (merchant, account, currency, amount) SELECT {whose},"
+                       f" {abs(number)}, {quoted(row['currency'])}, count(*) * {amount}"
+                       " FROM seed_chunk c GROUP BY 1"
+                       " ON CONFLICT (merchant, account, currency) DO UPDATE"
+                       " SET amount = balance.amount + excluded.amount;")
 
 
 # --- writing --------------------------------------------------------------------------------------------
