@@ -88,6 +88,16 @@ to_escape(const char *at)
     return sixteen_first(sixteen_quotes(all) | (sixteen)(all < (uint8_t)0x20));
 }
 
+/* Eight to fifteen bytes as sixteen of which some are there twice. */
+static inline bool
+short_is_plain(const char *at, size_t size)
+{
+    char twice[16];
+    memcpy(twice, at, 8);
+    memcpy(twice + 8, at + size - 8, 8);
+    return to_escape(twice) == 16;
+}
+
 /* How many bytes stand in front of the first quote, backslash or control: sixteen at a time, the
  * last of them once more with some that were seen already. */
 static size_t
@@ -99,6 +109,7 @@ plain_run(const char *at, size_t size)
         if (plain < 16) return i + plain;
     }
     if (i && i < size) return size - 16 + to_escape(at + size - 16);
+    if (size >= 8 && size < 16 && short_is_plain(at, size)) return size;
     for (; i < size; i++) {
         const unsigned char c = (unsigned char)at[i];
         if (c < 0x20 || c == '"' || c == '\\') break;
