@@ -146,6 +146,7 @@ answer_write(struct http_exchange *exchange, const struct answer *answer)
         (void)json_pretty(answer->json, bytes + HEAD_BYTES_MAX, cap);
     }
     bytes[HEAD_BYTES_MAX + body] = '\n';
+    arena_shrink(exchange->arena, bytes, HEAD_BYTES_MAX + cap + 1, HEAD_BYTES_MAX + body + 1);
 
     char head[HEAD_BYTES_MAX];
     struct out out = {.at = head, .cap = sizeof head};

@@ -60,10 +60,10 @@ struct call {
     char request_text[ID_SIZE_MAX + 1];
     struct text request; /* req_… */
     const struct route *route;
-    struct text key_shown;    /* sk_test_***oobar: the API key as it may be shown */
-    bool inside;              /* counted as under way */
-    struct text object, path; /* path with its method: POST /v1/refunds */
-    struct text parent;       /* the first id of a path with two */
+    struct text key_shown;      /* sk_test_***oobar: the API key as it may be shown */
+    struct limit_place *inside; /* where it is counted as under way; NULL: nowhere */
+    struct text object, path;   /* path with its method: POST /v1/refunds */
+    struct text parent;         /* the first id of a path with two */
     struct api_key who;
     struct text merchant, version;
     struct text key;      /* under which the answer is kept; NO_TEXT: none */
@@ -159,19 +159,9 @@ pack(struct call *c, enum message_number number, const void *body, struct mux_ca
     ask->number = (uint16_t)number;
     ask->body = bytes;
     ask->size = size;
+    ask->arena = c->arena;
     if (!ask->deadline_ms) ask->deadline_ms = c->x->deadline_ms;
     return true;
-}
-
-/* The answer's body in the arena, where what is decoded of it may borrow. */
-static void
-adopt_answer(struct call *c, struct mux_call *ask)
-{
-    const struct text copy =
-        arena_copy(c->arena, (struct text){(const char *)ask->answer, ask->answer_size});
-    free(ask->answer);
-    ask->answer = (uint8_t *)(uintptr_t)copy.at;
-    ask->answer_size = copy.size;
 }
 
 /* Asks and decodes. False: the client has been told. */
@@ -182,7 +172,6 @@ ask_for(struct call *c, struct mux_call *ask, enum message_number number, void *
     mux_ask(c->api->mux, ask);
     if (ask->outcome == MUX_LATE || ask->outcome == MUX_UNROUTABLE) return refuse_outcome(c, ask);
     assert(ask->outcome == MUX_ANSWERED);
-    adopt_answer(c, ask);
     if (ask->number == number &&
         message_decode(number, ask->answer, ask->answer_size, answer, &culprit) == MESSAGE_OK)
         return true;
@@ -405,11 +394,10 @@ static bool
 enter_limits(struct call *c, const uint8_t hash[static API_KEY_HASH_BYTES])
 {
     int64_t again_ms;
-    const enum limit limit =
-        limits_enter(c->api->limits, c->merchant,
-                     (struct text){(const char *)hash, API_KEY_HASH_BYTES}, &again_ms);
-    c->inside = limit == LIMIT_NONE;
-    return c->inside || refuse_above(c, limit, again_ms);
+    const enum limit limit = limits_enter(c->api->limits, c->merchant,
+                                          (struct text){(const char *)hash, API_KEY_HASH_BYTES},
+                                          c->arena, &c->inside, &again_ms);
+    return limit == LIMIT_NONE || refuse_above(c, limit, again_ms);
 }
 
 /* How much a payer's page may, before anybody is asked who it is of. */
@@ -417,7 +405,7 @@ static bool
 enter_page_limits(struct call *c)
 {
     int64_t again_ms;
-    const enum limit limit = limits_enter_page(c->api->limits, c->object, &again_ms);
+    const enum limit limit = limits_enter_page(c->api->limits, c->object, c->arena, &again_ms);
     return limit == LIMIT_NONE || refuse_above(c, limit, again_ms);
 }
 
@@ -666,7 +654,6 @@ tokenize(struct call *c, const struct card_wish *wish, struct msg_card *card)
     if (!pack(c, MSG_card_tokenize, &message, &ask)) return false;
     mux_ask(c->api->mux, &ask);
     if (ask.outcome != MUX_ANSWERED) return refuse(c, REFUSAL_NO_VAULT, NO_TEXT, NO_TEXT);
-    adopt_answer(c, &ask);
     if (ask.number != MSG_card_tokenized ||
         message_decode(MSG_card_tokenized, ask.answer, ask.answer_size, &told, &culprit) !=
             MESSAGE_OK)
@@ -767,8 +754,9 @@ pack_request(struct call *c, struct mux_call *ask)
 {
     struct msg_api_request message = {
         .has = HAS_api_request_merchant | HAS_api_request_request | HAS_api_request_route |
-               HAS_api_request_params | HAS_api_request_request_hash | HAS_api_request_path |
-               HAS_api_request_publishable | HAS_api_request_livemode |
+               HAS_api_request_params | HAS_api_request_path | HAS_api_request_publishable |
+               HAS_api_request_livemode |
+               (c->route->method == HTTP_POST ? HAS_api_request_request_hash : 0u) |
                (c->version.at ? HAS_api_request_api_version : 0u),
         .merchant = c->merchant,
         .request = c->request,
@@ -812,7 +800,6 @@ ask_worker(struct call *c)
     if (!pack_request(c, &ask)) return;
     mux_ask(c->api->mux, &ask);
     if (ask.outcome == MUX_REMEMBERED) {
-        adopt_answer(c, &ask);
         if (answer_from_memory(c, (struct text){(const char *)ask.answer, ask.answer_size})) return;
         ask.redis_key = NULL; /* what lay there is not ours: as if nothing had */
         mux_ask(c->api->mux, &ask);
@@ -821,7 +808,6 @@ ask_worker(struct call *c)
         refuse_outcome(c, &ask);
         return;
     }
-    adopt_answer(c, &ask);
     if (ask.number != MSG_api_answer || message_decode(MSG_api_answer, ask.answer, ask.answer_size,
                                                        &told, &culprit) != MESSAGE_OK) {
         refuse(c, REFUSAL_BROKEN, NO_TEXT, NO_TEXT);
@@ -852,7 +838,6 @@ tell_health(struct call *c)
     if (!pack(c, MSG_health, &health, &ask)) return;
     mux_ask(c->api->mux, &ask);
     if (ask.outcome == MUX_ANSWERED) {
-        adopt_answer(c, &ask);
         if (ask.number == MSG_health_told &&
             message_decode(MSG_health_told, ask.answer, ask.answer_size, &told, &culprit) ==
                 MESSAGE_OK) {
@@ -976,10 +961,10 @@ serve(struct call *c)
     } else if (authenticate(c) && read_headers_of_the_api(c) && check_content_type(c) &&
                read_params(c) && check_params(c) && check_expansions(c) &&
                read_idempotency_key(c) && resolve_card(c)) {
-        hash_request(c);
+        if (c->route->method == HTTP_POST) hash_request(c); /* else it is not done under a key */
         ask_worker(c);
     }
-    if (c->inside) limits_leave(c->api->limits, c->merchant);
+    limits_leave(c->inside);
 }
 
 bool

@@ -2,7 +2,6 @@
 
 #include <assert.h>
 #include <sodium.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 enum {
@@ -27,6 +26,13 @@ scheme_is(struct text *value, const char *scheme)
     return true;
 }
 
+/* Not of ctype.h, which asks the locale. */
+static bool
+is_word(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+
 /* sk, pk or rk; test or live; then letters, digits and underscores. */
 static bool
 looks_like_a_key(const char *key)
@@ -36,8 +42,10 @@ looks_like_a_key(const char *key)
     for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
         const size_t size = strlen(prefixes[i]);
         if (strncmp(key, prefixes[i], size) != 0 || !key[size]) continue;
-        return strspn(key + size, "0123456789_abcdefghijklmnopqrstuvwxyz"
-                                  "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == strlen(key + size);
+        const char *at = key + size;
+        while (is_word(*at))
+            at++;
+        return !*at;
     }
     return false;
 }
@@ -85,7 +93,12 @@ api_key_mask(const char *key, char *out, size_t cap)
     const bool has_prefix = looks_like_a_key(key);
     const size_t shown = size > SHOWN + 8 || has_prefix ? SHOWN : 0;
     const size_t tail = size < shown ? size : shown;
-    size_t n = (size_t)snprintf(out, cap, "%.*s***", has_prefix ? 8 : 0, key);
+    size_t n = 0;
+    assert(cap > 8 + 3);
+    for (; has_prefix && n < 8; n++)
+        out[n] = key[n];
+    for (int stars = 0; stars < 3; stars++)
+        out[n++] = '*';
     for (size_t i = size - tail; i < size && n + 1 < cap; i++) /* never what could be no ASCII */
         if (key[i] > 0x20 && key[i] < 0x7f) out[n++] = key[i];
     out[n] = '\0';

@@ -59,8 +59,7 @@ end_call(struct mux *mux, struct mux_call *call, enum mux_outcome outcome)
 static void
 take_answer(struct mux_call *call, const void *bytes, size_t size)
 {
-    call->answer = malloc(size ? size : 1);
-    assert(call->answer);
+    call->answer = arena_take_unset(call->arena, size);
     if (size) memcpy(call->answer, bytes, size);
     call->answer_size = size;
 }
@@ -137,7 +136,7 @@ on_redis(void *state, uint64_t correlation, struct text value)
     struct mux *mux = state;
     struct mux_call *call = call_of(mux, correlation);
     if (!call || !call->asks_redis) return;
-    if (value.at) {
+    if (value.at && value.size <= MESSAGE_BYTES_MAX) { /* longer: nothing that we have kept */
         take_answer(call, value.at, value.size);
         end_call(mux, call, MUX_REMEMBERED);
     } else {

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "arena.h"
 #include "loop.h"
 #include "redis.h"
 #include "text.h"
@@ -21,7 +22,7 @@ enum mux_outcome {
                      * what came of `draw` */
 };
 
-/* One question. Filled by the asker, whose it stays; `answer` is his to free. */
+/* One question. Filled by the asker, whose it stays. */
 struct mux_call {
     enum mux_to to;
     uint16_t slot, number; /* of the message; then of the answer */
@@ -30,6 +31,7 @@ struct mux_call {
     int64_t deadline_ms;           /* of the monotonic clock */
     const char *redis_key;         /* asked first; NULL: do not ask Redis */
     const struct redis_draw *draw; /* not NULL: this is asked of Redis, and nothing of others */
+    struct arena *arena;           /* where `answer` is put; nobody else takes of it meanwhile */
 
     enum mux_outcome outcome;
     uint8_t *answer;

@@ -23,7 +23,7 @@ struct rate {
 };
 
 /* What is known of one account, or of one key. */
-struct place {
+struct limit_place {
     uint8_t name[NAME_BYTES];
     int64_t used_ms;           /* 0: free */
     unsigned inside;           /* requests under way */
@@ -39,7 +39,7 @@ struct limits {
     unsigned inside_max;
     uint8_t secret[crypto_shorthash_siphashx24_KEYBYTES]; /* so that nobody outside can aim at a
                                                              place */
-    struct place places[PLACES];
+    struct limit_place places[PLACES];
 };
 
 struct limits *
@@ -75,14 +75,14 @@ name_of(const struct limits *limits, struct text id, uint8_t name[static NAME_BY
 
 /* The place of that name, made if need be in the place that was idle for longest. NULL: all that
  * are near have requests under way. */
-static struct place *
+static struct limit_place *
 place_of(struct limits *limits, const uint8_t name[static NAME_BYTES], int64_t now_ms)
 {
     uint32_t first;
-    struct place *idle = NULL;
+    struct limit_place *idle = NULL;
     memcpy(&first, name, sizeof first);
     for (uint32_t i = 0; i < NEAR; i++) {
-        struct place *place = &limits->places[(first + i) % PLACES];
+        struct limit_place *place = &limits->places[(first + i) % PLACES];
         if (place->used_ms && memcmp(place->name, name, NAME_BYTES) == 0) {
             place->used_ms = now_ms;
             return place;
@@ -90,7 +90,7 @@ place_of(struct limits *limits, const uint8_t name[static NAME_BYTES], int64_t n
         if (place->inside == 0 && (!idle || place->used_ms < idle->used_ms)) idle = place;
     }
     if (!idle) return NULL;
-    *idle = (struct place){.used_ms = now_ms, .own_ms = now_ms, .own_milli = INT64_MAX};
+    *idle = (struct limit_place){.used_ms = now_ms, .own_ms = now_ms, .own_milli = INT64_MAX};
     memcpy(idle->name, name, NAME_BYTES);
     return idle;
 }
@@ -99,7 +99,7 @@ place_of(struct limits *limits, const uint8_t name[static NAME_BYTES], int64_t n
 
 /* From our own bucket. 0: a token was taken; else in how many milliseconds there is one. */
 static int64_t
-take_of_our_own(struct place *place, struct rate rate, int64_t now_ms)
+take_of_our_own(struct limit_place *place, struct rate rate, int64_t now_ms)
 {
     const int64_t full = rate.burst * MILLI, passed_ms = now_ms - place->own_ms;
     place->own_ms = now_ms;
@@ -129,7 +129,7 @@ read_draw(const struct mux_call *ask, const struct redis_draw *draw, int64_t *gi
 
 /* 0: go on. Else in how many milliseconds to come again. */
 static int64_t
-take(struct limits *limits, const char *kind, struct text id, struct rate rate)
+take(struct limits *limits, const char *kind, struct text id, struct rate rate, struct arena *arena)
 {
     uint8_t name[NAME_BYTES], shared[NAME_BYTES];
     struct redis_draw draw = {.rate = rate.per_s, .burst = rate.burst};
@@ -137,7 +137,7 @@ take(struct limits *limits, const char *kind, struct text id, struct rate rate)
     if (!rate.per_s) return 0;
     name_of(limits, id, name);
 
-    struct place *place = place_of(limits, name, now_ms);
+    struct limit_place *place = place_of(limits, name, now_ms);
     const bool spent = place && place->drawn > 0;
     if (spent) place->drawn--;
     if (place && !spent && place->shut_ms > now_ms) again_ms = place->shut_ms - now_ms;
@@ -150,10 +150,9 @@ take(struct limits *limits, const char *kind, struct text id, struct rate rate)
                        (const uint8_t *)"florin:rate:bucket", 18);
     const int size = snprintf(draw.key, sizeof draw.key, "florin:%s:", kind);
     sodium_bin2hex(draw.key + size, sizeof draw.key - (size_t)size, shared, sizeof shared);
-    struct mux_call ask = {.draw = &draw, .deadline_ms = INT64_MAX};
+    struct mux_call ask = {.draw = &draw, .arena = arena, .deadline_ms = INT64_MAX};
     mux_ask(limits->mux, &ask);
     bool told = ask.outcome == MUX_REMEMBERED && read_draw(&ask, &draw, &given);
-    free(ask.answer);
 
     now_ms = clock_mono_ms();
     /* found anew: others may have been given places meanwhile */
@@ -175,48 +174,54 @@ take(struct limits *limits, const char *kind, struct text id, struct rate rate)
 
 /* --- the whole ------------------------------------------------------------------------------- */
 
+/* False: there are as many as may be. A place with requests inside is never given away, so it need
+ * not be looked for again. */
 static bool
-one_more_inside(struct limits *limits, struct text account)
+one_more_inside(struct limits *limits, struct text account, struct limit_place **inside)
 {
     uint8_t name[NAME_BYTES];
+    *inside = NULL;
+    if (!limits->inside_max) return true;
     name_of(limits, account, name);
-    struct place *place = place_of(limits, name, clock_mono_ms());
-    const bool fits = !place || !limits->inside_max || place->inside < limits->inside_max;
-    if (place && fits) place->inside++;
-    return fits;
+    struct limit_place *place = place_of(limits, name, clock_mono_ms());
+    if (!place) return true;
+    if (place->inside >= limits->inside_max) return false;
+    place->inside++;
+    *inside = place;
+    return true;
 }
 
 void
-limits_leave(struct limits *limits, struct text account)
+limits_leave(struct limit_place *inside)
 {
-    uint8_t name[NAME_BYTES];
-    name_of(limits, account, name);
-    /* A place with requests inside is never given away; who was not counted finds none, or one that
-     * is empty. */
-    struct place *place = place_of(limits, name, clock_mono_ms());
-    if (place && place->inside > 0) place->inside--;
+    if (!inside) return;
+    assert(inside->inside > 0);
+    inside->inside--;
 }
 
 enum limit
-limits_enter(struct limits *limits, struct text account, struct text key, int64_t *again_ms)
+limits_enter(struct limits *limits, struct text account, struct text key, struct arena *arena,
+             struct limit_place **inside, int64_t *again_ms)
 {
     *again_ms = CONCURRENCY_AGAIN_MS;
-    if (!one_more_inside(limits, account)) return LIMIT_ACCOUNT_CONCURRENCY;
+    if (!one_more_inside(limits, account, inside)) return LIMIT_ACCOUNT_CONCURRENCY;
     enum limit limit = LIMIT_ACCOUNT_RATE;
-    *again_ms = take(limits, "account", account, limits->account);
+    *again_ms = take(limits, "account", account, limits->account, arena);
     if (!*again_ms) {
         limit = LIMIT_KEY_RATE;
-        *again_ms = take(limits, "key", key, limits->key);
+        *again_ms = take(limits, "key", key, limits->key, arena);
     }
     if (!*again_ms) return LIMIT_NONE;
-    limits_leave(limits, account);
+    limits_leave(*inside);
+    *inside = NULL;
     return limit;
 }
 
 enum limit
-limits_enter_page(struct limits *limits, struct text page, int64_t *again_ms)
+limits_enter_page(struct limits *limits, struct text page, struct arena *arena, int64_t *again_ms)
 {
-    if ((*again_ms = take(limits, "page", page, limits->page))) return LIMIT_PAGE_RATE;
-    if ((*again_ms = take(limits, "pages", TEXT("all"), limits->pages))) return LIMIT_PAGES_RATE;
+    if ((*again_ms = take(limits, "page", page, limits->page, arena))) return LIMIT_PAGE_RATE;
+    if ((*again_ms = take(limits, "pages", TEXT("all"), limits->pages, arena)))
+        return LIMIT_PAGES_RATE;
     return LIMIT_NONE;
 }

@@ -80,7 +80,7 @@ static void
 on_api_request(struct link *from, const struct packet *packet, struct envelope envelope)
 {
     static char json[1 << 16];
-    char hash[65];
+    char hash[65] = "";
     struct msg_api_request request;
     if (!packet_decode(from, packet, MSG_api_request, &request)) return;
     const struct params params = {(const uint8_t *)request.params.at, request.params.size};
@@ -97,7 +97,8 @@ on_api_request(struct link *from, const struct packet *packet, struct envelope e
     }
     for (int64_t end_ms = clock_mono_ms() + atomic_load(&delay_ms); clock_mono_ms() < end_ms;)
         poll(NULL, 0, 1);
-    sodium_bin2hex(hash, sizeof hash, (const uint8_t *)request.request_hash.at, 32);
+    if (request.request_hash.at)
+        sodium_bin2hex(hash, sizeof hash, (const uint8_t *)request.request_hash.at, 32);
     const int size = snprintf(
         json, sizeof json,
         "{\"count\":%d,\"route\":\"%.*s\",\"hash\":\"%s\",\"key\":\"%.*s\",\"cards\":%u,"

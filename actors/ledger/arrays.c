@@ -54,14 +54,19 @@ arrays_free(struct arrays *arrays)
     *arrays = (struct arrays){0};
 }
 
-static uint8_t *
+static void
+make_room(struct array *a, size_t size)
+{
+    a->cap = (a->cap + HEADER_BYTES + size) * 2;
+    a->bytes = realloc(a->bytes, a->cap);
+    assert(a->bytes); /* a batch is bounded: BATCH_BYTES_MAX */
+}
+
+/* Two hundred times a payment: nearly always there is room. */
+static inline uint8_t *
 grow(struct array *a, size_t size)
 {
-    if (a->cap - a->size < size || a->cap < a->size) {
-        a->cap = (a->cap + HEADER_BYTES + size) * 2;
-        a->bytes = realloc(a->bytes, a->cap);
-        assert(a->bytes); /* a batch is bounded: BATCH_BYTES_MAX */
-    }
+    if (a->size + size > a->cap) make_room(a, size);
     uint8_t *const at = a->bytes + a->size;
     a->size += size;
     return at;
@@ -74,7 +79,7 @@ put_32(uint8_t *at, uint32_t value)
     memcpy(at, &big, sizeof big);
 }
 
-static uint8_t *
+static inline uint8_t *
 element(struct arrays *arrays, int column, size_t size)
 {
     struct array *a = &arrays->columns[column];

@@ -20,6 +20,7 @@ struct list {
 struct queue {
     struct list lists[2]; /* by urgency */
     uint64_t touched[TOUCHED_MAX];
+    uint32_t places[TOUCHED_MAX]; /* of `touched` that are not free: few, in a small batch */
     size_t touched_count;
     uint64_t taken[TOUCHED_MAX]; /* what the batch touches that was taken last */
     size_t taken_count;
@@ -85,7 +86,7 @@ mark(struct queue *queue, uint64_t thing)
         if (*place == thing) return false;
         if (*place) continue;
         *place = thing;
-        queue->touched_count++;
+        queue->places[queue->touched_count++] = (uint32_t)(i & (TOUCHED_MAX - 1));
         return true;
     }
 }
@@ -141,8 +142,8 @@ take(struct queue *queue, struct command **batch, size_t max, bool beside)
 size_t
 queue_take(struct queue *queue, struct command **batch, size_t max, bool beside)
 {
-    memset(queue->touched, 0, sizeof queue->touched);
-    queue->touched_count = 0;
+    while (queue->touched_count)
+        queue->touched[queue->places[--queue->touched_count]] = 0;
     if (!beside) queue->taken_count = 0;
     for (size_t i = 0; i < queue->taken_count; i++)
         (void)mark(queue, queue->taken[i]);

@@ -60,6 +60,7 @@ writer_for(struct call *call, size_t more)
     return call_writer(call, 512 + 6 * call->params.size + more);
 }
 
+/* Without a name nothing of it was given, and nothing is looked for. */
 static void
 put_address(struct call *call, struct json_writer *w, const char *name)
 {
@@ -67,7 +68,7 @@ put_address(struct call *call, struct json_writer *w, const char *name)
     char full[NAME_MAX_BYTES];
     json_open(w);
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
-        json_text(w, keys[i], field_given(call, inside(full, name, keys[i])));
+        json_text(w, keys[i], name ? field_given(call, inside(full, name, keys[i])) : NO_TEXT);
     json_close(w);
 }
 
@@ -105,7 +106,8 @@ field_billing(struct call *call, const char *name, struct text *field)
 {
     static const char *const keys[] = {"email", "name", "phone", "tax_id"};
     char full[NAME_MAX_BYTES];
-    if (field->at && !params_have_any(call->params, name)) return;
+    const bool given = params_have_any(call->params, name);
+    if (field->at && !given) return;
     const struct text now = *field;
     struct json_writer w = writer_for(call, now.size);
     json_open(&w);
@@ -114,9 +116,9 @@ field_billing(struct call *call, const char *name, struct text *field)
     if (address.at && !params_have_any(call->params, inside(full, name, "address")))
         json_value_raw(&w, address);
     else
-        put_address(call, &w, inside(full, name, "address"));
+        put_address(call, &w, given ? inside(full, name, "address") : NULL);
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        if (params_have(call->params, inside(full, name, keys[i])))
+        if (given && params_have(call->params, inside(full, name, keys[i])))
             json_text(&w, keys[i], field_given(call, full));
         else
             json_raw(&w, keys[i], json_find(now, keys[i]));

@@ -86,11 +86,22 @@ card_begins_at(struct text text, size_t from, char digits[static CARD_DIGITS_MAX
     return false;
 }
 
+/* Most texts have too few digits in all. */
+static bool
+has_enough_digits(struct text text)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < text.size; i++)
+        count += is_digit(text.at[i]);
+    return count >= DIGITS_MIN;
+}
+
 bool
 card_number_in(struct text text)
 {
     char digits[CARD_DIGITS_MAX];
     bool found = false;
+    if (!has_enough_digits(text)) return false;
     for (size_t i = 0; i < text.size && !found; i++)
         found = is_digit(text.at[i]) && (i == 0 || !is_digit(text.at[i - 1])) &&
                 card_begins_at(text, i, digits);

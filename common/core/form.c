@@ -44,14 +44,14 @@ unescape(struct text raw, char *out, size_t *size)
 {
     size_t n = 0;
     for (size_t i = 0; i < raw.size; i++) {
-        if (raw.at[i] == '+') {
+        if (raw.at[i] != '+' && raw.at[i] != '%') {
+            out[n++] = raw.at[i];
+        } else if (raw.at[i] == '+') {
             out[n++] = ' ';
-        } else if (raw.at[i] == '%') {
+        } else {
             if (raw.size - i < 3 || hex(raw.at[i + 1]) < 0 || hex(raw.at[i + 2]) < 0) return false;
             out[n++] = (char)(hex(raw.at[i + 1]) << 4 | hex(raw.at[i + 2]));
             i += 2;
-        } else {
-            out[n++] = raw.at[i];
         }
     }
     *size = n;
@@ -187,6 +187,7 @@ take(struct work *w, struct text raw)
 static int
 compare(const struct pair *a, const struct pair *b)
 {
+    if (a->depth == 1 && b->depth == 1) return text_compare(a->name, b->name); /* most are */
     for (size_t d = 0; d < a->depth && d < b->depth; d++) {
         int order;
         if (is_numbered(a, d) && is_numbered(b, d))
@@ -204,6 +205,10 @@ compare(const struct pair *a, const struct pair *b)
 static size_t
 write_name(const struct pair *p, char *out)
 {
+    if (!p->numbered) { /* as it came */
+        memcpy(out, p->name.at, p->name.size);
+        return p->name.size;
+    }
     size_t n = segment(p, 0).size;
     memcpy(out, p->name.at, n);
     for (size_t d = 1; d < p->depth; d++) {
@@ -233,14 +238,21 @@ static int
 compare_written(const struct pair *a, const struct pair *b)
 {
     char x[NAME_WRITTEN_MAX], y[NAME_WRITTEN_MAX];
+    if (!a->numbered && !b->numbered) return text_compare(a->name, b->name);
     return text_compare((struct text){x, write_name(a, x)}, (struct text){y, write_name(b, y)});
 }
 
-/* Heap sort: in place, never worse than n log n, whatever the client sends. */
+/* Heap sort: in place, never worse than n log n, whatever the client sends. What is in order
+ * already stays: client libraries send what they were given in it, and most names are sorted twice.
+ */
 static void
 sort(struct work *w, int (*order_of)(const struct pair *, const struct pair *))
 {
     uint16_t *o = w->order;
+    size_t sorted = 1;
+    while (sorted < w->count && order_of(&w->pairs[o[sorted - 1]], &w->pairs[o[sorted]]) <= 0)
+        sorted++;
+    if (sorted >= w->count) return;
     for (size_t end = w->count, start = w->count / 2; end > 1;) {
         if (start > 0) {
             start--;
@@ -300,8 +312,11 @@ static size_t
 pairs_max(struct text form)
 {
     size_t count = 1;
-    for (size_t i = 0; i < form.size && count < PARAMS_COUNT_MAX; i++)
-        count += form.at[i] == '&';
+    const char *at = form.at, *const end = form.size ? at + form.size : at;
+    while (at < end && count < PARAMS_COUNT_MAX && (at = memchr(at, '&', (size_t)(end - at)))) {
+        count++;
+        at++;
+    }
     return count;
 }
 

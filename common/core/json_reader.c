@@ -1,9 +1,8 @@
 #include "json_reader.h"
 
-#include <endian.h>
-#include <stdint.h>
+#include "sixteen.h"
 
-static void
+static inline void
 skip_space(struct text t, size_t *at)
 {
     while (*at < t.size &&
@@ -11,24 +10,19 @@ skip_space(struct text t, size_t *at)
         (*at)++;
 }
 
-/* To the next quote or backslash, or to where fewer than eight bytes are left. A byte that is 0
- * borrows from its high bit when 1 is taken from each; the lowest that does is one for certain. */
-static size_t
+/* To the next quote or backslash, or to where fewer than sixteen bytes are left. */
+static inline size_t
 skip_plain(struct text t, size_t i)
 {
-    const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
-    for (uint64_t word; t.size - i >= sizeof word; i += sizeof word) {
-        memcpy(&word, t.at + i, sizeof word);
-        word = le64toh(word);
-        const uint64_t quotes = word ^ ones * '"', slashes = word ^ ones * '\\';
-        const uint64_t found =
-            (((quotes - ones) & ~quotes) | ((slashes - ones) & ~slashes)) & highs;
-        if (found) return i + (size_t)__builtin_ctzll(found) / 8;
+    while (i < t.size && t.size - i >= 16) {
+        const size_t plain = sixteen_first(sixteen_quotes(sixteen_at(t.at + i)));
+        i += plain;
+        if (plain < 16) break;
     }
     return i;
 }
 
-static bool
+static inline bool
 skip_string(struct text t, size_t *at)
 {
     size_t i = skip_plain(t, *at + 1);
@@ -39,37 +33,47 @@ skip_string(struct text t, size_t *at)
     return true;
 }
 
-/* Past one value, whatever it is. Brackets are counted, not matched: what comes here was written by
+/* Whether a number or a word ends in front of this one. */
+static inline bool
+ends_scalar(char c)
+{
+    return c == ',' || c == '}' || c == ']' || c == ' ' || c == '\n' || c == '\t' || c == '\r';
+}
+
+/* Past an object or an array. Brackets are counted, not matched: what comes here was written by
  * json_writer. */
 static bool
-skip_value(struct text t, size_t *at)
+skip_nested(struct text t, size_t *at)
 {
-    int depth = 0;
-    const size_t start = *at;
-    while (*at < t.size) {
+    for (int depth = 0; *at < t.size;) {
         const char c = t.at[*at];
         if (c == '"') {
             if (!skip_string(t, at)) return false;
-        } else if (c == '{' || c == '[') {
-            depth++;
-            (*at)++;
-        } else if (c == '}' || c == ']') {
-            if (depth == 0) break;
-            depth--;
-            (*at)++;
-        } else if (depth == 0 && (c == ',' || c == ' ' || c == '\n' || c == '\t' || c == '\r')) {
-            break;
-        } else {
-            (*at)++;
+            continue;
         }
-        if (depth == 0 && (c == '"' || c == '}' || c == ']')) break;
+        (*at)++;
+        if (c == '{' || c == '[') depth++;
+        if ((c == '}' || c == ']') && --depth == 0) return true;
     }
-    return depth == 0 && *at > start;
+    return false;
+}
+
+/* Past one value, whatever it is. */
+static inline bool
+skip_value(struct text t, size_t *at)
+{
+    const size_t start = *at;
+    if (start >= t.size) return false;
+    if (t.at[start] == '"') return skip_string(t, at);
+    if (t.at[start] == '{' || t.at[start] == '[') return skip_nested(t, at);
+    while (*at < t.size && !ends_scalar(t.at[*at]))
+        (*at)++;
+    return *at > start;
 }
 
 /* The shared walk of objects and arrays: at the start past `open`, then past a comma. False at the
  * end or when malformed. */
-static bool
+static inline bool
 step(struct text t, size_t *at, char open, char close, bool *malformed)
 {
     *malformed = false;
@@ -96,7 +100,7 @@ step(struct text t, size_t *at, char open, char close, bool *malformed)
     return true;
 }
 
-static bool
+static inline bool
 take_value(struct text t, size_t *at, struct text *value)
 {
     const size_t from = *at;

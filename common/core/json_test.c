@@ -3,6 +3,7 @@
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
+#include <stdio.h>
 
 static char *
 written(struct json_writer *w)
@@ -67,6 +68,76 @@ Test(json, it_is_laid_out_as_stripe_does)
                  "{\n  \"a\": 1,\n  \"b\": {},\n  \"c\": [],\n  \"d\": [\n    {\n"
                  "      \"e\": \"x,{:\\\"\"\n    },\n    2\n  ]\n}"));
     cr_expect(eq(sz, json_pretty(flat, out, 10), size), "the size is told when it does not fit");
+}
+
+Test(json, it_is_laid_out_alike_however_little_room_there_is_and_nothing_behind_it_is_touched)
+{
+    const struct text flats[] = {
+        TEXT("{\"a_long_key_of_its_own\":\"a text that is longer than sixteen "
+             "\\\"bytes\\\\\",\"b\":null,"
+             "\"c\":[1234567890123,-1.5e3,{}],\"d\":{\"e\":[],\"f\":true}}"),
+        TEXT("[[[[[[[[[[[[[[[[[[[[1,{\"deep\":\"x\"}]]]]]]]]]]]]]]]]]]]]"),
+        TEXT("\"cut in a string that has \\"),
+    };
+    char whole[4096], out[4096 + 64];
+    for (size_t f = 0; f < sizeof flats / sizeof flats[0]; f++) {
+        const size_t size = json_pretty(flats[f], whole, sizeof whole);
+        cr_assert(size <= sizeof whole);
+        for (size_t cap = 0; cap <= size + 80; cap++) {
+            memset(out, '#', cap + 64);
+            cr_expect(eq(sz, json_pretty(flats[f], out, cap), size), "%zu bytes", cap);
+            if (cap >= size) cr_expect(memcmp(out, whole, size) == 0, "%zu bytes", cap);
+            for (size_t i = cap; i < cap + 64; i++)
+                cr_assert(out[i] == '#', "%zu bytes", cap);
+        }
+    }
+}
+
+Test(json, a_text_is_escaped_wherever_it_needs_to_be)
+{
+    static const struct {
+        char byte;
+        const char *escape;
+    } all[] = {{'"', "\\\""},     {'\\', "\\\\"}, {'\n', "\\n"},
+               {0x1f, "\\u001f"}, {' ', " "},     {0x7f, "\x7f"}};
+    char text[80], memory[128], expected[128];
+    for (size_t k = 0; k < sizeof all / sizeof all[0]; k++)
+        for (size_t size = 1; size < sizeof text; size++)
+            for (size_t at = 0; at < size; at++) {
+                struct json_writer w;
+                struct text back;
+                char plain[128];
+                memset(text, 'a', size);
+                text[at] = all[k].byte;
+                json_writer_init(&w, memory, sizeof memory);
+                json_value_text(&w, (struct text){text, size});
+                const int expected_size =
+                    snprintf(expected, sizeof expected, "\"%.*s%s%.*s\"", (int)at, text,
+                             all[k].escape, (int)(size - at - 1), text + at + 1);
+                back = json_writer_text(&w);
+                cr_assert(back.size == (size_t)expected_size &&
+                              memcmp(back.at, expected, back.size) == 0,
+                          "%zu of %zu", at, size);
+                back = json_unquote(back, plain, sizeof plain);
+                cr_assert(text_equal(back, (struct text){text, size}), "%zu of %zu", at, size);
+            }
+}
+
+Test(json, a_value_ends_where_it_does_whatever_stands_in_it)
+{
+    static const char *const values[] = {"\"%.*s\"", "\"%.*s\\\"\"", "{\"%.*s\":[{}]}",
+                                         "[\"%.*s]\"]", "{\"k\":\"%.*s}\"}"};
+    char object[256], filler[80], value[128];
+    memset(filler, 'a', sizeof filler);
+    for (size_t v = 0; v < sizeof values / sizeof values[0]; v++)
+        for (int size = 0; size < (int)sizeof filler; size++) {
+            snprintf(value, sizeof value, values[v], size, filler);
+            snprintf(object, sizeof object, "{\"a\":%s,\"b\":-1}", value);
+            cr_assert(text_is(json_find(text_of(object), "a"), value), "%s", object);
+            cr_assert(text_is(json_find(text_of(object), "b"), "-1"), "%s", object);
+            object[strlen(object) - 6] = 0; /* the value without its last byte */
+            cr_assert(not(json_find(text_of(object), "b").at != NULL), "%s", object);
+        }
 }
 
 Test(json, members_come_in_their_order_and_strings_lose_their_escapes)

@@ -1,5 +1,6 @@
 #include "json_writer.h"
 
+#include "sixteen.h"
 #include <assert.h>
 
 void
@@ -79,20 +80,36 @@ json_array_end(struct json_writer *w)
     w->comma = true;
 }
 
-/* How many bytes stand in front of the first quote, backslash or control. Eight at a time: what is
- * below n borrows from its high bit when n is taken from each. */
+/* Where the first of sixteen is that cannot stand in a string as it is. */
+static inline size_t
+to_escape(const char *at)
+{
+    const sixteen all = sixteen_at(at);
+    return sixteen_first(sixteen_quotes(all) | (sixteen)(all < (uint8_t)0x20));
+}
+
+/* Eight to fifteen bytes as sixteen of which some are there twice. */
+static inline bool
+short_is_plain(const char *at, size_t size)
+{
+    char twice[16];
+    memcpy(twice, at, 8);
+    memcpy(twice + 8, at + size - 8, 8);
+    return to_escape(twice) == 16;
+}
+
+/* How many bytes stand in front of the first quote, backslash or control: sixteen at a time, the
+ * last of them once more with some that were seen already. */
 static size_t
 plain_run(const char *at, size_t size)
 {
-    const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
     size_t i = 0;
-    for (uint64_t word; size - i >= sizeof word; i += sizeof word) {
-        memcpy(&word, at + i, sizeof word);
-        const uint64_t quotes = word ^ ones * '"', slashes = word ^ ones * '\\';
-        const uint64_t found = ((word - ones * 0x20) & ~word) | ((quotes - ones) & ~quotes) |
-                               ((slashes - ones) & ~slashes);
-        if (found & highs) break;
+    for (; size - i >= 16; i += 16) {
+        const size_t plain = to_escape(at + i);
+        if (plain < 16) return i + plain;
     }
+    if (i && i < size) return size - 16 + to_escape(at + size - 16);
+    if (size >= 8 && size < 16 && short_is_plain(at, size)) return size;
     for (; i < size; i++) {
         const unsigned char c = (unsigned char)at[i];
         if (c < 0x20 || c == '"' || c == '\\') break;
@@ -207,86 +224,163 @@ struct layout {
     size_t cap, size; /* size goes on counting past cap */
 };
 
-static inline void
-lay(struct layout *out, const char *bytes, size_t size)
-{
-    if (out->size + size <= out->cap) memcpy(out->at + out->size, bytes, size);
-    out->size += size;
-}
+static const char new_line[] = "\n                                ";
+enum {
+    INDENT_MAX = sizeof new_line - 2,
+    ROOMY = sizeof new_line + 16, /* for one step of what is written without a look at its end */
+};
 
-static inline void
+static void
 lay_byte(struct layout *out, char byte)
 {
     if (out->size < out->cap) out->at[out->size] = byte;
     out->size++;
 }
 
-static inline void
+static void
 lay_line(struct layout *out, int depth)
 {
-    static const char line[] = "\n                                ";
-    enum { INDENT_MAX = sizeof line - 2 };
-    int left = 2 * depth;
-    lay(out, line, 1 + (size_t)(left < INDENT_MAX ? left : INDENT_MAX));
-    for (left -= INDENT_MAX; left > 0; left -= INDENT_MAX)
-        lay(out, line + 1, (size_t)(left < INDENT_MAX ? left : INDENT_MAX));
+    lay_byte(out, '\n');
+    for (int left = 2 * depth; left > 0; left--)
+        lay_byte(out, ' ');
 }
 
-/* The end of the string that begins at `from` (a quote): one past its closing quote, which is the
- * first that has no escape before it. */
-static inline size_t
-string_end(struct text json, size_t from)
+/* What numbers and words are made of; space is among the rest, which takes each byte for itself. */
+static inline bool
+is_scalar(char c)
 {
-    for (size_t i = from + 1; i < json.size;) {
-        const char *quote = memchr(json.at + i, '"', json.size - i);
-        if (!quote) break;
-        i = (size_t)(quote - json.at);
-        size_t escapes = 0;
-        while (json.at[i - 1 - escapes] == '\\')
-            escapes++;
-        i++;
-        if (escapes % 2 == 0) return i;
-    }
-    return json.size;
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
 }
 
+/* One byte of a string, or an escape; returns where the next one is. */
+static size_t
+lay_one(struct layout *out, struct text json, size_t i)
+{
+    const char c = json.at[i++];
+    lay_byte(out, c);
+    if (c == '\\' && i < json.size) lay_byte(out, json.at[i++]);
+    return i;
+}
+
+/* The string that begins at `i`, a quote, up to its closing quote, which is the first that has no
+ * escape before it. Returns where it ends: one past that. */
+static inline size_t
+lay_string(struct layout *out, struct text json, size_t i)
+{
+    lay_byte(out, json.at[i++]);
+    while (i < json.size) {
+        if (json.size - i >= 16 && out->size + 16 <= out->cap) {
+            const sixteen all = sixteen_at(json.at + i);
+            const size_t plain = sixteen_first(sixteen_quotes(all));
+            memcpy(out->at + out->size, &all, sizeof all);
+            out->size += plain;
+            i += plain;
+            if (plain == 16) continue;
+        }
+        if (json.at[i] == '"') {
+            lay_byte(out, '"');
+            return i + 1;
+        }
+        i = lay_one(out, json, i);
+    }
+    return i;
+}
+
+/* A step near the end of what there is room for. */
+static size_t
+lay_carefully(struct layout *out, struct text json, size_t i, int *depth)
+{
+    const char c = json.at[i], next = i + 1 < json.size ? json.at[i + 1] : 0;
+    switch (c) {
+    case '"': return lay_string(out, json, i);
+    case '{':
+    case '[':
+        lay_byte(out, c);
+        if (next == '}' || next == ']') {
+            lay_byte(out, next);
+            return i + 2;
+        }
+        lay_line(out, ++*depth);
+        break;
+    case '}':
+    case ']':
+        lay_line(out, --*depth);
+        lay_byte(out, c);
+        break;
+    case ',':
+        lay_byte(out, c);
+        lay_line(out, *depth);
+        break;
+    case ':':
+        lay_byte(out, c);
+        lay_byte(out, ' ');
+        break;
+    default: lay_byte(out, c);
+    }
+    return i + 1;
+}
+
+/* Every answer goes through here: while there is room for any step, none of them looks whether
+ * there is. */
 size_t
 json_pretty(struct text json, char *at, size_t cap)
 {
     struct layout out = {at, cap, 0};
     int depth = 0;
-    for (size_t i = 0; i < json.size; i++) {
+    size_t i = 0;
+    while (i < json.size) {
         const char c = json.at[i];
-        const char next = i + 1 < json.size ? json.at[i + 1] : 0;
-        switch (c) {
-        case '"': {
-            const size_t end = string_end(json, i);
-            lay(&out, json.at + i, end - i);
-            i = end - 1;
-            break;
+        if (out.size + ROOMY > cap || 2 * (depth + 1) > INDENT_MAX || depth < 1) {
+            i = lay_carefully(&out, json, i, &depth);
+            continue;
         }
+        char *to = at + out.size;
+        const char next = i + 1 < json.size ? json.at[i + 1] : 0;
+        i++;
+        switch (c) {
+        case '"':
+            i = lay_string(&out, json, i - 1);
+            if (i == json.size || json.at[i] != ':' || out.size + 2 > cap) continue;
+            to = at + out.size; /* a key's colon, at once */
+            i++;
+            /* fall through */
+        case ':':
+            *to++ = ':';
+            *to++ = ' ';
+            break;
         case '{':
         case '[':
-            lay_byte(&out, c);
+            *to++ = c;
             if (next == '}' || next == ']') {
-                lay_byte(&out, next);
+                *to++ = next;
                 i++;
-            } else {
-                lay_line(&out, ++depth);
+                break;
             }
+            memcpy(to, new_line, sizeof new_line);
+            to += 1 + 2 * ++depth;
+            break;
+        case ',':
+            *to++ = c;
+            memcpy(to, new_line, sizeof new_line);
+            to += 1 + 2 * depth;
             break;
         case '}':
         case ']':
-            lay_line(&out, --depth);
-            lay_byte(&out, c);
+            memcpy(to, new_line, sizeof new_line);
+            to += 1 + 2 * --depth;
+            *to++ = c;
             break;
-        case ',':
-            lay_byte(&out, c);
-            lay_line(&out, depth);
-            break;
-        case ':': lay(&out, ": ", 2); break;
-        default: lay_byte(&out, c);
+        default: /* a number or a word: of ours, and short */
+            *to++ = c;
+            for (int left = 8; left && i < json.size && is_scalar(json.at[i]); left--)
+                *to++ = json.at[i++];
+            if (i == json.size || json.at[i] != ',') break;
+            i++;
+            *to++ = ',';
+            memcpy(to, new_line, sizeof new_line);
+            to += 1 + 2 * depth;
         }
+        out.size = (size_t)(to - at);
     }
     return out.size;
 }

@@ -15,8 +15,9 @@ get_u32(const uint8_t *at)
     return (size_t)at[0] << 24 | (size_t)at[1] << 16 | (size_t)at[2] << 8 | at[3];
 }
 
-bool
-params_next(struct params params, size_t *at, struct param *param)
+/* Inline where all parameters are walked: a handler asks for some fifty names. */
+static inline bool
+next(struct params params, size_t *at, struct param *param)
 {
     assert(*at <= params.size);
     if (params.size - *at < 6) return false;
@@ -31,11 +32,17 @@ params_next(struct params params, size_t *at, struct param *param)
 }
 
 bool
+params_next(struct params params, size_t *at, struct param *param)
+{
+    return next(params, at, param);
+}
+
+bool
 params_valid(struct params params)
 {
     struct param param, previous = {NO_TEXT, NO_TEXT};
     size_t at = 0, count = 0;
-    while (params_next(params, &at, &param)) {
+    while (next(params, &at, &param)) {
         if (++count > PARAMS_COUNT_MAX) return false;
         if (param.name.size == 0 || param.name.size > PARAM_NAME_MAX) return false;
         if (!utf8_is_clean(param.name) || !utf8_is_clean(param.value)) return false;
@@ -49,9 +56,11 @@ struct text
 params_find(struct params params, const char *name)
 {
     struct param param;
-    const struct text wanted = text_of(name);
-    for (size_t at = 0; params_next(params, &at, &param);)
-        if (text_equal(param.name, wanted)) return param.value;
+    const size_t size = strlen(name);
+    for (size_t at = 0; next(params, &at, &param);) {
+        if (param.name.size != size) continue;
+        if (memcmp(param.name.at, name, size) == 0) return param.value;
+    }
     return NO_TEXT;
 }
 
@@ -76,7 +85,7 @@ params_have_any(struct params params, const char *prefix)
 {
     struct param param;
     const struct text hash = text_of(prefix);
-    for (size_t at = 0; params_next(params, &at, &param);)
+    for (size_t at = 0; next(params, &at, &param);)
         if (text_equal(param.name, hash) || inside_of(param.name, hash).at) return true;
     return false;
 }
@@ -86,7 +95,7 @@ params_next_in(struct params params, const char *prefix, size_t *at, struct para
 {
     struct param param;
     const struct text hash = text_of(prefix);
-    while (params_next(params, at, &param)) {
+    while (next(params, at, &param)) {
         const struct text rest = inside_of(param.name, hash);
         const char *end = rest.at ? memchr(rest.at, ']', rest.size) : NULL;
         if (!end) continue;

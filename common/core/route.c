@@ -76,11 +76,25 @@ route_parent(const struct route *route, struct text path)
     return (struct text){path.at + from, (size_t)(slash - path.at) - from};
 }
 
+// clang-format off
+#define ROUTE(name, method, path, access, returns, doc) [ROUTE_##name] = sizeof #name - 1,
+#define PARAM(route, kind, name, need, low, high, values, doc)
+#define ROUTE_END(name)
+static const uint8_t name_sizes[ROUTE_COUNT] = {
+#include "routes.def"
+};
+#undef ROUTE
+#undef PARAM
+#undef ROUTE_END
+// clang-format on
+
+/* Asked for each request, and most names are of another length. */
 const struct route *
 route_named(struct text name)
 {
     for (size_t i = 0; i < ROUTE_COUNT; i++)
-        if (text_is(name, routes[i].name)) return &routes[i];
+        if (name.size == name_sizes[i] && memcmp(name.at, routes[i].name, name.size) == 0)
+            return &routes[i];
     return NULL;
 }
 
@@ -329,6 +343,7 @@ rule_for(const struct route *route, struct text name, struct text *rest)
 {
     for (size_t i = 0; i < route->rule_count; i++) {
         const struct param_rule *rule = &route->rules[i];
+        if (rule->name[0] != name.at[0]) continue; /* nearly all */
         const size_t size = rule_begins(rule->name, name);
         if (!size) continue;
         *rest = (struct text){name.at + size, name.size - size};
@@ -423,34 +438,39 @@ elements_have(const struct param_rule *rule, struct params params, struct param_
     }
 }
 
+#define RULES_MAX 256
+
 bool
 route_check(const struct route *route, struct params params, struct param_error *error)
 {
-    const struct param_rule *judge[PARAMS_COUNT_MAX];
+    uint16_t judge[PARAMS_COUNT_MAX]; /* of each parameter: its rule, by its place in the route */
+    uint16_t given_to[RULES_MAX];     /* of each rule: how many parameters it judges */
     struct param p;
     struct text rest;
     size_t count = 0;
+    assert(route->rule_count <= RULES_MAX);
     memset(error, 0, sizeof *error);
+    memset(given_to, 0, route->rule_count * sizeof *given_to);
 
     for (size_t at = 0; params_next(params, &at, &p); count++) {
         assert(count < PARAMS_COUNT_MAX);
-        judge[count] = rule_for(route, p.name, &rest);
-        if (!judge[count])
+        const struct param_rule *rule = rule_for(route, p.name, &rest);
+        if (!rule)
             return refuse(error, "parameter_unknown", p.name, "Received unknown parameter: %.*s",
                           SHOWN(p.name));
+        judge[count] = (uint16_t)(rule - route->rules);
+        given_to[judge[count]]++;
     }
     for (size_t i = 0; i < route->rule_count; i++) {
         const struct param_rule *rule = &route->rules[i];
-        bool asked = rule->need == PARAM_MUST; /* else what was not given needs no further look */
-        for (size_t k = 0; k < count && !asked; k++)
-            asked = judge[k] == rule;
-        if (!asked) continue;
+        const size_t given = given_to[i];
+        if (!given && rule->need != PARAM_MUST) continue;
         const bool in_array = strstr(rule->name, "[]") != NULL;
-        size_t given = 0, keys = 0, at = 0;
+        size_t keys = 0, at = 0, left = given;
         struct text hash = NO_TEXT; /* that the keys are of */
-        for (size_t k = 0; params_next(params, &at, &p); k++) {
-            if (judge[k] != rule) continue;
-            given++;
+        for (size_t k = 0; left && params_next(params, &at, &p); k++) {
+            if (judge[k] != i) continue;
+            left--;
             const size_t size = rule_begins(rule->name, p.name);
             rest = (struct text){p.name.at + size, p.name.size - size};
             if (!check_param(rule, p, rest, error)) return false;

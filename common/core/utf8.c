@@ -37,7 +37,12 @@ utf8_is_clean(struct text text)
 {
     const uint8_t *at = (const uint8_t *)text.at;
     for (size_t i = 0; i < text.size;) {
-        if (at[i] < 0x80 && (i = skip_ascii(at, i, text.size)) == text.size) break;
+        if (at[i] < 0x80) {
+            i = skip_ascii(at, i, text.size);
+            while (i < text.size && at[i] && at[i] < 0x80) /* fewer than eight */
+                i++;
+            if (i == text.size) break;
+        }
         const struct lead *lead = lead_of(at[i]);
         if (!lead || text.size - i <= lead->more) return false;
         if (lead->more && (at[i + 1] < lead->second_low || at[i + 1] > lead->second_high))

@@ -286,17 +286,32 @@ field_find(const struct message *m, uint64_t tag, const struct field *last)
     return NULL;
 }
 
+/* The number of a field: all of ours are one byte. */
+static inline bool
+take_tag(struct wire_reader *r, uint64_t *tag)
+{
+    struct wire_item it;
+    if (r->at < r->end && *r->at <= 0x7f) {
+        *tag = *r->at++;
+        return true;
+    }
+    if (!wire_take(r, &it) || it.kind != WIRE_UINT) return false;
+    *tag = it.number;
+    return true;
+}
+
 /* Decodes one message from where the reader stands, leaving it behind the last byte. */
 static enum message_verdict
 decode_one(const struct message *m, struct wire_reader *r, void *body, const char **culprit)
 {
-    struct wire_item map, tag;
+    struct wire_item map;
+    uint64_t tag;
     const struct field *last = NULL;
     uint32_t has = 0;
     if (!wire_take(r, &map) || map.kind != WIRE_MAP) return MESSAGE_MALFORMED;
     for (uint64_t i = 0; i < map.number; i++) {
-        if (!wire_take(r, &tag) || tag.kind != WIRE_UINT) return MESSAGE_MALFORMED;
-        const struct field *f = field_find(m, tag.number, last);
+        if (!take_tag(r, &tag)) return MESSAGE_MALFORMED;
+        const struct field *f = field_find(m, tag, last);
         if (!f) {
             if (!wire_skip(r)) return MESSAGE_MALFORMED;
             continue;

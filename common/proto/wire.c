@@ -1,5 +1,6 @@
 #include "wire.h"
 
+#include "sixteen.h"
 #include <msgpack.h>
 #include <string.h>
 
@@ -235,26 +236,28 @@ wire_skip(struct wire_reader *r)
     return skip(r, 0);
 }
 
-/* Some byte of these eight is zero or has its high bit set. With the high bits clear, taking one
- * from each byte sets a high bit just when a byte was zero. */
-static uint64_t
-unusual(const uint8_t *eight)
+/* Not zero where one of these bytes is zero or above ASCII. */
+static inline sixteen
+unusual(const uint8_t *at)
 {
-    const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
-    uint64_t word;
-    memcpy(&word, eight, sizeof word);
-    return (word | (word - ones)) & highs;
+    const sixteen all = sixteen_at(at);
+    return (sixteen)(all == 0) | (all & 0x80);
 }
 
-/* Nearly all text is ASCII, and a commit is kilobytes of it: 32 bytes at a time, then eight, as
- * long as none is unusual. */
+/* Nearly all text is ASCII, and a commit is kilobytes of it: 32 bytes at a time, then sixteen, as
+ * long as none is unusual; the last of them once more with some that were seen already. Returns
+ * where the first unusual byte is, or one in front of it. */
 static const uint8_t *
 skip_ascii(const uint8_t *s, const uint8_t *end)
 {
+    const uint8_t *const start = s;
     for (; end - s >= 32; s += 32)
-        if (unusual(s) | unusual(s + 8) | unusual(s + 16) | unusual(s + 24)) break;
-    for (; end - s >= 8; s += 8)
-        if (unusual(s)) break;
+        if (sixteen_first(unusual(s) | unusual(s + 16)) < 16) break;
+    for (; end - s >= 16; s += 16) {
+        const size_t usual = sixteen_first(unusual(s));
+        if (usual < 16) return s + usual;
+    }
+    if (s > start && s < end && sixteen_first(unusual(end - 16)) == 16) return end;
     return s;
 }
 
@@ -262,11 +265,11 @@ bool
 wire_text_is_clean(const char *at, size_t size)
 {
     const uint8_t *s = (const uint8_t *)at, *const end = size ? s + size : s;
-    const uint8_t *ascii_from = s; /* the next word is worth a look once this is reached */
+    const uint8_t *ascii_from = s; /* the next sixteen are worth a look once this is reached */
     while (s < end) {
         if (s >= ascii_from) {
             s = skip_ascii(s, end);
-            ascii_from = s + 8;
+            ascii_from = s + 16;
             if (s == end) break;
         }
         const uint8_t c = *s++;
