@@ -32,8 +32,8 @@ WHOLE_BYTES, BARE_BYTES = 16_000, 5_000
 # What a seeding needs beside the rows: WAL, and what is measured afterwards.
 RESERVE_BYTES = 6 << 30
 
-# Not a payment's: the merchant's own, and sums, which are kept apart.
-OTHERS = {"merchant", "api_key", "balance", "webhook_endpoint", "delivery", "delivery_try", "slot"}
+# Not a payment's: the merchant's own, sums, which are kept apart, and where it was once under way.
+OTHERS = {"merchant", "api_key", "balance", "webhook_endpoint", "delivery", "delivery_try", "slot", "open_attempt"}
 # What is left out of payments that are bare, and what stands there instead.
 BODIES = {("event", "data"): "'{}'", ("event", "previous"): "NULL",
           ("charge", "outcome"): "'{}'", ("charge", "payment_method_details"): "'{}'",
