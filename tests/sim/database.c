@@ -784,11 +784,11 @@ must_be_alone(const struct row_attempt *row)
     for (size_t i = 0; i < database_count(ROW_attempt); i++) {
         const struct row_attempt *const other = database_nth(ROW_attempt, i);
         if (text_equal(other->merchant, row->merchant) && same(open_for(other), open_for(row)))
-            violation("two attempts are under way: %.*s and %.*s", (int)other->id.size,
+            violation("J14 two attempts are under way: %.*s and %.*s", (int)other->id.size,
                       other->id.at, (int)row->id.size, row->id.at);
     }
     const struct row_attempt *const before = database_row(ROW_attempt, row->merchant, row->id);
-    if (before && is_open(before)) violation("%.*s begins twice", (int)row->id.size, row->id.at);
+    if (before && is_open(before)) violation("J14 %.*s begins twice", (int)row->id.size, row->id.at);
 }
 
 static bool

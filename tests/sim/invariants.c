@@ -560,6 +560,17 @@ J13_events_are_found_by_their_ids(void)
     }
 }
 
+/* At the end. That it was so all the while, database.c sees to when an attempt begins. */
+static void
+J14_one_attempt_at_a_time(void)
+{
+    EACH_ROW(attempt, a)
+    EACH_ROW(attempt, b)
+    if (a != b && is_open(a) && is_open(b) && same(a->payment_intent, b->payment_intent) &&
+        same(a->merchant, b->merchant) && !does(a, "refund") && !does(b, "refund"))
+        violation("J14 %.*s and %.*s", WORDS(a->id), WORDS(b->id));
+}
+
 static void
 J02_set_ups_stand_where_attempts_say(void)
 {
@@ -763,6 +774,7 @@ static const struct {
     {"J11", J11_attempts_have_their_payment},
     {"J12", J12_what_is_left_out_stands_somewhere},
     {"J13", J13_events_are_found_by_their_ids},
+    {"J14", J14_one_attempt_at_a_time},
     {"I18", clients_were_told_what_is_kept},
     {"", payments_are_told_from_their_beginning},
     {"", wishes_are_granted},

@@ -325,6 +325,9 @@ static const struct {
     {"J12 ", "UPDATE event SET differs_from = 1 WHERE sequence = 1"},
     {"J13 ", "UPDATE event SET place = 1 WHERE sequence = 2"},
     {"J13 ", "UPDATE event SET place = 5 WHERE sequence = 2"},
+    {"I08 J14 ", "INSERT INTO open_attempt (place, id, merchant, version, created, state, operation, slot, epoch, amount,"
+                 " capture, payment_intent, staged) SELECT at, 'att_1' || at, 'acct_1', 1, 1, 'sending', 'authorize', 1, 1,"
+                 " 2000, true, 'pi_9', '' FROM generate_series(1, 2) at"},
     {"J12 ", "UPDATE idempotency SET told = 2"},
     {"J12 ", "UPDATE idempotency SET told = 9"},
 };
