@@ -50,7 +50,7 @@ REVOKE INSERT ON ledger_leader FROM ledger;
 REVOKE UPDATE ON event, ledger_transaction, attempt FROM ledger;
 REVOKE INSERT, UPDATE ON entry, entry_until_version_4 FROM ledger;
 REVOKE INSERT, UPDATE ON delivery, delivery_try, dispatch FROM ledger;
-REVOKE INSERT, UPDATE ON attempt_under_way, every_attempt FROM ledger;
+REVOKE INSERT, UPDATE ON attempt_under_way, every_attempt, places_in_use FROM ledger;
 
 -- payments: reads what it decides by; writes only through the ledger.
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO payments;

@@ -18,14 +18,17 @@ CREATE TABLE IF NOT EXISTS ledger_leader (
     backend_pid      integer NOT NULL,
     last_batch       bigint NOT NULL,
     event_head       bigint NOT NULL,
-    transaction_head bigint NOT NULL
+    transaction_head bigint NOT NULL,
+    open_until       bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 10);
+ALTER TABLE ledger_leader ADD COLUMN IF NOT EXISTS open_until bigint NOT NULL DEFAULT 0; -- since version 5
 COMMENT ON TABLE ledger_leader IS 'The one row that says who may write.';
 COMMENT ON COLUMN ledger_leader.cluster IS 'which instance of Florin this database belongs to';
 COMMENT ON COLUMN ledger_leader.epoch IS 'raised by whoever takes the lead';
 COMMENT ON COLUMN ledger_leader.last_batch IS 'number of the last batch that was committed';
 COMMENT ON COLUMN ledger_leader.event_head IS 'event.sequence of the last event';
 COMMENT ON COLUMN ledger_leader.transaction_head IS 'ledger_transaction.id of the last one';
+COMMENT ON COLUMN ledger_leader.open_until IS 'no place of open_attempt above it is in use';
 INSERT INTO ledger_leader VALUES (true, gen_random_uuid()::text, 0, '', 0, 0, 0, 0)
     ON CONFLICT DO NOTHING;
 
@@ -169,16 +172,19 @@ BEGIN
     SELECT string_agg(quote_ident(attname), ', ' ORDER BY attname), string_agg('o.' || quote_ident(attname), ', ' ORDER BY attname)
         INTO names, open_names
         FROM pg_attribute WHERE attrelid = 'public.attempt'::regclass AND attnum > 0 AND NOT attisdropped;
-    DROP VIEW IF EXISTS every_attempt, attempt_under_way; -- a view's columns cannot change their order
+    DROP VIEW IF EXISTS every_attempt, attempt_under_way, places_in_use; -- a view's columns cannot change their order
     -- OFFSET 0: looked for one by one, also by a plan that was made while attempt was empty.
-    EXECUTE format('CREATE VIEW attempt_under_way AS SELECT %s FROM open_attempt o WHERE o.id IS NOT NULL'
+    EXECUTE format('CREATE VIEW attempt_under_way AS SELECT %s, o.place FROM open_attempt o WHERE o.id IS NOT NULL'
         ' AND NOT EXISTS (SELECT FROM attempt t WHERE t.id = ANY (ARRAY[o.id]) AND t.merchant = o.merchant OFFSET 0)', open_names);
     EXECUTE format('CREATE VIEW every_attempt AS SELECT %s FROM attempt UNION ALL SELECT %s FROM attempt_under_way',
         names, names);
+    -- Who looks often reads no further: a table that an outage of the network made long stays so.
+    CREATE VIEW places_in_use AS SELECT open_until FROM ledger_leader;
     -- Of version 4, in which attempt had them all.
     EXECUTE format('INSERT INTO open_attempt (place, %s) SELECT (SELECT coalesce(max(place), 0) FROM open_attempt)'
         ' + row_number() OVER (), %s FROM attempt WHERE state IN (''sending'', ''unknown'', ''reversing'')', names, names);
     DELETE FROM attempt WHERE state IN ('sending', 'unknown', 'reversing');
+    UPDATE ledger_leader SET open_until = (SELECT max(place) FROM open_attempt) WHERE EXISTS (SELECT FROM attempt_under_way);
 END $$;
 -- Of version 2, each for a case that one index had together in version 4.
 DROP INDEX IF EXISTS attempt_open, attempt_one_setup_open, attempt_one_open_of_charge, attempt_one_approved_of_charge;

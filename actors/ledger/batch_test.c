@@ -635,6 +635,14 @@ Test(under_way, places_are_written_over_when_they_are_free)
                  "1att_30 2att_11 3att_21 4att_31");
     EXPECT_VALUE("SELECT count(*) FROM attempt_under_way", "3");
     EXPECT_VALUE("SELECT count(*) FROM open_attempt", "33"); /* made once, some more than wanted */
+    EXPECT_VALUE("SELECT open_until FROM places_in_use", "4");
+    for (int i = 2; i <= 3; i++) {
+        snprintf(id[1], sizeof id[1], "att_%d1", i);
+        EXPECT_VERDICT(WRITE(&b, ROW(ROW_attempt, 1, new_attempt(id[1], 2, "declined"))),
+                       COMMIT_DONE);
+    }
+    EXPECT_VERDICT(WRITE(&b, ROW(ROW_customer, 0, new_customer("cus_1", 1, "Ada"))), COMMIT_DONE);
+    EXPECT_VALUE("SELECT open_until FROM places_in_use", "2"); /* where att_11 still is */
     batch_destroy(&b.batch);
 }
 

@@ -19,7 +19,8 @@ struct name {
 struct open_attempts {
     struct open_attempt *at; /* by place, less one */
     enum use *uses;
-    int32_t cap, lowest_free; /* no place below it is free */
+    int32_t cap, lowest_free; /* no place below it is free … */
+    int32_t highest;          /* … and all above this one are */
     size_t count;
     struct name *names; /* open addressing; a power of two, at most half full */
     size_t mask, named;
@@ -102,6 +103,7 @@ open_attempts_clear(struct open_attempts *open)
     memset(o->names, 0, (o->mask + 1) * sizeof *o->names);
     o->named = o->count = 0;
     o->lowest_free = 1;
+    o->highest = 0;
 }
 
 static void
@@ -205,6 +207,7 @@ open_attempts_reserve(struct open_attempts *open)
     have_place(o, place);
     *use_of(o, place) = RESERVED;
     o->lowest_free = place + 1;
+    if (place > o->highest) o->highest = place;
     return place;
 }
 
@@ -213,6 +216,8 @@ set_free(struct open_attempts *o, int32_t place)
 {
     *use_of(o, place) = FREE;
     if (place < o->lowest_free) o->lowest_free = place;
+    while (o->highest && *use_of(o, o->highest) == FREE)
+        o->highest--;
 }
 
 void
@@ -229,6 +234,7 @@ open_attempts_begin(struct open_attempts *open, int32_t place, const struct open
     have_place(o, place);
     assert(*use_of(o, place) != OPEN);
     *use_of(o, place) = OPEN;
+    if (place > o->highest) o->highest = place;
     o->at[place - 1] = *is;
     o->count++;
     name(o, is->id, place);
@@ -274,4 +280,10 @@ size_t
 open_attempts_count(const struct open_attempts *open)
 {
     return open->count;
+}
+
+int32_t
+open_attempts_highest(const struct open_attempts *open)
+{
+    return open->highest;
 }

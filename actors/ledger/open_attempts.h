@@ -39,6 +39,8 @@ void open_attempts_destroy(struct open_attempts **open_p);
 /* Forgets all of them, and all places that were given out. */
 void open_attempts_clear(struct open_attempts *open);
 size_t open_attempts_count(const struct open_attempts *open);
+/* No place above it is in use or reserved; 0: none at all. */
+int32_t open_attempts_highest(const struct open_attempts *open);
 
 /* The lowest place that is free. It is not given out again before it was released or ended. */
 int32_t open_attempts_reserve(struct open_attempts *open);

@@ -38,6 +38,7 @@ Test(open_attempts, is_what_a_list_of_them_would_be)
             const int32_t place = open_attempts_reserve(open);
             for (int i = 0; i < ATTEMPTS; i++)
                 cr_assert_neq(places[i], place);
+            cr_assert_geq(open_attempts_highest(open), place);
             if (what == 0) {
                 open_attempts_release(open, place);
                 continue;
@@ -63,6 +64,10 @@ Test(open_attempts, is_what_a_list_of_them_would_be)
         cr_assert_eq(open_attempts_find(open, named("key", other)),
                      places[other] && keys[other] ? places[other] : 0);
         cr_assert_eq(open_attempts_count(open), count);
+        int32_t highest = 0;
+        for (int i = 0; i < ATTEMPTS && step % 100 == 0; i++)
+            if (places[i] > highest) highest = places[i];
+        cr_assert(step % 100 || open_attempts_highest(open) == highest);
     }
     open_attempts_destroy(&open);
     open_attempts_destroy(&open);

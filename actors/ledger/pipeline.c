@@ -4,6 +4,8 @@
 #include <endian.h>
 #include <string.h>
 
+#define NUMBERS_MAX 5
+
 void
 pipeline_begin(struct pipeline *p, struct steps *steps)
 {
@@ -29,10 +31,10 @@ void
 pipeline_numbers(struct pipeline *p, const char *statement, const int64_t *numbers, int count,
                  struct step_of step, bool text)
 {
-    uint64_t big[4];
-    const char *values[4];
-    int lengths[4], formats[4];
-    assert(count <= 4);
+    uint64_t big[NUMBERS_MAX];
+    const char *values[NUMBERS_MAX];
+    int lengths[NUMBERS_MAX], formats[NUMBERS_MAX];
+    assert(count <= NUMBERS_MAX);
     for (int i = 0; i < count; i++) {
         big[i] = htobe64((uint64_t)numbers[i]);
         values[i] = (const char *)&big[i];

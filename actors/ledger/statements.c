@@ -253,7 +253,7 @@ static const struct statement {
      " RETURNING epoch, last_batch, event_head, transaction_head, cluster", ""},
     {STATEMENT_FENCE, NULL,
      "WITH changed AS (UPDATE ledger_leader SET last_batch = $2::bigint, event_head = $3::bigint,"
-     " transaction_head = $4::bigint WHERE epoch = $1::bigint AND last_batch = $2::bigint - 1"
+     " transaction_head = $4::bigint, open_until = $5::bigint WHERE epoch = $1::bigint AND last_batch = $2::bigint - 1"
      " RETURNING 1)"
      " SELECT expect((SELECT count(*) FROM changed), 1, 'ledger_leader')", ""},
     {STATEMENT_SLOTS, NULL, "SELECT slot, epoch, owner, incarnation FROM slot", ""},

@@ -80,6 +80,7 @@ writing_number(struct writing *w, const struct books *books, const struct writin
         }
     }
     if (w->places_after > w->places) w->places_after += PLACES_MORE;
+    w->open_until = open_attempts_highest(books->open);
 }
 
 bool
@@ -444,10 +445,11 @@ write_balances(const struct writing *w, size_t count, struct pipeline *p)
 static void
 begin(const struct writing *w, struct pipeline *p, struct steps *steps)
 {
-    const int64_t numbers[] = {w->epoch, w->number, w->event_head_after, w->transaction_head_after};
+    const int64_t numbers[] = {w->epoch, w->number, w->event_head_after, w->transaction_head_after,
+                               w->open_until};
     pipeline_begin(p, steps);
     pipeline_plain(p, STATEMENT_BEGIN, nothing);
-    pipeline_numbers(p, STATEMENT_FENCE, numbers, 4, nothing, false);
+    pipeline_numbers(p, STATEMENT_FENCE, numbers, 5, nothing, false);
 }
 
 static void

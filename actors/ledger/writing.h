@@ -15,6 +15,7 @@ struct writing {
     int64_t event_head, transaction_head;             /* as they are */
     int64_t event_head_after, transaction_head_after; /* as they will be */
     int64_t places, places_after;                     /* rows of open_attempt, likewise */
+    int64_t open_until;                               /* the highest of them that is in use */
     uint64_t updates, inserts;                        /* a bit for the number of each table */
 };
 

@@ -150,7 +150,9 @@ store_open_attempts(struct store *store, const uint8_t slots[static SLOT_BYTES],
 {
     if (!store->database) return open_in_memory(store, slots, arena, attempts, count);
     struct question *const q = question_new(arena);
-    say(q, "SELECT %s FROM attempt_under_way WHERE slot = ANY ($%d::bigint[]) LIMIT %d",
+    say(q,
+        "SELECT %s FROM attempt_under_way WHERE place <= (SELECT open_until FROM places_in_use) "
+        "AND slot = ANY ($%d::bigint[]) LIMIT %d",
         columns_of(q, ROW_attempt), with(q, set_of_slots(arena, slots)), OPEN_ATTEMPTS_MAX);
     PGresult *const result = ask(store->database, q);
     if (!result) return STORE_UNAVAILABLE;

@@ -622,6 +622,7 @@ do_fence(const struct parameter *p, struct change_log *log, struct answer_rows *
     leader->last_batch = parameter_number(&p[1]);
     leader->event_head = parameter_number(&p[2]);
     leader->transaction_head = parameter_number(&p[3]);
+    leader->open_until = parameter_number(&p[4]);
     replace(log, &tables_kept.leader, 0, leader);
     return true;
 }
@@ -769,6 +770,17 @@ attempt_at(const struct kept_place *place)
     return place->id.at ? database_row(ROW_attempt, place->merchant, place->id) : NULL;
 }
 
+bool
+database_is_looked_after(const struct row_attempt *attempt)
+{
+    for (size_t i = 0; is_open(attempt) && i < tables_kept.places.count; i++) {
+        const struct kept_place *const place = KEPT(tables_kept.places, kept_place, i);
+        if (place->place <= database_leader()->open_until && attempt_at(place) == attempt)
+            return true;
+    }
+    return false;
+}
+
 static void
 make_places(const struct parameter *p, struct change_log *log)
 {
@@ -788,7 +800,8 @@ must_be_alone(const struct row_attempt *row)
                       other->id.at, (int)row->id.size, row->id.at);
     }
     const struct row_attempt *const before = database_row(ROW_attempt, row->merchant, row->id);
-    if (before && is_open(before)) violation("J14 %.*s begins twice", (int)row->id.size, row->id.at);
+    if (before && is_open(before))
+        violation("J14 %.*s begins twice", (int)row->id.size, row->id.at);
 }
 
 static bool

@@ -54,7 +54,7 @@ struct kept_slot {
     struct text owner;
 };
 struct kept_leader {
-    int64_t epoch, last_batch, event_head, transaction_head;
+    int64_t epoch, last_batch, event_head, transaction_head, open_until;
     struct text holder;
     const void *backend; /* the session */
 };
@@ -117,6 +117,8 @@ void database_do(const char *statement, const struct parameter *parameters, int 
 
 const void *database_row(enum row_table table, struct text merchant, struct text id);
 size_t database_count(enum row_table table);
+/* An attempt that is under way, and stands where whoever looks for those looks. */
+bool database_is_looked_after(const struct row_attempt *attempt);
 /* Of a shelf of rows. */
 const void *database_nth(enum row_table table, size_t index);
 const struct kept_key *database_key(struct text merchant, struct text key);

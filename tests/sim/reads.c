@@ -127,7 +127,7 @@ store_open_attempts(struct store *store, const uint8_t slots[static SLOT_BYTES],
     *attempts = arena_take(arena, (database_count(ROW_attempt) + 1) * sizeof **attempts);
     for (size_t i = 0; i < database_count(ROW_attempt); i++) {
         const struct row_attempt *a = database_nth(ROW_attempt, i);
-        if (attempt_is_open(attempt_state_named(a->state)) && slot_in(slots, (uint16_t)a->slot))
+        if (database_is_looked_after(a) && slot_in(slots, (uint16_t)a->slot))
             copy_row(ROW_attempt, a, arena, &(*attempts)[(*count)++]);
     }
     return STORE_FOUND;

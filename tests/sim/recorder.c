@@ -198,6 +198,6 @@ record_tables(void)
     fputs("T ledger_leader", out);
     show_number(database_leader()->epoch), show_text(database_leader()->holder);
     show_number(database_leader()->last_batch), show_number(database_leader()->event_head);
-    show_number(database_leader()->transaction_head);
+    show_number(database_leader()->transaction_head), show_number(database_leader()->open_until);
     fputc('\n', out);
 }

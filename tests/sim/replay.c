@@ -236,7 +236,7 @@ columns_of(const char *table)
         {"entry", "transaction, line, account, merchant, currency, amount"},
         {"balance", "merchant, account, currency, amount"},
         {"slot", "slot, epoch, owner, incarnation"},
-        {"ledger_leader", "epoch, holder, last_batch, event_head, transaction_head"},
+        {"ledger_leader", "epoch, holder, last_batch, event_head, transaction_head, open_until"},
     };
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
         if (strcmp(own[i][0], table) == 0) return own[i][1];

@@ -54,6 +54,7 @@ SELECT pg_temp.seed('attempt', 20000, 'id', 'pg_temp.id(''att_'', i)', 'merchant
 INSERT INTO open_attempt (place, id, merchant, version, created, state, operation, slot, epoch, amount, capture, payment_intent, staged)
     SELECT i, pg_temp.id('att_', CASE WHEN i % 2 = 0 THEN i ELSE 100000 + i END), pg_temp.owner(i), 1, i, 'unknown', 'authorize',
     i, 1, 1000, false, pg_temp.id('pi_', 100000 + i), '\x00ff5c2700'::bytea FROM generate_series(1, 40) i;
+UPDATE ledger_leader SET open_until = 40;
 SELECT pg_temp.seed('setup_intent', 10000, 'id', 'pg_temp.id(''seti_'', i)', 'merchant', 'pg_temp.owner(i)', 'created', 'i',
     'status', '''succeeded''', 'customer', 'pg_temp.id(''cus_'', i)', 'payment_method', 'pg_temp.id(''pm_'', i)');
 SELECT pg_temp.seed('setup_attempt', 10000, 'id', 'pg_temp.id(''setatt_'', i)', 'merchant', 'pg_temp.owner(i)', 'created', 'i',
