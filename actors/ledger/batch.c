@@ -177,6 +177,12 @@ batch_has_room(const struct batch *batch)
 }
 
 bool
+batch_is_followed(const struct batch *batch)
+{
+    return batch->second->job != JOB_NONE;
+}
+
+bool
 batch_redirect(struct batch *batch, const struct command *again)
 {
     for (int w = 0; w < 2; w++)

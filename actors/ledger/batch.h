@@ -90,6 +90,8 @@ void batch_unlead(struct batch *batch);
 /* Postgres is through with most of the batch that it writes, and a second one may be given by
  * batch_write: of commands that touch nothing that the first one touches, see queue.h. */
 bool batch_has_room(const struct batch *batch);
+/* There is a second one, whether it is with Postgres by now or not. */
+bool batch_is_followed(const struct batch *batch);
 
 /* When idle: one thing to do. `now_s` is what the rows bear. batch_write takes the commands. */
 void batch_write(struct batch *batch, struct command **commands, size_t count, int64_t now_s);

@@ -334,6 +334,7 @@ follow(struct ledger *ledger)
     const size_t count =
         queue_take(ledger->queue, ledger->next_batch, (size_t)ledger->settings.batch_max, true);
     batch_write(ledger->batch, ledger->next_batch, count, clock_wall_ms() / 1000);
+    if (count && !batch_is_followed(ledger->batch)) queue_last_is_over(ledger->queue);
 }
 
 static void

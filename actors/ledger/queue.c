@@ -22,8 +22,11 @@ struct queue {
     uint64_t touched[TOUCHED_MAX];
     uint32_t places[TOUCHED_MAX]; /* of `touched` that are not free: few, in a small batch */
     size_t touched_count;
-    uint64_t taken[TOUCHED_MAX]; /* what the batch touches that was taken last */
-    size_t taken_count;
+    struct {
+        uint64_t things[TOUCHED_MAX];
+        size_t count;
+    } taken[2]; /* what the batch touches that was taken last, and the one before */
+    int last;   /* which of them */
 };
 
 struct queue *
@@ -91,11 +94,13 @@ mark(struct queue *queue, uint64_t thing)
     }
 }
 
+/* Of the batch that is being taken. */
 static bool
 touch(struct queue *queue, uint64_t thing)
 {
+    const int now = !queue->last;
     const bool free = mark(queue, thing);
-    if (free) queue->taken[queue->taken_count++] = thing;
+    if (free) queue->taken[now].things[queue->taken[now].count++] = thing;
     return free;
 }
 
@@ -103,7 +108,8 @@ touch(struct queue *queue, uint64_t thing)
 static bool
 touch_all(struct queue *queue, const struct command *c)
 {
-    const size_t taken_before = queue->taken_count;
+    size_t *const count = &queue->taken[!queue->last].count;
+    const size_t before = *count;
     const struct text merchant = c->commit.merchant;
     bool free = touch(queue, fingerprint_of(COMMANDS, NO_TEXT, c->commit.id).a);
     if (c->commit.claim) free &= touch(queue, fingerprint_of(KEYS, merchant, c->commit.key).a);
@@ -111,7 +117,7 @@ touch_all(struct queue *queue, const struct command *c)
         const struct command_row *row = &c->rows[i];
         free &= touch(queue, fingerprint_of(row->table->number, merchant, row_id(row->row)).a);
     }
-    if (!free) queue->taken_count = taken_before; /* it stays */
+    if (!free) *count = before; /* it stays */
     return free;
 }
 
@@ -144,14 +150,16 @@ queue_take(struct queue *queue, struct command **batch, size_t max, bool beside)
 {
     while (queue->touched_count)
         queue->touched[queue->places[--queue->touched_count]] = 0;
-    if (!beside) queue->taken_count = 0;
-    for (size_t i = 0; i < queue->taken_count; i++)
-        (void)mark(queue, queue->taken[i]);
-    const size_t before = queue->taken_count;
+    for (size_t i = 0; beside && i < queue->taken[queue->last].count; i++)
+        (void)mark(queue, queue->taken[queue->last].things[i]);
+    queue->taken[!queue->last].count = 0;
     const size_t count = take(queue, batch, max, beside);
-    if (count) { /* it is the last now */
-        queue->taken_count -= before;
-        memmove(queue->taken, queue->taken + before, queue->taken_count * sizeof *queue->taken);
-    }
+    if (count) queue->last = !queue->last;
     return count;
+}
+
+void
+queue_last_is_over(struct queue *queue)
+{
+    queue->last = !queue->last;
 }

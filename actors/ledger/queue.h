@@ -20,3 +20,6 @@ void queue_put(struct queue *queue, struct command **command_p);
 /* The next batch, at most `max` commands, into `batch`. `beside`: the batch that was taken last is
  * still being written, and nothing that it touches is touched. */
 size_t queue_take(struct queue *queue, struct command **batch, size_t max, bool beside);
+/* The batch that was taken last, beside another, is over already: nothing of it is written, and the
+ * other is the one that was taken last. */
+void queue_last_is_over(struct queue *queue);

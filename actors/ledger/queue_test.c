@@ -143,3 +143,21 @@ Test(queue, a_batch_is_bounded_by_what_it_touches)
     cr_expect_eq(all, 5000);
     queue_destroy(&queue);
 }
+
+/* All of it was refused, say, and the first is being written still. */
+Test(queue, a_second_batch_that_is_over_leaves_the_first_as_it_was)
+{
+    struct queue *queue = queue_new();
+    const struct row_customer *one = new_customer("cus_1", 1, "");
+    put(queue, &(struct wish){.id = 'a', .rows = {{ROW_customer, 0, one}}});
+    cr_expect_str_eq(take_beside(queue, 9, false), "a");
+    for (int times = 0; times < 3; times++) {
+        put(queue, &(struct wish){.id = 'b', .claim = 1, .key = "k"});
+        put(queue, &(struct wish){.id = 'a', .rows = {{ROW_customer, 0, one}}});
+        cr_expect_str_eq(take_beside(queue, 9, true), "b");
+        queue_last_is_over(queue);
+        cr_expect_str_eq(take_beside(queue, 9, true), "");
+    }
+    cr_expect_str_eq(take_beside(queue, 1, false), "a");
+    queue_destroy(&queue);
+}
