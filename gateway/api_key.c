@@ -26,13 +26,6 @@ scheme_is(struct text *value, const char *scheme)
     return true;
 }
 
-/* Not of ctype.h, which asks the locale. */
-static bool
-is_word(char c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-}
-
 /* sk, pk or rk; test or live; then letters, digits and underscores. */
 static bool
 looks_like_a_key(const char *key)
@@ -42,10 +35,8 @@ looks_like_a_key(const char *key)
     for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
         const size_t size = strlen(prefixes[i]);
         if (strncmp(key, prefixes[i], size) != 0 || !key[size]) continue;
-        const char *at = key + size;
-        while (is_word(*at))
-            at++;
-        return !*at;
+        return strspn(key + size, "0123456789_abcdefghijklmnopqrstuvwxyz"
+                                  "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == strlen(key + size);
     }
     return false;
 }

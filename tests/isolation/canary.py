@@ -420,7 +420,9 @@ def main():
     planted = numbers[-1]
     subprocess.run(["redis-cli", "-s", f"{home}/run/redis.sock", "SET", "canary", "card " + planted],
                    capture_output=True, check=True)
-    sql("florin", ["-c", "CREATE SCHEMA canary", "-c", f"CREATE TABLE canary.t AS SELECT 'card {planted}' AS x"])
+    # CHECKPOINT: in the log of changes alone it may stand across the end of a page, and be in two parts.
+    sql("florin", ["-c", "CREATE SCHEMA canary", "-c", f"CREATE TABLE canary.t AS SELECT 'card {planted}' AS x",
+                   "-c", "CHECKPOINT"])
     with open(f"{home}/log/gateway-1.log", "a") as file:
         file.write(f"canary {planted}\n")
     holder = subprocess.Popen([sys.executable, "-c", "import sys; n = sys.stdin.readline(); print('ready', flush=True); sys.stdin.read()"],
