@@ -343,7 +343,7 @@ rule_for(const struct route *route, struct text name, struct text *rest)
 {
     for (size_t i = 0; i < route->rule_count; i++) {
         const struct param_rule *rule = &route->rules[i];
-        if (rule->name[0] != name.at[0]) continue; /* nearly all */
+        if (!name.size || rule->name[0] != name.at[0]) continue; /* nearly all */
         const size_t size = rule_begins(rule->name, name);
         if (!size) continue;
         *rest = (struct text){name.at + size, name.size - size};
