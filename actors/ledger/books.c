@@ -57,7 +57,7 @@ static void
 attempt_ended(const struct books *books, const struct command_row *row, int64_t batch)
 {
     const struct fingerprint key = open_attempts_at(books->open, row->place)->key;
-    if (key.a | key.b) claims_put(books->claims, key, batch);
+    if (fingerprint_is_any(key)) claims_put(books->claims, key, batch);
     open_attempts_end(books->open, row->place);
 }
 

@@ -65,8 +65,8 @@ claims_clear(struct claims *claims, int64_t batch)
 static struct fingerprint *
 cell_of(const struct claims *c, const struct generation *g, struct fingerprint key)
 {
-    size_t at = (size_t)(key.a ^ key.b >> 32) & c->mask;
-    while ((g->keys[at].a | g->keys[at].b) && (g->keys[at].a != key.a || g->keys[at].b != key.b))
+    size_t at = fingerprint_cell(key, c->mask);
+    while (fingerprint_is_any(g->keys[at]) && !fingerprint_equal(g->keys[at], key))
         at = (at + 1) & c->mask;
     return &g->keys[at];
 }
@@ -81,7 +81,7 @@ claims_put(struct claims *claims, struct fingerprint key, int64_t batch)
     }
     struct generation *const g = &c->generations[c->young];
     struct fingerprint *const cell = cell_of(c, g, key);
-    g->count += !(cell->a | cell->b);
+    g->count += !fingerprint_is_any(*cell);
     *cell = key;
 }
 
@@ -90,7 +90,7 @@ claims_have(const struct claims *claims, struct fingerprint key)
 {
     for (int i = 0; i < 2; i++) {
         const struct fingerprint *const cell = cell_of(claims, &claims->generations[i], key);
-        if (cell->a | cell->b) return true;
+        if (fingerprint_is_any(*cell)) return true;
     }
     return false;
 }

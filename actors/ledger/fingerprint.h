@@ -7,11 +7,33 @@
 #pragma once
 
 #include "text.h"
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct fingerprint {
     uint64_t a, b; /* never both zero */
 };
+
+/* Of something: the one that is zero stands for nothing. */
+static inline bool
+fingerprint_is_any(struct fingerprint f)
+{
+    return f.a | f.b;
+}
+
+static inline bool
+fingerprint_equal(struct fingerprint f, struct fingerprint other)
+{
+    return f.a == other.a && f.b == other.b;
+}
+
+/* Where to look for it first, in a table that is looked up by fingerprints. */
+static inline size_t
+fingerprint_cell(struct fingerprint f, size_t mask)
+{
+    return (size_t)(f.a ^ f.b >> 32) & mask;
+}
 
 static inline void
 fingerprint_add(struct fingerprint *f, uint64_t word)

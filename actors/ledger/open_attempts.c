@@ -50,18 +50,6 @@ key_fingerprint(struct text merchant, struct text key)
     return fingerprint_of(KIND_KEY, merchant, key);
 }
 
-static bool
-is_any(struct fingerprint f)
-{
-    return f.a | f.b;
-}
-
-static bool
-is_same(struct fingerprint f, struct fingerprint other)
-{
-    return f.a == other.a && f.b == other.b;
-}
-
 /* --- memory ----------------------------------------------------------------------------------- */
 
 static void
@@ -122,16 +110,10 @@ have_place(struct open_attempts *o, int32_t place)
 
 /* --- names ------------------------------------------------------------------------------------ */
 
-static size_t
-cell_of(const struct open_attempts *o, struct fingerprint f)
-{
-    return (size_t)(f.a ^ f.b >> 32) & o->mask;
-}
-
 static void
 put_cell(struct open_attempts *o, struct name name)
 {
-    size_t at = cell_of(o, name.of);
+    size_t at = fingerprint_cell(name.of, o->mask);
     while (o->names[at].place)
         at = (at + 1) & o->mask;
     o->names[at] = name;
@@ -141,7 +123,7 @@ put_cell(struct open_attempts *o, struct name name)
 static void
 name(struct open_attempts *o, struct fingerprint f, int32_t place)
 {
-    if (!is_any(f)) return;
+    if (!fingerprint_is_any(f)) return;
     if (2 * (o->named + 1) > o->mask + 1) {
         struct name *const old = o->names;
         const size_t cells = o->mask + 1;
@@ -158,7 +140,7 @@ static void
 close_gap(struct open_attempts *o, size_t gap)
 {
     for (size_t at = (gap + 1) & o->mask; o->names[at].place; at = (at + 1) & o->mask) {
-        const size_t wanted = cell_of(o, o->names[at].of);
+        const size_t wanted = fingerprint_cell(o->names[at].of, o->mask);
         if (((at - wanted) & o->mask) < ((at - gap) & o->mask)) continue;
         o->names[gap] = o->names[at];
         gap = at;
@@ -170,9 +152,9 @@ close_gap(struct open_attempts *o, size_t gap)
 static void
 unname(struct open_attempts *o, struct fingerprint f, int32_t place)
 {
-    if (!is_any(f)) return;
-    for (size_t at = cell_of(o, f); o->names[at].place; at = (at + 1) & o->mask)
-        if (o->names[at].place == place && is_same(o->names[at].of, f)) {
+    if (!fingerprint_is_any(f)) return;
+    for (size_t at = fingerprint_cell(f, o->mask); o->names[at].place; at = (at + 1) & o->mask)
+        if (o->names[at].place == place && fingerprint_equal(o->names[at].of, f)) {
             close_gap(o, at);
             return;
         }
@@ -182,9 +164,9 @@ int32_t
 open_attempts_find(const struct open_attempts *open, struct fingerprint name)
 {
     const struct open_attempts *o = open;
-    if (!is_any(name)) return 0;
-    for (size_t at = cell_of(o, name); o->names[at].place; at = (at + 1) & o->mask)
-        if (is_same(o->names[at].of, name)) return o->names[at].place;
+    if (!fingerprint_is_any(name)) return 0;
+    for (size_t at = fingerprint_cell(name, o->mask); o->names[at].place; at = (at + 1) & o->mask)
+        if (fingerprint_equal(o->names[at].of, name)) return o->names[at].place;
     return 0;
 }
 

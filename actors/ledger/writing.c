@@ -258,7 +258,7 @@ leaves_key(const struct writing *w, const struct command *c, const struct comman
     if (row->table->number != ROW_attempt || what_becomes(row) != ENDS) return false;
     if (!row->place) return false; /* of no attempt that is under way: Postgres refuses it */
     const struct fingerprint key = open_attempts_at(w->open, row->place)->key;
-    return (key.a | key.b) && !(c->commit.claim == 2 && c->key_place == row->place);
+    return fingerprint_is_any(key) && !(c->commit.claim == 2 && c->key_place == row->place);
 }
 
 /* The rows of the keys that attempts held: with their answers, or with the end of the attempt. */
