@@ -2,7 +2,7 @@
 -- database `florin`, after tables.sql and schema.sql. May be run again and again. Passwords are set
 -- by whoever runs it (ALTER ROLE … PASSWORD), from HOME/secrets.
 --
--- Nobody deletes, nobody truncates. ledger_transaction, event and attempt can be added to and not be
+-- Nobody deletes, nobody truncates. ledger_transaction, outbox and attempt can be added to and not be
 -- changed: a correction is a new transaction.
 
 DO $$
@@ -32,6 +32,7 @@ ALTER FUNCTION lines_balance(bigint, text, bigint[]) OWNER TO florin_owner;
 ALTER FUNCTION search_term(text, text, text) OWNER TO florin_owner;
 ALTER FUNCTION search_terms(text, text) OWNER TO florin_owner;
 ALTER FUNCTION refunds_to_follow(bigint[], bigint, integer) OWNER TO florin_owner;
+ALTER FUNCTION event_at(bigint) OWNER TO florin_owner;
 ALTER FUNCTION event_named(text, text) OWNER TO florin_owner;
 
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
@@ -41,13 +42,14 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION expect(bigint, bigint, text), lines_balance(bigint, text, bigint[]) TO ledger;
 GRANT EXECUTE ON FUNCTION search_term(text, text, text), search_terms(text, text) TO ledger, payments, auditor;
 GRANT EXECUTE ON FUNCTION refunds_to_follow(bigint[], bigint, integer) TO payments;
-GRANT EXECUTE ON FUNCTION event_named(text, text) TO payments, webhooks;
+GRANT EXECUTE ON FUNCTION event_at(bigint), event_named(text, text) TO payments, webhooks;
 
 -- ledger: the rows of rows.def, the books, the outbox, the keys, the slots; not the deliveries.
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO ledger;
 GRANT INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO ledger;
 REVOKE INSERT ON ledger_leader FROM ledger;
-REVOKE UPDATE ON event, ledger_transaction, attempt FROM ledger;
+REVOKE UPDATE ON outbox, ledger_transaction, attempt FROM ledger;
+REVOKE INSERT, UPDATE ON event FROM ledger;
 REVOKE INSERT, UPDATE ON entry, entry_until_version_4 FROM ledger;
 REVOKE INSERT, UPDATE ON delivery, delivery_try, dispatch FROM ledger;
 REVOKE INSERT, UPDATE ON attempt_under_way, every_attempt, places_in_use FROM ledger;
@@ -57,7 +59,7 @@ GRANT SELECT ON ALL TABLES IN SCHEMA public TO payments;
 REVOKE SELECT ON ledger_leader FROM payments;
 
 -- webhooks: reads the outbox, keeps its deliveries.
-GRANT SELECT ON event, webhook_endpoint, resend TO webhooks;
+GRANT SELECT ON event, outbox, webhook_endpoint, resend TO webhooks;
 GRANT SELECT, INSERT, UPDATE ON delivery TO webhooks;
 GRANT SELECT, INSERT ON delivery_try TO webhooks;
 GRANT SELECT, UPDATE ON dispatch TO webhooks;

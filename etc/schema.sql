@@ -82,56 +82,99 @@ COMMENT ON TABLE idempotency IS 'Idempotency keys: one effect each, and the answ
 COMMENT ON COLUMN idempotency.command IS 'id of the commit that claimed it';
 COMMENT ON COLUMN idempotency.request IS 'Request-Id of the first request';
 COMMENT ON COLUMN idempotency.status IS 'of the stored answer; absent while the first request goes on';
-COMMENT ON COLUMN idempotency.body IS 'of the stored answer, unless an event has it as its data';
+COMMENT ON COLUMN idempotency.body IS 'of the stored answer, unless an event tells it';
 COMMENT ON COLUMN idempotency.told IS 'event.sequence of that event';
 
 -- --- the outbox ----------------------------------------------------------------------------------------
 
-CREATE TABLE IF NOT EXISTS event (
+-- A row for each commit that tells of anything, or nearly: event_pack.h (common/proto) says when events share
+-- a row, and what `packed` is. Four rows for each payment, with what differed between them, cost 25 µs and
+-- 5 kB of WAL. Whoever asks for events by SQL reads the view `event`, a row each.
+CREATE TABLE IF NOT EXISTS outbox (
     sequence    bigint PRIMARY KEY,
+    count       smallint NOT NULL CHECK (count BETWEEN 1 AND 16),
     id          text COLLATE "C" NOT NULL,
     merchant    text COLLATE "C" NOT NULL,
-    type        text COLLATE "C" NOT NULL,
-    object      text COLLATE "C" NOT NULL,
-    data        text COMPRESSION lz4 COLLATE "C" NOT NULL,
-    previous    text COMPRESSION lz4 COLLATE "C",
+    types       text COLLATE "C" NOT NULL,
+    objects     text COLLATE "C" NOT NULL,
+    packed      bytea NOT NULL,
     created     bigint NOT NULL,
     api_version text COLLATE "C" NOT NULL,
     request     text COLLATE "C",
-    key         text COLLATE "C",
-    differs_from bigint,
-    place        smallint NOT NULL DEFAULT 0
-);
-ALTER TABLE event ADD COLUMN IF NOT EXISTS differs_from bigint; -- since version 3
-ALTER TABLE event ADD COLUMN IF NOT EXISTS place smallint NOT NULL DEFAULT 0; -- since version 4
-ALTER TABLE event DROP CONSTRAINT IF EXISTS event_merchant_id_key; -- of version 3, of all events
--- Not compressed below half a page: it costs a payment 4 µs, and saves a tenth of its WAL.
-ALTER TABLE event SET (toast_tuple_target = 4080);
-COMMENT ON TABLE event IS 'The outbox: what happened, numbered without gaps in commit order.';
--- A payment tells twice of the payment intent and twice of the charge, two kilobytes each, of which some
--- members differ. json_restored (common/core) puts them together again.
-COMMENT ON COLUMN event.data IS 'the object at that moment; with differs_from: the members that are not as there';
-COMMENT ON COLUMN event.differs_from IS 'sequence of the event, of the same commit, that has the object whole';
-COMMENT ON COLUMN event.place IS 'which it is of its commit''s events, if its id says so; else 0';
-DROP INDEX IF EXISTS event_object; -- of version 1
+    key         text COLLATE "C"
+) WITH (toast_tuple_target = 4080);
+ALTER TABLE outbox ALTER COLUMN packed SET STORAGE EXTERNAL;
+COMMENT ON TABLE outbox IS 'What happened, numbered without gaps in commit order.';
+COMMENT ON COLUMN outbox.sequence IS 'of its first event';
+COMMENT ON COLUMN outbox.count IS 'of its events';
+COMMENT ON COLUMN outbox.id IS 'of its first event; those of the others end in 1, 2, 3 …';
+COMMENT ON COLUMN outbox.types IS 'of its events, with a space between two';
+COMMENT ON COLUMN outbox.objects IS 'what each of them tells of, with a space between two';
+COMMENT ON COLUMN outbox.packed IS 'what they tell: event_pack.h';
 
--- The ids of a commit's events differ in their last character alone (id_beside), so the first is enough to
--- find them all: 1 entry for a payment's 4 events, in an index that grows in as many places as there are
--- merchants. Who looks for one event uses the function, who lists a merchant's walks along the first ones.
--- (OFFSET 0: in this order, also by a plan that was made while the table was empty and any other was as good.)
-CREATE UNIQUE INDEX IF NOT EXISTS event_first ON event (merchant, id) WHERE place = 0;
+-- The ids of a row's events differ in their last character alone (id_beside), so the first is enough to find
+-- them all: 1 entry for a payment's 4 events, in an index that grows in as many places as there are merchants.
+CREATE UNIQUE INDEX IF NOT EXISTS outbox_first ON outbox (merchant, id);
+-- What every payment tells is met soon by whoever walks from the newest on, and is left out: a payment pays
+-- nothing for this index. (common_event.def says the same words, and only events of these types share a row.)
+CREATE INDEX IF NOT EXISTS outbox_type ON outbox (merchant, types, id) WHERE count = 1 AND types NOT IN
+    ('payment_intent.created', 'charge.succeeded', 'payment_intent.succeeded', 'charge.updated');
+
+-- Until version 5 each event was a row, of which some told only what differed from another one's (differs_from).
+-- Each of them becomes a row of the outbox, not packed, with that other one behind it.
+DO $$ BEGIN
+    IF (SELECT relkind FROM pg_class WHERE oid = to_regclass('event')) = 'r' THEN
+        DROP FUNCTION IF EXISTS event_named(text, text);
+        ALTER TABLE event ADD COLUMN IF NOT EXISTS differs_from bigint; -- since version 3
+        CREATE FUNCTION pg_temp.member(tag integer, value text) RETURNS bytea LANGUAGE sql AS $f$
+            SELECT set_byte('\x00', 0, tag) || CASE WHEN size < 32 THEN set_byte('\x00', 0, 160 + size)
+                WHEN size < 256 THEN set_byte('\xd900', 1, size)
+                WHEN size < 65536 THEN '\xda' || substr(int4send(size), 3)
+                ELSE '\xdb' || int4send(size) END || convert_to(value, 'UTF8')
+            FROM octet_length(value) AS size
+        $f$;
+        CREATE FUNCTION pg_temp.told(data text, previous text, leans boolean) RETURNS bytea LANGUAGE sql AS $f$
+            SELECT set_byte('\x00', 0, 129 + (previous IS NOT NULL)::integer + leans::integer)
+                || pg_temp.member(1, data) || coalesce(pg_temp.member(2, previous), '')
+                || CASE WHEN leans THEN '\x0302'::bytea ELSE '' END
+        $f$;
+        INSERT INTO outbox SELECT e.sequence, 1, e.id, e.merchant, e.type, e.object,
+            '\x00' || pg_temp.told(e.data, e.previous, w.sequence IS NOT NULL)
+                   || coalesce(pg_temp.told(w.data, NULL, false), ''),
+            e.created, e.api_version, e.request, e.key
+            FROM event e LEFT JOIN event w ON w.sequence = e.differs_from;
+        DROP TABLE event;
+    END IF;
+END $$;
+
+CREATE OR REPLACE VIEW event AS
+    SELECT o.sequence + n.nth - 1 AS sequence,
+           CASE n.nth WHEN 1 THEN o.id ELSE left(o.id, -1) ||
+               substr('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz', n.nth::integer, 1) END AS id,
+           o.merchant, n.type, n.object, o.created, o.api_version, o.request, o.key, o.packed, n.nth,
+           o.sequence AS first, o.id AS first_id, o.count, o.types
+    FROM outbox o CROSS JOIN LATERAL
+        ROWS FROM (unnest(string_to_array(o.types, ' ')), unnest(string_to_array(o.objects, ' ')))
+        WITH ORDINALITY AS n (type, object, nth);
+COMMENT ON VIEW event IS 'Events, a row each.';
+COMMENT ON COLUMN event.nth IS 'which it is of its row in the outbox, from 1';
+COMMENT ON COLUMN event.first IS 'sequence of the first of that row';
+
+-- The event of that number; the one of that id. (OFFSET 0: in this order, also by a plan that was made while the
+-- table was empty and any other was as good.)
+CREATE OR REPLACE FUNCTION event_at(of_sequence bigint) RETURNS SETOF event
+    LANGUAGE sql STABLE AS $$
+    SELECT e.* FROM (SELECT sequence FROM outbox WHERE sequence <= of_sequence ORDER BY sequence DESC LIMIT 1) o
+    CROSS JOIN LATERAL (SELECT * FROM event n WHERE n.first = o.sequence OFFSET 0) e
+    WHERE e.sequence = of_sequence
+$$;
 CREATE OR REPLACE FUNCTION event_named(of_merchant text, of_id text) RETURNS SETOF event
     LANGUAGE sql STABLE AS $$
-    SELECT e.* FROM (SELECT sequence, id FROM event WHERE merchant = of_merchant AND place = 0
-                     AND id IN (of_id, left(of_id, -1) || '0') OFFSET 0) f
-    CROSS JOIN LATERAL (SELECT * FROM event n WHERE n.sequence = f.sequence + CASE f.id WHEN of_id THEN 0 ELSE
-        strpos('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz', right(of_id, 1)) - 1 END OFFSET 0) e
-    WHERE e.merchant = of_merchant AND e.id = of_id
+    SELECT e.* FROM (SELECT sequence FROM outbox WHERE merchant = of_merchant
+                     AND id IN (of_id, left(of_id, -1) || '0') OFFSET 0) o
+    CROSS JOIN LATERAL (SELECT * FROM event n WHERE n.first = o.sequence OFFSET 0) e
+    WHERE e.id = of_id
 $$;
--- What every payment tells is met soon by whoever walks from the newest on, and is left out: a payment
--- pays nothing for this index. (store_events.c says the same words, so that it is used.)
-CREATE INDEX IF NOT EXISTS event_type ON event (merchant, type, id) WHERE type NOT IN
-    ('payment_intent.created', 'charge.succeeded', 'payment_intent.succeeded', 'charge.updated');
 
 -- --- attempts that are under way -------------------------------------------------------------------
 

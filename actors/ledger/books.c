@@ -156,7 +156,7 @@ key_verdict(struct command *c, const struct key_row *key)
     if (!text_equal(key->request_hash, c->commit.request_hash) ||
         !text_equal(key->path, c->commit.path))
         return COMMIT_MISMATCH;
-    c->answer = (struct answer){key->status, key->body, key->request};
+    c->answer = (struct answer){key->status, key->body, key->request, key->packed, key->told};
     return COMMIT_ANSWERED;
 }
 

@@ -31,7 +31,8 @@ struct books {
 /* The row of an idempotency key. */
 struct key_row {
     bool found;
-    struct text request_hash, path, command, request, body;
+    struct text request_hash, path, command, request, body, packed; /* see struct answer */
+    uint64_t told;
     uint16_t status; /* 0: no answer yet; then nothing but its command need be known */
     char own[OPEN_ATTEMPT_COMMAND_BYTES]; /* the command's id, when it is nobody else's to keep */
 };

@@ -1,6 +1,8 @@
 #include "command.h"
 
 #include "attempt.h"
+#include "event_pack.h"
+#include "id.h"
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -133,11 +135,24 @@ read_postings(struct command *c, struct pool *pool)
     return NULL;
 }
 
-/* The event of that number, from 1, is there, and does not lean on another itself. */
-static bool
-is_whole(const struct command *c, uint64_t number)
+/* The row of the outbox bears the id and the moment of its first event; kinds and objects stand
+ * side by side in it. */
+static const char *
+rows_fault(const struct command *c)
 {
-    return number <= c->event_count && !c->events[number - 1].like;
+    const struct msg_event_write *first = c->events;
+    for (const struct msg_event_write *e = first; e < c->events + c->event_count; e++) {
+        if (memchr(e->type.at, ' ', e->type.size) || memchr(e->object.at, ' ', e->object.size))
+            return "events: a space in a name";
+        if (e > first &&
+            (e->created != first->created || !text_equal(e->api_version, first->api_version) ||
+             !id_is_beside(e->id, first->id, (unsigned)(e - first))))
+            return "events: not of one row";
+        if (!e->packed.at) continue;
+        if (event_unpack_bound(e->packed) == 0) return "events: packed";
+        first = e + 1;
+    }
+    return first == c->events + c->event_count ? NULL : "events: a row without its end";
 }
 
 static const char *
@@ -150,11 +165,8 @@ read_events(struct command *c, struct pool *pool)
            message_next(&list, MSG_event_write, &c->events[c->event_count], &v))
         c->event_count++;
     if (v != MESSAGE_OK) return "events";
-    for (size_t i = 0; i < c->event_count; i++)
-        if (c->events[i].like && !is_whole(c, c->events[i].like))
-            return "events: like one that is not whole";
-    if (c->commit.told && !is_whole(c, c->commit.told)) return "told: not a whole event";
-    return NULL;
+    if (c->commit.told > c->event_count) return "told: there is no such event";
+    return rows_fault(c);
 }
 
 /* --- well-formed, and wrong ------------------------------------------------------------------- */

@@ -51,6 +51,8 @@ struct command_posting {
 struct answer {
     uint16_t status;
     struct text body, original_request;
+    struct text packed; /* instead of a body: what a row of the outbox tells … */
+    uint64_t told;      /* … of which this event, from 1, has it as its data */
 };
 
 struct command {

@@ -1,5 +1,6 @@
 #include "commit_maker.h"
 
+#include "event_pack.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,26 +53,44 @@ add_postings(const struct wish *wish, struct msg_commit *m)
     }
 }
 
+/* All of them in one row, whether they may or not, with that as what they tell. */
+static void
+add_row_of_events(const struct wish *wish, struct msg_commit *m)
+{
+    static uint8_t list[BYTES_MAX];
+    struct message_list proper = m->events;
+    struct msg_event_write e;
+    enum message_verdict verdict;
+    m->events = (struct message_list){NULL, 0, 0};
+    while (message_next(&proper, MSG_event_write, &e, &verdict)) {
+        e.has &= ~(uint32_t)HAS_event_write_packed;
+        if (!proper.count && wish->row[0]) {
+            e.has |= HAS_event_write_packed;
+            e.packed = text_of(wish->row);
+        }
+        must(message_list_add(&m->events, MSG_event_write, &e, list, BYTES_MAX));
+    }
+}
+
 static void
 add_events(const struct wish *wish, struct msg_commit *m)
 {
     static uint8_t list[BYTES_MAX];
-    for (int i = 0; i < 4 && wish->events[i]; i++) {
-        struct msg_event_write e = {
-            .has = HAS_event_write_id | HAS_event_write_type | HAS_event_write_object |
-                   HAS_event_write_data | HAS_event_write_created | HAS_event_write_api_version,
-            .id = text_of(wish->events[i]),
-            .type = TEXT("customer.created"),
+    struct told_event events[4];
+    size_t count = 0;
+    for (; count < 4 && wish->events[count]; count++)
+        events[count] = (struct told_event){
+            .id = text_of(wish->events[count]),
+            .type = text_of(wish->type ? wish->type : "customer.created"),
             .object = TEXT("cus_1"),
-            .data = wish->like[i] ? TEXT("{\"name\":\"Ada\"}")
-                                  : TEXT("{\"id\":\"cus_1\",\"name\":\"Grace\"}"),
+            .data = count % 2 ? TEXT("{\"id\":\"cus_1\",\"name\":\"Ada\"}")
+                              : TEXT("{\"id\":\"cus_1\",\"name\":\"Grace\"}"),
             .created = 1700000000,
             .api_version = TEXT("2024-06-20"),
-            .like = wish->like[i]};
-        if (e.like) e.has |= HAS_event_write_like;
-        must(message_list_add(&m->events, MSG_event_write, &e, list, BYTES_MAX));
-        m->has |= HAS_commit_events;
-    }
+        };
+    if (count) m->has |= HAS_commit_events;
+    must(events_write(&m->events, events, count, list, BYTES_MAX));
+    if (wish->row) add_row_of_events(wish, m);
 }
 
 struct text

@@ -32,7 +32,8 @@ struct wish {
     } postings[2];
     const char *currencies[4]; /* of the first one's lines; usd */
     const char *events[4];     /* ids */
-    uint64_t like[4];          /* of the events */
+    const char *type;          /* of the events: customer.created */
+    const char *row;           /* they are one row, that tells this; empty: without its end */
     uint64_t told;             /* instead of a body */
     int slot_off;              /* added to the right slot */
     const char *sender;

@@ -110,9 +110,13 @@ answer_verdict(struct ledger *ledger, const struct command *c)
         .verdict = (uint64_t)c->verdict,
     };
     if (c->verdict == COMMIT_ANSWERED) {
-        m.has |= HAS_committed_status | HAS_committed_body;
+        m.has |= HAS_committed_status;
         m.status = c->answer.status;
+        m.has |=
+            c->answer.packed.at ? HAS_committed_packed | HAS_committed_told : HAS_committed_body;
         m.body = c->answer.body;
+        m.packed = c->answer.packed;
+        m.told = c->answer.told;
         if (c->answer.original_request.at) m.has |= HAS_committed_original_request;
         m.original_request = c->answer.original_request;
     }

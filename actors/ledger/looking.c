@@ -178,6 +178,8 @@ learn_keys(struct looking *l, const struct step_of *step, PGresult *r)
             .request = result_text(r, i, 4),
             .status = (uint16_t)result_number(r, i, 5),
             .body = result_text(r, i, 6),
+            .packed = result_text(r, i, 7),
+            .told = (uint64_t)result_number(r, i, 8),
         };
     l->key_result = r;
 }

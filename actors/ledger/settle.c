@@ -1,5 +1,6 @@
 #include "settle.h"
 
+#include "event_pack.h"
 #include "json_writer.h"
 #include <assert.h>
 #include <stdio.h>
@@ -79,7 +80,7 @@ static bool
 add_news(struct msg_commit *m, const struct settle_news *news)
 {
     static char json[NEWS_BYTES_MAX];
-    static uint8_t bytes[NEWS_BYTES_MAX + ROW_BYTES_MAX];
+    static uint8_t bytes[4 * NEWS_BYTES_MAX + ROW_BYTES_MAX];
     char balances[NEWS_BYTES_MAX / 4];
     struct json_writer w;
     if (!news->balances.at || !news->api_version.at) return true;
@@ -94,18 +95,16 @@ add_news(struct msg_commit *m, const struct settle_news *news)
     if (!put_amounts(&w, "pending", balances, true)) return false;
     json_close(&w);
     if (w.full) return false;
-    const struct msg_event_write event = {
-        .has = HAS_event_write_id | HAS_event_write_type | HAS_event_write_object |
-               HAS_event_write_data | HAS_event_write_created | HAS_event_write_api_version,
+    const struct told_event event = {
         .id = news->event,
         .type = TEXT("balance.available"),
         .object = TEXT("balance"),
         .data = json_writer_text(&w),
-        .created = (uint64_t)news->now_s,
+        .created = news->now_s,
         .api_version = news->api_version,
     };
     m->has |= HAS_commit_events;
-    return message_list_add(&m->events, MSG_event_write, &event, bytes, sizeof bytes);
+    return events_write(&m->events, &event, 1, bytes, sizeof bytes);
 }
 
 struct command *

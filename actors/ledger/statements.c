@@ -262,9 +262,11 @@ static const struct statement {
      " ON CONFLICT (slot) DO UPDATE SET epoch = excluded.epoch, owner = excluded.owner,"
      " incarnation = excluded.incarnation"},
     {STATEMENT_KEY_FIND, KINDS_KEY_FIND,
-     "SELECT n.ordinal, t.request_hash, t.path, t.command, t.request, t.status,"
-     " coalesce(t.body, (SELECT e.data FROM event e WHERE e.sequence = t.told)) FROM ",
-     "(merchant, key, ordinal) JOIN idempotency t ON " SAME("merchant", "key")},
+     "SELECT n.ordinal, t.request_hash, t.path, t.command, t.request, t.status, t.body, o.packed,"
+     " t.told - o.sequence + 1 FROM ",
+     "(merchant, key, ordinal) JOIN idempotency t ON " SAME("merchant", "key")
+     " LEFT JOIN LATERAL (SELECT packed, sequence FROM outbox WHERE sequence <= t.told"
+     " ORDER BY sequence DESC LIMIT 1) o ON true"},
     {STATEMENT_KEY_CLAIM, KINDS_KEY_CLAIM,
      "INSERT INTO idempotency"
      " (merchant, key, request_hash, path, command, request, status, body, created, told)"
@@ -292,9 +294,9 @@ static const struct statement {
      " FROM (SELECT) one LEFT JOIN (SELECT * FROM open_attempt p WHERE id IS NOT NULL AND NOT EXISTS"
      " (SELECT FROM attempt t WHERE t.id = ANY (ARRAY[p.id]) AND t.merchant = p.merchant OFFSET 0)) o"
      " ON true", ""},
-    {STATEMENT_EVENT, KINDS_EVENT,
-     "INSERT INTO event (sequence, id, merchant, type, object, data, previous, created,"
-     " api_version, request, key, differs_from, place) SELECT * FROM ", ""},
+    {STATEMENT_OUTBOX, KINDS_OUTBOX,
+     "INSERT INTO outbox (sequence, count, id, merchant, types, objects, packed, created,"
+     " api_version, request, key) SELECT * FROM ", ""},
     {STATEMENT_TRANSACTION, KINDS_TRANSACTION,
      "INSERT INTO ledger_transaction (id, merchant, kind, source, created, currency, accounts, amounts)"
      " SELECT n.id, n.merchant, n.kind, n.source, n.created, n.currency,"

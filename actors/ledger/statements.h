@@ -43,7 +43,7 @@ const struct table_statements *table_statements(size_t index);
 #define STATEMENT_ATTEMPT_STEP "attempt_step"
 #define STATEMENT_ATTEMPT_END "attempt_end"
 #define STATEMENT_ATTEMPTS_OPEN "attempts_open"
-#define STATEMENT_EVENT "event"
+#define STATEMENT_OUTBOX "outbox"
 #define STATEMENT_TRANSACTION "transaction"
 #define STATEMENT_BALANCE "balance"
 #define KINDS_FIND "tt"
@@ -52,7 +52,7 @@ const struct table_statements *table_statements(size_t index);
 #define KINDS_KEY_CLAIM "ttytytstll"
 #define KINDS_KEY_ANSWER "ttstl"
 #define KINDS_KEY_SETTLE "ittstl"
-#define KINDS_EVENT "lttttttltttll"
+#define KINDS_OUTBOX "lsttttylttt"
 #define KINDS_TRANSACTION "ltttltiiSL"
 #define KINDS_BALANCE "tstl"
 

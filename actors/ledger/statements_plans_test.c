@@ -181,7 +181,7 @@ Test(statements_plans, every_statement_goes_by_an_index, .timeout = 110)
         "UPDATE open_attempt o SET \"id\"",
         "UPDATE open_attempt o SET \"version\"",
         "LEFT JOIN (SELECT * FROM open_attempt ",
-        "INSERT INTO event ",
+        "INSERT INTO outbox ",
         "INSERT INTO idempotency ",
         "UPDATE idempotency ",
         "INSERT INTO ledger_transaction",

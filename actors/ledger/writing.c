@@ -1,7 +1,6 @@
 #include "writing.h"
 
 #include "failpoint.h"
-#include "id.h"
 #include "mutant.h"
 #include "statements.h"
 #include <assert.h>
@@ -292,39 +291,59 @@ write_settled(const struct writing *w, struct pipeline *p)
 
 /* --- the outbox ------------------------------------------------------------------------------- */
 
-/* Which it is of those beside the first, by which it is found; 0: by its own id. */
-static int64_t
-place_of(const struct command *c, size_t event)
+/* Of the events of a row, with a space between two. */
+struct words {
+    char at[(1 << 4) * 64];
+    size_t size;
+};
+
+static void
+say(struct words *words, struct text word)
 {
-    return event && id_is_beside(c->events[event].id, c->events[0].id, (unsigned)event)
-               ? (int64_t)event
-               : 0;
+    assert(words->size + word.size + 1 <= sizeof words->at);
+    if (words->size) words->at[words->size++] = ' ';
+    memcpy(words->at + words->size, word.at, word.size);
+    words->size += word.size;
+}
+
+/* The row that ends with this event. */
+static void
+put_outbox(struct arrays *a, const struct command *c, size_t first, size_t last)
+{
+    const struct msg_event_write *const events = c->events;
+    struct words types = {.size = 0}, objects = {.size = 0};
+    for (size_t i = first; i <= last; i++) {
+        say(&types, events[i].type);
+        say(&objects, events[i].object);
+    }
+    arrays_number(a, 0, c->event_head + (int64_t)first + 1);
+    arrays_number(a, 1, (int64_t)(last - first + 1));
+    arrays_text(a, 2, events[first].id);
+    arrays_text(a, 3, c->commit.merchant);
+    arrays_text(a, 4, (struct text){types.at, types.size});
+    arrays_text(a, 5, (struct text){objects.at, objects.size});
+    arrays_text(a, 6, events[last].packed);
+    arrays_number(a, 7, (int64_t)events[first].created);
+    arrays_text(a, 8, events[first].api_version);
+    arrays_text(a, 9, c->commit.request);
+    arrays_text(a, 10, c->commit.key);
 }
 
 static void
 write_events(const struct writing *w, struct pipeline *p)
 {
-    struct arrays *a = &p->arrays;
-    arrays_begin(a, KINDS_EVENT);
+    struct arrays *const a = &p->arrays;
+    int64_t head = w->event_head;
+    arrays_begin(a, KINDS_OUTBOX);
     EACH_COMMAND(w, c)
-    for (size_t i = 0; i < c->event_count; i++) {
-        const struct msg_event_write *e = &c->events[i];
-        put_event(a, 0, c, i + 1);
-        arrays_text(a, 1, e->id);
-        arrays_text(a, 2, c->commit.merchant);
-        arrays_text(a, 3, e->type);
-        arrays_text(a, 4, e->object);
-        arrays_text(a, 5, e->data);
-        arrays_text(a, 6, e->previous);
-        arrays_number(a, 7, (int64_t)e->created);
-        arrays_text(a, 8, e->api_version);
-        arrays_text(a, 9, c->commit.request);
-        arrays_text(a, 10, c->commit.key);
-        put_event(a, 11, c, e->like);
-        arrays_number(a, 12, place_of(c, i));
+    for (size_t i = 0, first = 0; i < c->event_count; i++) {
+        head++;
+        if (!c->events[i].packed.at) continue;
+        put_outbox(a, c, first, i);
+        first = i + 1;
     }
-    assert(w->event_head + arrays_count(a) == w->event_head_after);
-    if (arrays_count(a)) pipeline_arrays(p, STATEMENT_EVENT, -1, nothing);
+    assert(head == w->event_head_after);
+    if (arrays_count(a)) pipeline_arrays(p, STATEMENT_OUTBOX, -1, nothing);
 }
 
 /* --- the books -------------------------------------------------------------------------------- */

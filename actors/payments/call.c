@@ -237,16 +237,13 @@ void
 call_event(struct call *call, const char *type, struct text object_id, struct text data,
            struct text previous)
 {
-    const struct msg_event_write event = {
-        .has = HAS_event_write_id | HAS_event_write_type | HAS_event_write_object |
-               HAS_event_write_data | HAS_event_write_created | HAS_event_write_api_version |
-               (previous.at ? HAS_event_write_previous : 0u),
+    const struct told_event event = {
         .id = new_event_id(call),
         .type = text_of(type),
         .object = object_id,
         .data = data,
         .previous = previous,
-        .created = (uint64_t)call->now_s,
+        .created = call->now_s,
         .api_version = call->api_version,
     };
     change_event(&job_of(call)->change, &event);

@@ -1,9 +1,8 @@
 #include "change.h"
 
-#include "json_difference.h"
 #include <assert.h>
 
-/* What stands around the values of a row, an event or a posting: numbers, lengths, kinds. */
+/* What stands around the values of a row or a posting: numbers, lengths, kinds. */
 #define PACKING_BYTES 128
 
 void
@@ -70,7 +69,7 @@ change_posting(struct change *change, const struct staged_posting *posting)
 }
 
 void
-change_event(struct change *change, const struct msg_event_write *event)
+change_event(struct change *change, const struct told_event *event)
 {
     assert(change->event_count < CHANGE_EVENTS_MAX);
     change->events[change->event_count++] = *event;
@@ -141,54 +140,19 @@ pack_postings(const struct change *change, struct arena *arena, struct message_l
     return true;
 }
 
-/* The last event that tells of what the one at `index` tells of: it is the one that is kept whole.
- */
-static size_t
-last_of_object(const struct change *change, size_t index)
-{
-    const struct msg_event_write *const event = &change->events[index];
-    size_t last = index;
-    for (size_t i = index + 1; i < change->event_count; i++)
-        if (text_equal(change->events[i].object, event->object)) last = i;
-    return last;
-}
-
-/* The event at `index` as it is written: by its difference, where that is much less. */
-static struct msg_event_write
-event_to_write(const struct change *change, size_t index, struct arena *arena)
-{
-    struct msg_event_write event = change->events[index];
-    const size_t last = last_of_object(change, index), cap = event.data.size / 2;
-    struct json_writer w;
-    if (last == index) return event;
-    json_writer_init(&w, arena_take_unset(arena, cap), cap);
-    if (!json_difference(change->events[last].data, event.data, &w)) return event;
-    event.data = json_writer_text(&w);
-    event.like = last + 1;
-    event.has |= HAS_event_write_like;
-    return event;
-}
-
 static bool
 pack_events(const struct change *change, struct arena *arena, struct message_list *list)
 {
-    size_t cap = 0;
-    for (size_t i = 0; i < change->event_count; i++)
-        cap += message_size_bound(MSG_event_write, &change->events[i]) + PACKING_BYTES;
-    uint8_t *const bytes = arena_take_unset(arena, cap);
-    for (size_t i = 0; i < change->event_count; i++) {
-        const struct msg_event_write event = event_to_write(change, i, arena);
-        if (!message_list_add(list, MSG_event_write, &event, bytes, cap)) return false;
-    }
-    return true;
+    const size_t cap = events_write_bound(change->events, change->event_count);
+    return events_write(list, change->events, change->event_count, arena_take_unset(arena, cap),
+                        cap);
 }
 
 size_t
 change_told(const struct change *change, struct text body)
 {
     for (size_t i = change->event_count; i--;)
-        if (text_equal(change->events[i].data, body) && last_of_object(change, i) == i)
-            return i + 1;
+        if (text_equal(change->events[i].data, body)) return i + 1;
     return 0;
 }
 

@@ -1,12 +1,12 @@
 /* change: what a call wants written, all of it or nothing, on its way to becoming a commit.
  *
  * Rows, postings and events are gathered here by the handlers' call_insert and kin; change_pack
- * turns them into the message that the ledger takes. Of events that tell of the same object the
- * last is written whole, the others by what differs. Everything borrows from the call's arena. */
+ * turns them into the message that the ledger takes. Everything borrows from the call's arena. */
 #pragma once
 
 #include "arena.h"
 #include "call.h"
+#include "event_pack.h"
 #include "message.h"
 #include "must_use.h"
 #include "row.h"
@@ -33,7 +33,7 @@ struct staged_posting {
 struct change {
     struct staged_row rows[CHANGE_ROWS_MAX];
     struct staged_posting postings[CHANGE_POSTINGS_MAX];
-    struct msg_event_write events[CHANGE_EVENTS_MAX];
+    struct told_event events[CHANGE_EVENTS_MAX];
     size_t row_count, posting_count, event_count;
 };
 
@@ -44,7 +44,7 @@ void change_row(struct change *change, enum row_table table, void *row, bool ins
 /* The staged row, or NULL. */
 const void *change_find(const struct change *change, enum row_table table, struct text id);
 void change_posting(struct change *change, const struct staged_posting *posting);
-void change_event(struct change *change, const struct msg_event_write *event);
+void change_event(struct change *change, const struct told_event *event);
 
 /* Takes the rows that would be inserted out of the change and packs them into the arena, as a
  * message `staged`. False, with nothing changed, when there are none, when they are too many or
@@ -59,5 +59,5 @@ MUST_USE bool change_take_up(struct change *change, struct arena *arena, struct 
  * longer than messages.def lets it be. */
 MUST_USE bool change_pack(const struct change *change, struct arena *arena,
                           struct msg_commit *commit);
-/* Which of the events that are written whole, from 1, has that text as its data; 0: none. */
+/* Which of the events, from 1, has that text as its data; 0: none. */
 size_t change_told(const struct change *change, struct text body);

@@ -286,6 +286,23 @@ fenced(struct job *job)
     slot_lost(worker, slot);
 }
 
+/* The answer that is kept under the key: as it is, or as what an event told. */
+static void
+replay(struct job *job, const struct msg_committed *committed)
+{
+    struct text body = committed->body, previous;
+    const size_t cap = event_unpack_bound(committed->packed);
+    if (!body.at &&
+        !event_unpack(committed->packed, committed->told,
+                      arena_take_unset(job->call.arena, cap + 1), cap, &body, &previous)) {
+        log_event(LOG_ERROR, "answer.unreadable", "request=%.*s", (int)job->call.request.size,
+                  job->call.request.at ? job->call.request.at : "");
+        job_tell_refusal(job, &refusal_failed);
+        return;
+    }
+    job_tell(job, (int)committed->status, body, false, true, committed->original_request);
+}
+
 static void
 commit_answered(struct job *job, const struct msg_committed *committed)
 {
@@ -315,10 +332,7 @@ commit_answered(struct job *job, const struct msg_committed *committed)
         forget_staged(job);
         attempt_pause(job);
         return;
-    case AFTER_REPLAY:
-        job_tell(job, (int)committed->status, committed->body, false, true,
-                 committed->original_request);
-        break;
+    case AFTER_REPLAY: replay(job, committed); break;
     case AFTER_IN_USE:
         refusal = refusal_in_use(call->arena, call->key);
         job_tell_refusal(job, &refusal);

@@ -135,7 +135,7 @@ fake_commit(struct call *call)
         cr_expect(zero(i64, sum), "%s balances", posting->kind);
     }
     for (size_t i = 0; i < fake.change.event_count; i++) {
-        const struct msg_event_write *event = &fake.change.events[i];
+        const struct told_event *event = &fake.change.events[i];
         fake.events[fake.event_count++] = (struct store_event){
             .id = arena_copy(fake.durable, event->id),
             .merchant = MERCHANT,
@@ -145,7 +145,7 @@ fake_commit(struct call *call)
             .previous = arena_copy(fake.durable, event->previous),
             .api_version = arena_copy(fake.durable, event->api_version),
             .request = TEXT("req_000000000000000000000001"),
-            .created = (int64_t)event->created,
+            .created = event->created,
             .sequence = (int64_t)fake.event_count + 1,
             .pending_webhooks = 1,
         };
@@ -499,16 +499,13 @@ void
 call_event(struct call *call, const char *type, struct text object_id, struct text data,
            struct text previous)
 {
-    const struct msg_event_write event = {
-        .has = HAS_event_write_id | HAS_event_write_type | HAS_event_write_object |
-               HAS_event_write_data | HAS_event_write_created | HAS_event_write_api_version |
-               (previous.at ? HAS_event_write_previous : 0u),
+    const struct told_event event = {
         .id = call_new_id(call, "evt_"),
         .type = text_of(type),
         .object = object_id,
         .data = data,
         .previous = previous,
-        .created = (uint64_t)call->now_s,
+        .created = call->now_s,
         .api_version = call->api_version,
     };
     change_event(&fake.change, &event);

@@ -1,6 +1,7 @@
 /* What is not in rows.def: balances, which the ledger reckons, and events, which are the outbox. */
 #include "change.h"
-#include "json_difference.h"
+#include "event_pack.h"
+#include "pg.h"
 #include "store_inside.h"
 #include <assert.h>
 #include <stdio.h>
@@ -47,8 +48,8 @@ store_balances(struct store *store, struct text merchant, struct arena *arena,
 /* Once the dispatcher's cursor is past an event, its deliveries tell; before, the endpoints that
  * will hear of it do. */
 #define EVENT_COLUMNS                                                                            \
-    "e.id, e.merchant, e.type, e.object, e.data, e.previous, e.api_version, e.request, e.key,"   \
-    " (SELECT w.data FROM event w WHERE w.sequence = e.differs_from), e.created, e.sequence,"    \
+    "e.id, e.merchant, e.type, e.object, e.api_version, e.request, e.key, e.packed, e.nth,"      \
+    " e.created, e.sequence,"                                                                    \
     " CASE WHEN e.sequence <= (SELECT coalesce(max(sequence), 0) FROM dispatch)"                 \
     " THEN (SELECT count(*) FROM delivery d WHERE d.sequence = e.sequence"                       \
     " AND d.state <> 'delivered')"                                                               \
@@ -64,22 +65,22 @@ text_at(struct arena *arena, const PGresult *result, int row, int column)
                                            (size_t)PQgetlength(result, row, column)});
 }
 
-/* False when its data cannot be put together. */
+/* False when what it tells cannot be read. */
 static bool
 event_at(struct arena *arena, const PGresult *result, int row, struct store_event *event)
 {
-    struct text *const texts[] = {&event->id,          &event->merchant, &event->type,
-                                  &event->object,      &event->data,     &event->previous,
-                                  &event->api_version, &event->request,  &event->key};
+    struct text *const texts[] = {&event->id,     &event->merchant,    &event->type,
+                                  &event->object, &event->api_version, &event->request,
+                                  &event->key};
     int column = 0;
     for (; column < (int)(sizeof texts / sizeof texts[0]); column++)
         *texts[column] = text_at(arena, result, row, column);
-    const struct text whole = text_at(arena, result, row, column++);
-    if (whole.at) {
-        const size_t cap = json_restored_bound(whole, event->data);
-        event->data = json_restored(whole, event->data, arena_take(arena, cap), cap);
-        if (!event->data.at) return false;
-    }
+    const struct text packed = pg_bytes(result, row, column++, arena);
+    const uint64_t nth = (uint64_t)number_at(result, row, column++);
+    const size_t cap = event_unpack_bound(packed);
+    if (!cap || !event_unpack(packed, nth, arena_take_unset(arena, cap), cap, &event->data,
+                              &event->previous))
+        return false;
     event->created = number_at(result, row, column++);
     event->sequence = number_at(result, row, column++);
     event->pending_webhooks = number_at(result, row, column++);
@@ -102,15 +103,12 @@ store_event(struct store *store, struct text merchant, struct text id, struct ar
     return found ? STORE_FOUND : STORE_MISSING;
 }
 
-/* Types that every payment tells: they have no index (schema.sql, event_type) and need none. */
-#define COMMON_TYPES(X)           \
-    X("payment_intent.created")   \
-    X("charge.succeeded")         \
-    X("payment_intent.succeeded") \
-    X("charge.updated")
-#define AS_STRING(type) type,
-static const char *const common_types[] = {COMMON_TYPES(AS_STRING)};
-#undef AS_STRING
+/* They have no index of types, and need none. */
+#define EVENT(type) type,
+static const char *const common_types[] = {
+#include "common_event.def"
+};
+#undef EVENT
 
 /* `payment_intent.*`: a star at the end stands for anything. */
 static bool
@@ -139,28 +137,32 @@ are_rare(const struct store_event_page *page)
     return !common;
 }
 
-/* Any of the types asked for. A family is a range: no byte of a type is above 0x7F. */
+/* Any of the types asked for. A family is a range: no byte of a type is above 0x7F. What is not
+ * common has a row of its own, whose types are its type. */
 static void
 say_types(struct question *q, const struct store_event_page *page)
 {
+    const char *const column = are_rare(page) ? "e.types" : "e.type";
     for (size_t i = 0; i < page->type_count; i++) {
         const struct text type = page->types[i];
         say(q, i ? " OR " : " AND (");
         if (!is_family(type)) {
-            say(q, "e.type = $%d", with(q, type));
+            say(q, "%s = $%d", column, with(q, type));
             continue;
         }
         const struct text first = {type.at, type.size - 1};
-        say(q, "e.type >= $%d", with(q, first));
-        say(q, " AND e.type < $%d",
+        say(q, "%s >= $%d", column, with(q, first));
+        say(q, " AND %s < $%d", column,
             with(q, arena_format(q->arena, "%.*s\x7f", (int)first.size, first.at)));
     }
     say(q, ")");
     if (!are_rare(page)) return;
-#define AS_SQL(type) ", '" type "'"
-    static const char words[] = "" COMMON_TYPES(AS_SQL);
-#undef AS_SQL
-    say(q, " AND e.type NOT IN (%s)", words + 2);
+#define EVENT(type) ", '" type "'"
+    static const char words[] =
+#include "common_event.def"
+        ;
+#undef EVENT
+    say(q, " AND e.count = 1 AND e.types NOT IN (%s)", words + 2);
 }
 
 /* Those that something of has not been delivered: few among many, so they are looked for from the
@@ -175,28 +177,22 @@ say_undone(struct question *q, const struct store_event_page *page, int merchant
         merchant);
     if (page->id_least.at) say(q, " AND d.event >= $%d", with(q, page->id_least));
     say(q,
-        " UNION SELECT n.sequence FROM event n WHERE n.merchant = $%d AND n.sequence >"
-        " (SELECT coalesce(max(sequence), 0) FROM dispatch)) AS undone"
-        " CROSS JOIN LATERAL"
-        " (SELECT * FROM event m WHERE m.sequence = undone.sequence OFFSET 0) AS e"
-        " WHERE e.merchant = $%d",
-        merchant, merchant);
+        " UNION SELECT n.sequence FROM event n WHERE n.merchant = $%d"
+        " AND n.first > (SELECT coalesce(max(sequence), 0) FROM dispatch) - %d"
+        " AND n.sequence > (SELECT coalesce(max(sequence), 0) FROM dispatch)) AS undone"
+        " CROSS JOIN LATERAL event_at(undone.sequence) AS e WHERE e.merchant = $%d",
+        merchant, CHANGE_EVENTS_MAX, merchant);
 }
 
-/* All of a merchant's, along the first of each commit; the others are right behind it. */
+/* All of a merchant's, along the rows of the outbox. */
 static void
 say_walk(struct question *q, const struct store_event_page *page, int merchant)
 {
-    say(q,
-        " FROM event f CROSS JOIN LATERAL (SELECT * FROM event n WHERE n.sequence >= f.sequence"
-        " AND n.sequence < f.sequence + %d ORDER BY n.sequence LIMIT %d) AS e"
-        " WHERE f.merchant = $%d AND f.place = 0 AND e.merchant = f.merchant"
-        " AND e.place = e.sequence - f.sequence",
-        CHANGE_EVENTS_MAX, CHANGE_EVENTS_MAX, merchant);
-    if (page->after.at) say(q, " AND f.id < $%d", with(q, page->after));
-    if (page->before.at) say(q, " AND f.id >= left($%d, -1) || '0'", with(q, page->before));
-    if (page->id_least.at) say(q, " AND f.id >= $%d", with(q, page->id_least));
-    if (page->id_below.at) say(q, " AND f.id < $%d", with(q, page->id_below));
+    say(q, " FROM event e WHERE e.merchant = $%d", merchant);
+    if (page->after.at) say(q, " AND e.first_id < $%d", with(q, page->after));
+    if (page->before.at) say(q, " AND e.first_id >= left($%d, -1) || '0'", with(q, page->before));
+    if (page->id_least.at) say(q, " AND e.first_id >= $%d", with(q, page->id_least));
+    if (page->id_below.at) say(q, " AND e.first_id < $%d", with(q, page->id_below));
 }
 
 enum store_verdict
@@ -210,7 +206,7 @@ store_events(struct store *store, struct text merchant, const struct store_event
     struct question *const q = question_new(arena);
     const int owner = with(q, merchant);
     const bool walks = page->delivery_success != 0 && !are_rare(page);
-    say(q, "SELECT * FROM (SELECT " EVENT_COLUMNS ", %s AS first", walks ? "f.id" : "NULL");
+    say(q, "SELECT * FROM (SELECT " EVENT_COLUMNS ", %s AS first", walks ? "e.first_id" : "NULL");
     if (walks)
         say_walk(q, page, owner);
     else if (page->delivery_success == 0)

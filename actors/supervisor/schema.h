@@ -12,7 +12,7 @@
 
 /* Raised when an older program could not work with the database, or would harm it. A column of
  * rows.def that is new need not raise it: an older program is refused for that column itself. */
-#define SCHEMA_VERSION 5
+#define SCHEMA_VERSION 6
 
 /* True when the server takes connections. */
 bool schema_reachable(const char *home);

@@ -1,8 +1,8 @@
 #include "outbox.h"
 
 #include "clock.h"
+#include "event_pack.h"
 #include "failpoint.h"
-#include "json_difference.h"
 #include "log.h"
 #include "matching.h"
 #include "mutant.h"
@@ -50,12 +50,15 @@ X(RECLAIM, "UPDATE delivery SET next_ms = $2::bigint, lease_owner = NULL, lease_
  * looked up one merchant at a time; nothing is read where nobody ever made an endpoint. */ \
 X(NEWS, "WITH at AS (" \
     "    SELECT sequence AS low, least(sequence + $1::bigint," \
-    "           coalesce((SELECT max(sequence) FROM event), 0)) AS high FROM dispatch)," \
+    "           coalesce((SELECT sequence + count - 1 FROM outbox" \
+    "                     WHERE sequence = (SELECT max(sequence) FROM outbox)), 0)) AS high" \
+    "    FROM dispatch)," \
     "  news AS (" \
     "    SELECT new.sequence, new.id, new.merchant, new.type, new.created FROM event new" \
     "    CROSS JOIN LATERAL (SELECT FROM webhook_endpoint w WHERE w.merchant = new.merchant" \
     "                        AND w.status = 'enabled' AND NOT w.deleted LIMIT 1) AS somebody" \
-    "    WHERE new.sequence > (SELECT low FROM at) AND new.sequence <= (SELECT high FROM at)" \
+    "    WHERE new.first > (SELECT low FROM at) - 16 AND new.first <= (SELECT high FROM at)" \
+    "      AND new.sequence > (SELECT low FROM at) AND new.sequence <= (SELECT high FROM at)" \
     "      AND EXISTS (SELECT FROM webhook_endpoint w WHERE w.merchant > ''))," \
     "  moved AS (" \
     "    UPDATE dispatch SET sequence = (SELECT high FROM at)" \
@@ -121,14 +124,13 @@ X(LEASE, "WITH wanted AS (SELECT * FROM unnest($1::text[], $2::int[]) AS wanted 
     "                          next_ms = $5::bigint" \
     "    FROM due WHERE d.sequence = due.sequence AND d.endpoint = due.endpoint" \
     "    RETURNING d.sequence, d.endpoint, d.merchant, d.tries)" \
-    "  SELECT leased.sequence, leased.endpoint, leased.tries, e.id, e.type, e.data, e.previous," \
+    "  SELECT leased.sequence, leased.endpoint, leased.tries, e.id, e.type, e.packed, e.nth," \
     "         e.request, e.key, e.created, w.url, w.secret," \
     "         w.status = 'enabled' AND NOT w.deleted," \
     "         (SELECT count(*) FROM delivery d" \
     "          WHERE d.merchant = leased.merchant AND d.event = e.id AND d.state <> 'delivered')," \
-    "         coalesce(w.api_version, e.api_version)," \
-    "         (SELECT o.data FROM event o WHERE o.sequence = e.differs_from)" \
-    "  FROM leased JOIN event e ON e.sequence = leased.sequence" \
+    "         coalesce(w.api_version, e.api_version)" \
+    "  FROM leased CROSS JOIN LATERAL event_at(leased.sequence) e" \
     "  LEFT JOIN webhook_endpoint w ON w.merchant = leased.merchant AND w.id = leased.endpoint" \
     "  ORDER BY leased.sequence") \
 X(MARK, "WITH done AS (" \
@@ -618,8 +620,8 @@ enum {
     LEASED_TRIES,
     LEASED_ID,
     LEASED_TYPE,
-    LEASED_DATA,
-    LEASED_PREVIOUS,
+    LEASED_PACKED,
+    LEASED_NTH,
     LEASED_REQUEST,
     LEASED_KEY,
     LEASED_CREATED,
@@ -628,20 +630,24 @@ enum {
     LEASED_ENABLED,
     LEASED_PENDING,
     LEASED_API_VERSION, /* the endpoint's own, else the event's */
-    LEASED_WHOLE,       /* what the data is a difference from */
 };
 
-/* The event's data, in memory of its own if it had to be put together. NO_TEXT when it could not.
- */
-static struct text
-data_at(const PGresult *result, int row, char **memory)
+/* What the event tells, in memory that is to be freed. False when it cannot be read. */
+static bool
+unpack(const PGresult *result, int row, char **memory, struct event *event)
 {
-    const struct text data = text_at(result, row, LEASED_DATA);
-    if (PQgetisnull(result, row, LEASED_WHOLE)) return data;
-    const struct text whole = text_at(result, row, LEASED_WHOLE);
-    const size_t cap = json_restored_bound(whole, data);
-    *memory = malloc(cap);
-    return *memory ? json_restored(whole, data, *memory, cap) : NO_TEXT;
+    size_t size;
+    uint8_t *const bytes =
+        PQunescapeBytea((uint8_t *)PQgetvalue(result, row, LEASED_PACKED), &size);
+    const struct text packed = {(const char *)bytes, bytes ? size : 0};
+    const size_t cap = event_unpack_bound(packed);
+    char *const kept = cap ? malloc(cap + size) : NULL;
+    *memory = kept;
+    if (kept) memcpy(kept + cap, bytes, size); /* what is not packed is told from where it stands */
+    PQfreemem(bytes);
+    return kept && event_unpack((struct text){kept + cap, size},
+                                (uint64_t)number_at(result, row, LEASED_NTH), kept, cap,
+                                &event->data, &event->previous);
 }
 
 static void
@@ -649,15 +655,13 @@ tell_leased(const PGresult *result, int row, int64_t until_ms, outbox_leased_fn 
             void *state)
 {
     char *memory = NULL;
-    const struct leased leased = {
+    struct leased leased = {
         .sequence = number_at(result, row, LEASED_SEQUENCE),
         .lease_until_ms = until_ms,
         .tries = number_at(result, row, LEASED_TRIES),
         .endpoint = PQgetvalue(result, row, LEASED_ENDPOINT),
         .event = {.id = text_at(result, row, LEASED_ID),
                   .type = text_at(result, row, LEASED_TYPE),
-                  .data = data_at(result, row, &memory),
-                  .previous = text_at(result, row, LEASED_PREVIOUS),
                   .api_version = text_at(result, row, LEASED_API_VERSION),
                   .request = text_at(result, row, LEASED_REQUEST),
                   .key = text_at(result, row, LEASED_KEY),
@@ -668,7 +672,7 @@ tell_leased(const PGresult *result, int row, int64_t until_ms, outbox_leased_fn 
         .enabled = text_is(text_at(result, row, LEASED_ENABLED), "t") &&
                    !PQgetisnull(result, row, LEASED_SECRET),
     };
-    if (leased.event.data.at)
+    if (unpack(result, row, &memory, &leased.event))
         on_leased(state, &leased);
     else /* it is leased again when its lease has ended */
         log_event(LOG_ERROR, "event.unreadable", "sequence=%" PRId64, leased.sequence);

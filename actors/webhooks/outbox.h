@@ -1,4 +1,4 @@
-/* outbox: what the webhooks know for certain, in Postgres: which events there are (table `event`),
+/* outbox: what the webhooks know for certain, in Postgres: which events there are (table `outbox`),
  * how far they have been turned into deliveries (`dispatch`), and what became of each delivery
  * (`delivery`, `delivery_try`).
  *

@@ -104,9 +104,9 @@ add_events(int from, int to, const char *merchant, const char *type)
 {
     char text[512];
     snprintf(text, sizeof text,
-             "INSERT INTO event (sequence, id, merchant, type, object, data, created, api_version)"
-             " SELECT i, 'evt_' || i, '%s', '%s', 'ch_1', '{}', 200, 'v'"
-             " FROM generate_series(%d, %d) i",
+             "INSERT INTO outbox (sequence, count, id, merchant, types, objects, packed, created,"
+             " api_version) SELECT i, 1, 'evt_' || i, '%s', '%s', 'ch_1', '\\x008101a27b7d', 200,"
+             " 'v' FROM generate_series(%d, %d) i",
              merchant, type, from, to);
     sql(text);
 }
@@ -407,25 +407,53 @@ Test(outbox, grants_a_wish_to_hear_of_an_event_once_more_once)
     outbox_destroy(&other);
 }
 
-Test(outbox, puts_together_what_is_kept_as_a_difference)
+/* What the events of one row tell, as SQL. */
+static void
+tell(int sequence, const char *first, const char *second)
 {
-    begin("differing");
+    char text[1024];
+    snprintf(text, sizeof text,
+             "UPDATE outbox SET packed = '\\x00' || (SELECT string_agg("
+             "set_byte('\\x810100', 2, 160 + length(data)) || convert_to(data, 'UTF8'), ''::bytea)"
+             " FROM unnest(ARRAY['%s', '%s']) data) WHERE sequence = %d",
+             first, second, sequence);
+    sql(text);
+}
+
+Test(outbox, takes_apart_what_shares_a_row)
+{
+    begin("sharing");
     add_endpoint("we_all", "acct_1", "[\"*\"]");
-    add_events(1, 2, "acct_1", "charge.updated");
-    sql("UPDATE event SET data = '{\"id\":\"ch_1\",\"paid\":true}' WHERE sequence = 2");
-    sql("UPDATE event SET data = '{\"paid\":false}', differs_from = 2 WHERE sequence = 1");
+    add_events(1, 1, "acct_1", "charge.succeeded charge.updated");
+    sql("UPDATE outbox SET id = 'evt_A0', count = 2, objects = 'ch_1 ch_1'");
+    tell(1, "{\"paid\":false}", "{\"paid\":true}");
     struct outbox *outbox = open_outbox("webhooks-1", 1);
     cr_assert_eq(dispatch(outbox), DISPATCH_WANTED);
+    cr_expect_eq(outbox_cursor(outbox), 2);
     cr_assert_eq(lease(outbox, "we_all", 1, now.wall_ms), 1);
-    cr_expect_str_eq(last_data, "{\"id\":\"ch_1\",\"paid\":false}");
+    cr_expect_str_eq(last_data, "{\"paid\":false}");
     cr_assert_eq(lease(outbox, "we_all", 1, now.wall_ms), 1);
-    cr_expect_str_eq(last_data, "{\"id\":\"ch_1\",\"paid\":true}");
-    /* What cannot be put together is not told as something else. */
-    sql("UPDATE event SET data = '{\"color\":1}' WHERE sequence = 1");
+    cr_expect_str_eq(last_data, "{\"paid\":true}");
+    /* What cannot be read is not told as something else. */
+    sql("UPDATE outbox SET packed = '\\x01'");
     sql("UPDATE delivery SET next_ms = 0 WHERE sequence = 1");
     last_data[0] = 0;
     cr_assert_eq(lease(outbox, "we_all", 1, now.wall_ms), 1);
     cr_expect_str_eq(last_data, "");
+    outbox_destroy(&outbox);
+}
+
+Test(outbox, a_cursor_in_the_midst_of_a_row_goes_on_there)
+{
+    begin("midst");
+    add_endpoint("we_all", "acct_1", "[\"*\"]");
+    add_events(1, 1, "acct_1", "charge.succeeded charge.updated");
+    sql("UPDATE outbox SET id = 'evt_A0', count = 2, objects = 'ch_1 ch_1'");
+    sql("UPDATE dispatch SET sequence = 1");
+    struct outbox *outbox = open_outbox("webhooks-1", 1);
+    cr_assert_eq(dispatch(outbox), DISPATCH_WANTED);
+    cr_expect_eq(outbox_cursor(outbox), 2);
+    cr_assert_eq(lease(outbox, "we_all", 9, now.wall_ms), 1);
     outbox_destroy(&outbox);
 }
 

@@ -2,51 +2,10 @@
 
 #include "json_reader.h"
 
-/* Whether `text` goes on with `piece` at `at`. */
-static bool
-goes_on_with(struct text text, size_t at, struct text piece)
-{
-    return text.size - at >= piece.size && memcmp(text.at + at, piece.at, piece.size) == 0;
-}
-
 static struct text
 between(struct text text, size_t from, const char *to)
 {
     return (struct text){text.at + from, (size_t)(to - text.at) - from};
-}
-
-static struct text
-rest(struct text text, size_t from)
-{
-    return (struct text){text.at + from, text.size - from};
-}
-
-bool
-json_difference(struct text kept, struct text told, struct json_writer *out)
-{
-    struct json_member member, other;
-    bool malformed;
-    size_t end = 0, told_end = 0; /* of the values so far */
-    json_open(out);
-    for (size_t at = 0; json_next_member(kept, &at, &member, &malformed); end = at) {
-        const struct text key = between(kept, end, member.value.at); /* with all around it */
-        if (!goes_on_with(told, told_end, key)) return false;
-        const size_t value = told_end + key.size, same_end = value + member.value.size;
-        if (goes_on_with(told, value, member.value) && same_end < told.size &&
-            (told.at[same_end] == ',' || told.at[same_end] == '}')) {
-            told_end = same_end;
-            continue;
-        }
-        if (!json_next_member(told, &told_end, &other, &malformed)) return false;
-        json_key_text(out, other.key);
-        json_value_raw(out, other.value);
-        if (text_equal(rest(kept, at), rest(told, told_end))) { /* mostly the last that differs */
-            json_close(out);
-            return !out->full;
-        }
-    }
-    json_close(out);
-    return end && !out->full && text_equal(rest(kept, end), rest(told, told_end));
 }
 
 size_t

@@ -190,6 +190,16 @@ parse_bytes(const char *value, size_t size, struct arena *arena, struct text *by
     return true;
 }
 
+struct text
+pg_bytes(const PGresult *result, int row, int column, struct arena *arena)
+{
+    struct text bytes;
+    const bool found = !PQgetisnull(result, row, column) &&
+                       parse_bytes(PQgetvalue(result, row, column),
+                                   (size_t)PQgetlength(result, row, column), arena, &bytes);
+    return found ? bytes : NO_TEXT;
+}
+
 static bool
 store(const struct column *c, const char *value, size_t size, struct arena *arena, void *member)
 {

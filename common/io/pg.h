@@ -17,6 +17,8 @@ PGconn *pg_connect(const char *home, const char *role, int64_t timeout_ms, char 
 
 /* SQL of the columns of a table, in their order, a comma between them. */
 size_t pg_columns(enum row_table table, char *out, size_t cap);
+/* A bytea of a text-format result, into the arena. NO_TEXT when it is null or none. */
+struct text pg_bytes(const PGresult *result, int row, int column, struct arena *arena);
 /* One row of a text-format result whose first columns are those of pg_columns, into its struct;
  * texts are copied into the arena. False when the result is not of that shape. */
 bool pg_row(enum row_table table, const PGresult *result, int index, struct arena *arena,

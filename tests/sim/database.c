@@ -1,7 +1,9 @@
 #include "database.h"
 
 #include "attempt.h"
+#include "event_pack.h"
 #include "event_type.h"
+#include "id.h"
 #include "json_reader.h"
 #include "mutant.h"
 #include "statements.h"
@@ -688,7 +690,7 @@ find_keys(const struct parameter *p, struct answer_rows *answer)
 {
     struct reader r[2];
     const size_t count = readers_of(p, KINDS_KEY_FIND, r);
-    struct writer w = answer_of(answer, 7, count, true);
+    struct writer w = answer_of(answer, 9, count, true);
     for (size_t i = 0; i < count; i++) {
         const struct text merchant = next_bytes(&r[0]);
         const struct kept_key *k = database_key(merchant, next_bytes(&r[1]));
@@ -699,7 +701,10 @@ find_keys(const struct parameter *p, struct answer_rows *answer)
         put_text(&w, k->command);
         put_text(&w, k->request);
         put_number(&w, k->status);
-        put_text(&w, database_answer(k));
+        put_text(&w, k->body);
+        const struct kept_event *const e = k->told == NO_NUMBER ? NULL : database_event(k->told);
+        put_text(&w, e ? e->packed : NO_TEXT);
+        put_number(&w, e ? e->nth : NO_NUMBER);
     }
 }
 
@@ -910,31 +915,66 @@ find_open_attempts(struct answer_rows *answer)
         put_text(&w, NO_TEXT);
 }
 
+static struct text
+next_word(struct text *words)
+{
+    const char *const space = memchr(words->at, ' ', words->size);
+    const struct text word = {words->at, space ? (size_t)(space - words->at) : words->size};
+    const size_t taken = word.size + (space != NULL);
+    *words = (struct text){words->at + taken, words->size - taken};
+    return word;
+}
+
+static void
+unpack(struct kept_event *e)
+{
+    const size_t cap = event_unpack_bound(e->packed);
+    if (!event_unpack(e->packed, (uint64_t)e->nth, take(cap + 1), cap, &e->data, &e->previous))
+        e->data = e->previous = NO_TEXT;
+}
+
+static bool
+is_there(const struct kept_event *e)
+{
+    for (size_t i = tables_kept.events.count; i--;) {
+        const struct kept_event *other = KEPT(tables_kept.events, kept_event, i);
+        if (other->sequence == e->sequence ||
+            (text_equal(other->id, e->id) && text_equal(other->merchant, e->merchant)))
+            return true;
+    }
+    return false;
+}
+
 static bool
 add_events(const struct parameter *p, struct change_log *log, struct answer_rows *answer)
 {
-    struct reader r[13];
-    for (size_t left = readers_of(p, KINDS_EVENT, r); left--;) {
-        struct kept_event *e = take(sizeof *e);
-        struct text *const texts[] = {&e->id,     &e->merchant, &e->type,
-                                      &e->object, &e->data,     &e->previous};
-        e->sequence = next_number(&r[0]);
-        for (size_t i = 0; i < 6; i++)
-            *texts[i] = next_bytes(&r[1 + i]);
-        e->created = next_number(&r[7]);
-        e->api_version = next_bytes(&r[8]);
-        e->request = next_bytes(&r[9]);
-        e->key = next_bytes(&r[10]);
-        e->differs_from = next_number(&r[11]);
-        e->place = next_number(&r[12]);
-        for (size_t i = tables_kept.events.count; i--;) {
-            const struct kept_event *other = KEPT(tables_kept.events, kept_event, i);
-            if (other->sequence == e->sequence ||
-                (text_equal(other->id, e->id) && text_equal(other->merchant, e->merchant)))
+    struct reader r[11];
+    for (size_t left = readers_of(p, KINDS_OUTBOX, r); left--;) {
+        struct kept_event row;
+        row.first = next_number(&r[0]);
+        const int64_t count = next_number(&r[1]);
+        row.id = next_bytes(&r[2]);
+        row.merchant = next_bytes(&r[3]);
+        struct text types = next_bytes(&r[4]), objects = next_bytes(&r[5]);
+        row.packed = next_bytes(&r[6]);
+        row.created = next_number(&r[7]);
+        row.api_version = next_bytes(&r[8]);
+        row.request = next_bytes(&r[9]);
+        row.key = next_bytes(&r[10]);
+        for (int64_t n = 0; n < count; n++) {
+            struct kept_event *const e = take(sizeof *e);
+            *e = row;
+            e->sequence = row.first + n;
+            e->nth = n + 1;
+            if (n) e->id = id_beside(take(ID_SIZE_MAX + 1), row.id, (unsigned)n);
+            e->type = next_word(&types);
+            e->object = next_word(&objects);
+            unpack(e);
+            if (is_there(e))
                 return fail(answer, "23505",
-                            "duplicate key value violates unique constraint \"event_pkey\"");
+                            "duplicate key value violates unique constraint \"outbox_pkey\"");
+            add(log, &tables_kept.events, e);
         }
-        add(log, &tables_kept.events, e);
     }
     return true;
 }
@@ -1331,6 +1371,17 @@ scan(const struct parameter *p, struct answer_rows *answer)
     }
 }
 
+/* As Postgres writes a bytea. */
+static struct text
+in_hex(struct text bytes)
+{
+    char *const hex = take(2 * bytes.size + 3);
+    memcpy(hex, "\\x", 2);
+    for (size_t i = 0; i < bytes.size; i++)
+        sprintf(hex + 2 + 2 * i, "%02x", (uint8_t)bytes.at[i]);
+    return (struct text){hex, 2 * bytes.size + 2};
+}
+
 static void
 tell_leased(struct writer *w, const struct kept_delivery *d)
 {
@@ -1345,8 +1396,8 @@ tell_leased(struct writer *w, const struct kept_delivery *d)
     put_number(w, d->tries);
     put_text(w, e->id);
     put_text(w, e->type);
-    put_text(w, e->data);
-    put_text(w, e->previous);
+    put_text(w, in_hex(e->packed));
+    put_number(w, e->nth);
     put_text(w, e->request);
     put_text(w, e->key);
     put_number(w, e->created);
@@ -1355,7 +1406,6 @@ tell_leased(struct writer *w, const struct kept_delivery *d)
     put_text(w, text_is(endpoint->status, "enabled") && !endpoint->deleted ? TEXT("t") : TEXT("f"));
     put_number(w, left);
     put_text(w, endpoint->api_version.at ? endpoint->api_version : e->api_version);
-    put_text(w, e->differs_from == NO_NUMBER ? NO_TEXT : database_event(e->differs_from)->data);
 }
 
 static bool
@@ -1396,7 +1446,7 @@ lease(const struct parameter *p, struct change_log *log, struct answer_rows *ans
             leased[leases++] = d;
         }
     qsort(leased, leases, sizeof *leased, by_sequence);
-    struct writer w = answer_of(answer, 16, leases, false);
+    struct writer w = answer_of(answer, 15, leases, false);
     for (size_t i = 0; i < leases; i++)
         tell_leased(&w, leased[i]);
 }
@@ -1498,7 +1548,7 @@ database_do(const char *name, const struct parameter *p, int count, bool binary,
         (void)change_attempts(table_find(ROW_attempt), p, true, log, answer);
     else if (IS(STATEMENT_ATTEMPTS_OPEN))
         find_open_attempts(answer);
-    else if (IS(STATEMENT_EVENT))
+    else if (IS(STATEMENT_OUTBOX))
         (void)add_events(p, log, answer);
     else if (IS(STATEMENT_TRANSACTION))
         (void)add_transactions(p, log, answer);

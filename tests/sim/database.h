@@ -33,9 +33,11 @@ struct kept_place {
     int64_t place, created;
     struct text merchant, id, key, request_hash, path, command, request; /* id: none, if free */
 };
+/* Each by itself, as in the view: `packed` is that of its row, which begins with `first`. */
 struct kept_event {
-    int64_t sequence, created, place, differs_from; /* NO_NUMBER: of none */
-    struct text id, merchant, type, object, data, previous, api_version, request, key;
+    int64_t sequence, created, first, nth;
+    struct text id, merchant, type, object, packed, api_version, request, key;
+    struct text data, previous; /* as unpacked; NO_TEXT: it could not be */
 };
 struct kept_transaction {
     int64_t id, created;

@@ -839,6 +839,19 @@ PQescapeLiteral(PGconn *conn, const char *text, size_t size)
     return out;
 }
 
+/* "\\x…", as database.c writes it. */
+unsigned char *
+PQunescapeBytea(const unsigned char *text, size_t *size)
+{
+    *size = (strlen((const char *)text) - 2) / 2;
+    unsigned char *const bytes = malloc(*size + 1);
+    for (size_t i = 0; i < *size; i++) {
+        const char digits[] = {(char)text[2 + 2 * i], (char)text[3 + 2 * i], 0};
+        bytes[i] = (unsigned char)strtoul(digits, NULL, 16);
+    }
+    return bytes;
+}
+
 void
 PQfreemem(void *memory)
 {

@@ -1,7 +1,6 @@
 /* What a worker reads (actors/payments/store_reads.c and store_events.c), from the database in
  * memory: always what is committed. */
 #include "database.h"
-#include "json_difference.h"
 #include "store_inside.h"
 #include "world.h"
 
@@ -250,15 +249,6 @@ store_balances(struct store *store, struct text merchant, struct arena *arena,
     return STORE_FOUND;
 }
 
-static struct text
-whole_data(const struct kept_event *e, struct arena *arena)
-{
-    if (e->differs_from == NO_NUMBER) return arena_copy(arena, e->data);
-    const struct text whole = database_event(e->differs_from)->data;
-    const size_t cap = json_restored_bound(whole, e->data);
-    return json_restored(whole, e->data, arena_take(arena, cap), cap);
-}
-
 enum store_verdict
 store_event(struct store *store, struct text merchant, struct text id, struct arena *arena,
             struct store_event *event)
@@ -272,7 +262,7 @@ store_event(struct store *store, struct text merchant, struct text id, struct ar
                                       .merchant = arena_copy(arena, e->merchant),
                                       .type = arena_copy(arena, e->type),
                                       .object = arena_copy(arena, e->object),
-                                      .data = whole_data(e, arena),
+                                      .data = arena_copy(arena, e->data),
                                       .api_version = arena_copy(arena, e->api_version),
                                       .created = e->created,
                                       .sequence = e->sequence};

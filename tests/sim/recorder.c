@@ -1,6 +1,7 @@
 #include "recorder.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 static FILE *out;
@@ -103,8 +104,11 @@ show_number(int64_t number)
 static void
 show_bytes(struct text bytes)
 {
-    char words[2 + 2 * 256 + 1] = "\\x";
-    for (size_t i = 0; bytes.at && i < bytes.size && i < 256; i++)
+    enum { BYTES_MAX = 4096 };
+    static char words[2 + 2 * BYTES_MAX + 1] = "\\x";
+    if (bytes.size > BYTES_MAX) abort();
+    words[2] = 0;
+    for (size_t i = 0; bytes.at && i < bytes.size; i++)
         snprintf(words + 2 + 2 * i, 3, "%02x", (unsigned char)bytes.at[i]);
     show_text(bytes.at ? text_of(words) : NO_TEXT);
 }
@@ -162,9 +166,9 @@ record_tables(void)
     {
         fputs("T event", out);
         show_number(e->sequence), show_text(e->id), show_text(e->merchant), show_text(e->type);
-        show_text(e->object), show_text(e->data), show_text(e->previous), show_number(e->created);
+        show_text(e->object), show_bytes(e->packed), show_number(e->created);
         show_text(e->api_version), show_text(e->request), show_text(e->key);
-        show_number(e->differs_from), show_number(e->place);
+        show_number(e->nth), show_number(e->first);
         fputc('\n', out);
     }
     EACH(transactions, kept_transaction, t)

@@ -230,8 +230,8 @@ columns_of(const char *table)
 {
     static const char *const own[][2] = {
         {"idempotency", "merchant, key, request_hash, path, command, request, status, body, told"},
-        {"event", "sequence, id, merchant, type, object, data, previous, created, api_version,"
-                  " request, key, differs_from, place"},
+        {"event", "sequence, id, merchant, type, object, packed, created, api_version,"
+                  " request, key, nth, first"},
         {"ledger_transaction", "id, merchant, kind, source, created"},
         {"entry", "transaction, line, account, merchant, currency, amount"},
         {"balance", "merchant, account, currency, amount"},

@@ -75,8 +75,8 @@ SELECT pg_temp.seed('webhook_endpoint', 5000, 'id', 'pg_temp.id(''we_'', i)', 'm
 SELECT pg_temp.seed('resend', 5000, 'id', 'pg_temp.id(''rsd_'', i)', 'merchant', 'pg_temp.owner(i)', 'created', 'i',
     'event', 'pg_temp.id(''evt_'', i)', 'endpoint', 'pg_temp.id(''we_'', i)');
 SELECT pg_temp.seed('balance', 5000, 'merchant', '''acct_'' || i', 'account', '3', 'currency', '''usd''', 'amount', '-1');
-INSERT INTO event SELECT i, pg_temp.id('evt_', i), pg_temp.owner(i), 'charge.succeeded', pg_temp.id('ch_', i), '{}', NULL, i,
-    '2026-10-28.endive', NULL, NULL FROM generate_series(1, 40000) AS i;
+INSERT INTO outbox SELECT i, 1, pg_temp.id('evt_', i), pg_temp.owner(i), 'charge.succeeded', pg_temp.id('ch_', i),
+    '\x008101a27b7d', i, '2026-10-28.endive', NULL, NULL FROM generate_series(1, 40000) AS i;
 INSERT INTO delivery (sequence, endpoint, merchant, event, state, tries, next_ms)
     SELECT i, pg_temp.id('we_', i % 20), pg_temp.owner(i), pg_temp.id('evt_', i),
     CASE WHEN i % 100 = 0 THEN 'pending' ELSE 'delivered' END, 1, i FROM generate_series(1, 40000) AS i;

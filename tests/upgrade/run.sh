@@ -69,6 +69,29 @@ its_books=$(books)
 # Two lines of the payment at least, each with six columns.
 check "there is something in its books" test "$(tr -cd '|' <<<"$its_books" | wc -c)" -ge 10
 
+# Its events as version 5 had them: a row each, and of the payment's first only what differs from its last.
+the_events() {
+    curl -s --max-time 20 "$FLORIN_URL/v1/events?limit=100" -u "$FLORIN_SECRET_KEY:"
+}
+its_events=$(the_events)
+sql florin -v events="$its_events" >/dev/null <<'SQL'
+CREATE TEMPORARY TABLE kept AS SELECT e.*, t.value #>> '{data,object}' AS data, t.value #>> '{data,previous_attributes}' AS previous
+    FROM event e JOIN jsonb_array_elements((:'events'::jsonb)->'data') t ON t.value->>'id' = e.id;
+DROP FUNCTION event_at(bigint), event_named(text, text);
+DROP VIEW event;
+DROP TABLE outbox;
+CREATE TABLE event (sequence bigint PRIMARY KEY, id text NOT NULL, merchant text NOT NULL, type text NOT NULL,
+    object text NOT NULL, data text NOT NULL, previous text, created bigint NOT NULL, api_version text NOT NULL,
+    request text, key text, differs_from bigint, place smallint NOT NULL DEFAULT 0);
+INSERT INTO event SELECT sequence, id, merchant, type, object, data, previous, created, api_version, request, key,
+    NULL, nth - 1 FROM kept;
+UPDATE event e SET data = json_build_object('status', e.data::json->>'status',
+    'latest_charge', e.data::json->>'latest_charge', 'amount_received', (e.data::json->>'amount_received')::bigint),
+    differs_from = w.sequence
+    FROM event w WHERE w.object = e.object AND e.type = 'payment_intent.created' AND w.type = 'payment_intent.succeeded';
+SQL
+check "some of them lean on others" test "$(sql florin -c 'SELECT count(differs_from) FROM event')" = 1
+
 # What an instance of long ago lacks: columns of every kind, an index, a check, a table, a grant, a
 # trigger's function in its old form, and the note which files were run.
 #
@@ -104,6 +127,19 @@ the_payment_is_there() {
         grep -qE '"status": ?"succeeded"'
 }
 check "what was in it is in it" the_payment_is_there
+# Each by its id (there are more of them by now), whatever the order of its members.
+the_same_is_told() {
+    python3 - "$FLORIN_URL" "$FLORIN_SECRET_KEY" "$its_events" <<'PY'
+import json, sys, urllib.request
+url, key, told = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])["data"]
+assert len(told) >= 4, told
+for event in told:
+    request = urllib.request.Request(f"{url}/v1/events/{event['id']}", headers={"Authorization": f"Bearer {key}"})
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        assert json.load(answer) == event, event
+PY
+}
+check "and its events tell what they told" the_same_is_told
 check "and the same stands in its books" test "$(books)" = "$its_books"
 # The network knows nothing of it, so it is reversed, and waits for another card.
 the_open_one_has_ended() {

@@ -4,6 +4,7 @@
 #include "findings.h"
 #include "json_writer.h"
 #include "network_check.h"
+#include "outbox_check.h"
 #include "pg.h"
 #include <stdarg.h>
 #include <stdlib.h>
@@ -21,7 +22,7 @@ static const struct check_text {
 #include "checks.def"
 #undef CHECK
 #define AS_TEXT(id, title) [CHECK_##id] = {#id, title, NULL},
-NETWORK_CHECKS(AS_TEXT)
+OTHER_CHECKS(AS_TEXT)
 #undef AS_TEXT
 };
 // clang-format on
@@ -81,6 +82,7 @@ look(const char *home, struct findings *findings, char *error, size_t error_size
     memset(findings, 0, sizeof *findings);
     for (int check = 0; fine && check < SQL_CHECK_COUNT; check++)
         fine = check_by_sql(conn, (enum check)check, findings, error, error_size);
+    fine = fine && outbox_check(conn, findings, error, error_size);
     fine = fine && network_check(home, conn, snapshot_ms, findings, error, error_size);
     PQfinish(conn);
     return fine;

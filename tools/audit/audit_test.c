@@ -21,6 +21,13 @@ ReportHook(POST_ALL)(struct criterion_global_stats *stats)
     postgres_stop();
 }
 
+/* What a row of the outbox bears when its events tell of these objects: see event_pack.h. */
+static const char telling[] =
+    "CREATE FUNCTION told(VARIADIC ids text[]) RETURNS bytea LANGUAGE sql AS $$"
+    " SELECT '\\x00'::bytea || string_agg(set_byte('\\x810100', 2, 169 + length(id)) ||"
+    " convert_to('{\"id\":\"' || id || '\"}', 'UTF8'), '' ORDER BY nth)"
+    " FROM unnest(ids) WITH ORDINALITY AS o (id, nth) $$";
+
 /* A small world in which all is well: a payment of 2000 that was refunded in part, and another part
  * that came back; a hold, a declined one, one that was reversed; a charge without a payment; an
  * endpoint that was told of everything. */
@@ -84,21 +91,18 @@ static const char its_books[] =
     " ('txn_7', 'acct_1', 1, 100, 50, 31, 19, 'usd', 'pending', 200);"
     "INSERT INTO idempotency VALUES ('acct_1', 'k1', sha256('')::bytea, 'POST /v1/payment_intents',"
     " '\\x00', 'req_1', 200, NULL, 100, 1);"
-    "INSERT INTO event VALUES"
-    " (1, 'evt_1', 'acct_1', 'payment_intent.succeeded', 'pi_1',"
-    "  '{\"id\":\"pi_1\",\"object\":\"payment_intent\",\"status\":\"succeeded\"}', NULL, 100, '', "
-    "NULL,"
-    "  'k1'),"
-    " (2, 'evt_2', 'acct_1', 'charge.refunded', 'ch_1', '{}', NULL, 100, '', NULL, NULL),"
-    " (3, 'evt_3', 'acct_1', 'charge.succeeded', 'ch_7', '{}', NULL, 100, '', NULL, NULL);"
+    "INSERT INTO outbox VALUES"
+    " (1, 1, 'evt_1', 'acct_1', 'payment_intent.succeeded', 'pi_1', told('pi_1'), 100, '', NULL, 'k1'),"
+    " (2, 2, 'evt_A0', 'acct_1', 'charge.refunded charge.succeeded', 'ch_1 ch_7', told('ch_1', 'ch_7'),"
+    "  100, '', NULL, NULL);"
     "INSERT INTO webhook_endpoint (id, merchant, version, created, url, enabled_events, status,"
     " deleted) VALUES"
     " ('we_1', 'acct_1', 1, 50, 'http://one', '[\"*\"]', 'enabled', false),"
     " ('we_2', 'acct_1', 1, 50, 'http://two', '[\"charge.refunded\"]', 'enabled', false),"
     " ('we_3', 'acct_2', 1, 50, 'http://three', '[\"*\"]', 'enabled', false);"
     "INSERT INTO delivery (sequence, endpoint, merchant, event, state, next_ms) VALUES"
-    " (1, 'we_1', 'acct_1', 'evt_1', 'delivered', 0), (2, 'we_1', 'acct_1', 'evt_2', 'pending', 0),"
-    " (2, 'we_2', 'acct_1', 'evt_2', 'failed', 0), (3, 'we_1', 'acct_1', 'evt_3', 'delivered', 0);"
+    " (1, 'we_1', 'acct_1', 'evt_1', 'delivered', 0), (2, 'we_1', 'acct_1', 'evt_A0', 'pending', 0),"
+    " (2, 'we_2', 'acct_1', 'evt_A0', 'failed', 0), (3, 'we_1', 'acct_1', 'evt_A1', 'delivered', 0);"
     "UPDATE ledger_leader SET event_head = 3, transaction_head = 7;"
     "UPDATE dispatch SET sequence = 3";
 
@@ -199,6 +203,7 @@ make_home(void)
     char settings[256];
     home_make();
     postgres_fresh();
+    postgres_value(telling);
     postgres_value(well);
     postgres_value(its_books);
     PGconn *conn = postgres_connect("auditor");
@@ -259,8 +264,8 @@ static const struct {
     {"I05 ", "INSERT INTO entry_until_version_4 VALUES (9, 1, 1, '', 'usd', 5), (9, 2, 1, '', 'usd', -5)"},
     {"I06 ", "UPDATE ledger_leader SET transaction_head = 9"},
     {"I07 I23 ", "UPDATE ledger_leader SET event_head = 4"},
-    {"I07 I23 ", "UPDATE event SET sequence = 7 WHERE sequence = 2; DELETE FROM delivery WHERE sequence = 2;"
-                 "UPDATE ledger_leader SET event_head = 7"},
+    {"I07 I23 ", "UPDATE outbox SET sequence = 7 WHERE sequence = 2; DELETE FROM delivery WHERE sequence > 1;"
+                 "UPDATE ledger_leader SET event_head = 8"},
     {"I08 ", "INSERT INTO attempt (id, merchant, version, created, state, operation, slot, epoch,"
              " amount, capture) VALUES ('att_9', 'acct_1', 1, 1, 'sending', 'refund', 1, 1, 1, false)"},
     {"I09 ", "INSERT INTO idempotency VALUES ('acct_1', 'k9', sha256(''), '', '', NULL, NULL, NULL, 1)"},
@@ -280,9 +285,9 @@ static const struct {
     {"I12 I19 ", "UPDATE payment_intent SET status = 'requires_confirmation' WHERE id = 'pi_1'"},
     {"I20 ", "UPDATE attempt SET key = 'k1' WHERE id = 'att_4'"},
     {"I20 ", "UPDATE attempt SET key = 'k2' WHERE id = 'att_4'"},
-    {"I21 ", "UPDATE event SET type = 'payment_intent.created' WHERE sequence = 1"},
-    {"I22 ", "INSERT INTO event VALUES (4, 'evt_4', 'acct_1', 'payment_intent.succeeded', 'pi_1', '{}',"
-             " NULL, 10, '', NULL, NULL); UPDATE ledger_leader SET event_head = 4;"
+    {"I21 ", "UPDATE outbox SET types = 'payment_intent.created' WHERE sequence = 1"},
+    {"I22 ", "INSERT INTO outbox VALUES (4, 1, 'evt_4', 'acct_1', 'payment_intent.succeeded', 'pi_1',"
+             " told('pi_1'), 10, ''); UPDATE ledger_leader SET event_head = 4;"
              "UPDATE dispatch SET sequence = 4"},
     {"I23 ", "DELETE FROM delivery WHERE endpoint = 'we_2'"},
     {"I23 ", "UPDATE dispatch SET sequence = 1"},
@@ -295,7 +300,7 @@ static const struct {
     {"J05 J08 ", "UPDATE refund SET follow_at = 100 WHERE id = 're_2'"},
     {"J06 ", "UPDATE charge SET attempt = 'att_7' WHERE id = 'ch_7'"},
     {"J06 J07 ", "UPDATE charge SET paid = false, status = 'failed' WHERE id = 'ch_7'"},
-    {"J07 ", "UPDATE event SET object = 'ch_1' WHERE sequence = 3"},
+    {"J07 J15 ", "UPDATE outbox SET objects = 'ch_1 ch_1' WHERE sequence = 2"},
     {"J01 ", "UPDATE balance_transaction SET net = net + 1, amount = amount + 1 WHERE id = 'txn_2'"},
     {"J02 ", "INSERT INTO setup_intent (id, merchant, version, created, status)"
              " VALUES ('seti_1', 'acct_1', 1, 1, 'succeeded')"},
@@ -320,11 +325,12 @@ static const struct {
     /* Open, it may bear a payment that is not there; not one that is there. */
     {"I08 ", "UPDATE attempt SET staged = '', payment_intent = 'pi_9', state = 'sending' WHERE id = 'att_3'"},
     {"I08 J11 ", "UPDATE attempt SET staged = '', state = 'sending' WHERE id = 'att_3'"},
-    {"J12 ", "UPDATE event SET differs_from = 1 WHERE sequence = 2"},
-    {"J12 ", "UPDATE event SET differs_from = 9 WHERE sequence = 2"},
-    {"J12 ", "UPDATE event SET differs_from = 1 WHERE sequence = 1"},
-    {"J13 ", "UPDATE event SET place = 1 WHERE sequence = 2"},
-    {"J13 ", "UPDATE event SET place = 5 WHERE sequence = 2"},
+    {"J13 ", "UPDATE outbox SET id = 'evt_A1' WHERE sequence = 2; UPDATE delivery SET event = 'evt_A1' WHERE sequence = 2"},
+    {"I07 I24 J07 J13 J15 ", "UPDATE outbox SET objects = 'ch_1', types = 'charge.refunded' WHERE sequence = 2"},
+    {"J15 ", "UPDATE outbox SET packed = told('pi_1', 'pi_2') WHERE sequence = 2"},
+    {"J15 ", "UPDATE outbox SET packed = told('ch_1') WHERE sequence = 2"},
+    {"J15 ", "UPDATE outbox SET packed = '\\x01000000ff' WHERE sequence = 1"},
+    {"J15 ", "UPDATE outbox SET packed = '' WHERE sequence = 1"},
     {"I08 J14 ", "INSERT INTO open_attempt (place, id, merchant, version, created, state, operation, slot, epoch, amount,"
                  " capture, payment_intent, staged) SELECT at, 'att_1' || at, 'acct_1', 1, 1, 'sending', 'authorize', 1, 1,"
                  " 2000, true, 'pi_9', '' FROM generate_series(1, 2) at"},

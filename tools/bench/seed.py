@@ -35,7 +35,7 @@ RESERVE_BYTES = 6 << 30
 # Not a payment's: the merchant's own, sums, which are kept apart, and where it was once under way.
 OTHERS = {"merchant", "api_key", "balance", "webhook_endpoint", "delivery", "delivery_try", "slot", "open_attempt"}
 # What is left out of payments that are bare, and what stands there instead.
-BODIES = {("event", "data"): "'{}'", ("event", "previous"): "NULL",
+BODIES = {("outbox", "packed"): "'\\x008101a27b7d'",
           ("charge", "outcome"): "'{}'", ("charge", "payment_method_details"): "'{}'",
           ("charge", "billing_details"): "'{}'"}
 
@@ -98,14 +98,15 @@ class Pattern:
     def __init__(self, account, key, rows):
         self.account, self.key, self.rows = account, key, rows
         only = {table: row for table, _, row in rows}
-        for table in ("attempt", "payment_intent", "charge", "event", "idempotency", "ledger_transaction"):
+        for table in ("attempt", "payment_intent", "charge", "outbox", "idempotency", "ledger_transaction"):
             if table not in only:
                 fail(f"the payment that is to be the pattern left nothing in {table}.")
         self.attempt, self.network_id = only["attempt"]["id"], only["attempt"]["network_id"]
         if sum(table == "attempt" for table, _, _ in rows) != 1:
             fail("the payment that is to be the pattern has several attempts.")
         self.now = only["payment_intent"]["created"]
-        self.events = sorted(row["sequence"] for table, _, row in rows if table == "event")
+        self.events = sorted(row["sequence"] + n for table, _, row in rows if table == "outbox"
+                             for n in range(row["count"]))
         self.transactions = sorted(row["id"] for table, _, row in rows if table == "ledger_transaction")
         # An id is a prefix and 24 characters. The merchant's and the vault's names for cards stay.
         text = json.dumps([row for _, _, row in rows])
@@ -115,7 +116,7 @@ class Pattern:
             fail("the payment that is to be the pattern has too many ids.")
 
     def suffix(self, name):
-        """Two characters. The events of one commit differ in the last alone, and keep it."""
+        """Two characters. The events of a commit differ in the last alone, and keep it."""
         if not name.startswith("evt_"):
             return f"{self.ids.index(name):02d}"
         commits = sorted({other[:-1] for other in self.ids if other.startswith("evt_")})
@@ -156,7 +157,7 @@ class Pattern:
     def value(self, table, column, value):
         if value is None:
             return "NULL"
-        if (table, column) in [("event", "sequence"), ("event", "differs_from"), ("idempotency", "told")]:
+        if (table, column) in [("outbox", "sequence"), ("idempotency", "told")]:
             return f"c.event_from + {self.events.index(value)}"
         if (table, column) == ("ledger_transaction", "id"):
             return f"c.transaction_from + {self.transactions.index(value)}"

@@ -31,7 +31,7 @@ on_event(void *state, const struct msg_event_published *event)
     struct tm utc;
     if (event->sequence <= tap->last) return; /* from a ledger that was the leader before */
     if (tap->last && event->sequence != tap->last + 1)
-        fprintf(stderr, "(%" PRIu64 " events were missed; they are in the table event)\n",
+        fprintf(stderr, "(%" PRIu64 " events were missed; they are in the view event)\n",
                 event->sequence - tap->last - 1);
     tap->last = event->sequence;
     tap->seen++;

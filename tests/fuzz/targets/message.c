@@ -1,6 +1,6 @@
 /* message: the first two bytes choose a message, the rest is its body. What is taken can be packed
  * again, and read again is packed to the same bytes: there is one form. Texts are clean. */
-#include "message.h"
+#include "event_pack.h"
 #include "fuzz.h"
 #include "wire.h"
 
@@ -42,6 +42,20 @@ look_into(const struct message *m, const union body *body, int levels)
     }
 }
 
+/* The bytes as a row of the outbox. */
+static void
+unpack(const uint8_t *bytes, size_t size)
+{
+    const struct text packed = {(const char *)bytes, size};
+    const size_t bound = event_unpack_bound(packed);
+    char *memory = exactly(bound);
+    struct text data, previous;
+    for (uint64_t nth = 1; nth <= 3; nth++)
+        if (event_unpack(packed, nth, memory, bound, &data, &previous))
+            MUST_HOLD(bound && wire_text_is_clean(data.at, data.size));
+    free(memory);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -51,6 +65,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     union body *body = exactly(sizeof *body), *again = exactly(sizeof *again);
     uint8_t *bytes = exact_copy(data + 2, size - 2);
     const char *culprit;
+    unpack(bytes, size - 2);
     if (message_decode(m->number, bytes, size - 2, body, &culprit) == MESSAGE_OK) {
         look_into(m, body, 3);
         const size_t bound = message_size_bound(m->number, body);
