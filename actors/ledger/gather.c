@@ -3,7 +3,7 @@
 #ifndef GATHER_FROM /* the simulator makes it small */
 #define GATHER_FROM 4
 #endif
-#define GATHER_ENOUGH 48 /* three quarters of what a batch costs is its commands' by then */
+#define GATHER_ENOUGH 32 /* two thirds of what a batch costs is its commands' by then */
 #define GATHER_MS_MAX 8  /* twice in a payment's way */
 #define GATHER_PER_MS 3
 

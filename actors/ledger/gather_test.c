@@ -21,8 +21,8 @@ Test(gather, the_while_grows_with_what_the_last_batch_held_and_has_an_end)
 
 Test(gather, as_many_as_are_worth_a_batch_wait_for_nobody)
 {
-    cr_expect_eq(gather_ms(96, 47), 8);
-    cr_expect_eq(gather_ms(96, 48), 0);
+    cr_expect_eq(gather_ms(96, 31), 8);
+    cr_expect_eq(gather_ms(96, 32), 0);
     cr_expect_eq(gather_ms(96, 4096), 0);
 }
 
