@@ -604,7 +604,7 @@ CREATE TABLE IF NOT EXISTS balance_transaction (
     "status" text COLLATE "C",
     "available_on" bigint NOT NULL,
     PRIMARY KEY (merchant, id)
-) WITH (fillfactor = 80);
+) WITH (fillfactor = 100);
 ALTER TABLE balance_transaction
     ADD COLUMN IF NOT EXISTS "type" text COLLATE "C",
     ADD COLUMN IF NOT EXISTS "amount" bigint NOT NULL DEFAULT 0,
@@ -620,7 +620,7 @@ ALTER TABLE balance_transaction ALTER COLUMN "amount" DROP DEFAULT;
 ALTER TABLE balance_transaction ALTER COLUMN "fee" DROP DEFAULT;
 ALTER TABLE balance_transaction ALTER COLUMN "net" DROP DEFAULT;
 ALTER TABLE balance_transaction ALTER COLUMN "available_on" DROP DEFAULT;
-ALTER TABLE balance_transaction SET (fillfactor = 80);
+ALTER TABLE balance_transaction SET (fillfactor = 100);
 DO $$ BEGIN
     IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'public.balance_transaction'::regclass AND contype = 'p'
                    AND pg_get_constraintdef(oid) = 'PRIMARY KEY (merchant, id)') THEN
@@ -717,7 +717,7 @@ CREATE TABLE IF NOT EXISTS attempt (
     "setup_attempt" text COLLATE "C",
     "staged" bytea,
     PRIMARY KEY (id, merchant)
-) WITH (fillfactor = 80);
+) WITH (fillfactor = 100);
 ALTER TABLE attempt
     ADD COLUMN IF NOT EXISTS "state" text COLLATE "C",
     ADD COLUMN IF NOT EXISTS "operation" text COLLATE "C",
@@ -745,7 +745,7 @@ ALTER TABLE attempt ALTER COLUMN "slot" DROP DEFAULT;
 ALTER TABLE attempt ALTER COLUMN "epoch" DROP DEFAULT;
 ALTER TABLE attempt ALTER COLUMN "amount" DROP DEFAULT;
 ALTER TABLE attempt ALTER COLUMN "capture" DROP DEFAULT;
-ALTER TABLE attempt SET (fillfactor = 80);
+ALTER TABLE attempt SET (fillfactor = 100);
 DO $$ BEGIN
     IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'public.attempt'::regclass AND contype = 'p'
                    AND pg_get_constraintdef(oid) = 'PRIMARY KEY (id, merchant)') THEN

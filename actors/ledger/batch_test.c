@@ -906,6 +906,7 @@ Test(schema, lines_that_are_wrong_are_refused_by_the_database_itself)
         {"'usd', '{1,-2,4,4}', '{5,-4,-1,1}'", "FL002"},
         {"'usdeur', '{1,4}', '{5,-5}'", "FL002"},
         {"'usdeureurusd', '{1,4,1,4}', '{5,-5,-5,5}'", "FL002"},
+        {"'usd', '{1,4,4,4,4}', '{5,-4,-2,1,1}'", "FL002"},
         {"'usd', '{1}', '{5}'", "FL002"},
         {"'usd', '{1,4,4}', '[0:2]={7,5,-5}'", "FL002"},
         {"'usd', '{1,4,4}', '[2:4]={7,-5,-5}'", "FL002"},
@@ -929,6 +930,7 @@ Test(schema, lines_that_are_wrong_are_refused_by_the_database_itself)
         {"'usd', '{1,4}', '{5,-5}'", "00000"},
         {"'usd', '{1,-2,4}', '{5,-4,-1}'", "00000"},
         {"'usd', '{1,-2,4,4}', '{5,-4,-2,1}'", "00000"},
+        {"'usd', '{1,4,4,4,4}', '{5,-4,-2,2,-1}'", "00000"},
         {"'usdeureurusd', '{1,4,1,4}', '{5,-4,4,-5}'", "00000"},
     };
     // clang-format on
@@ -942,7 +944,7 @@ Test(schema, lines_that_are_wrong_are_refused_by_the_database_itself)
     }
     cr_expect_str_eq(tried("ledger",
                            "INSERT INTO ledger_transaction VALUES"
-                           " (99, 'acct_1', 'charge', 'ch_25', 1, 'usd', '{1,4}', '{5,-5}')"),
+                           " (99, 'acct_1', 'charge', 'ch_26', 1, 'usd', '{1,4}', '{5,-5}')"),
                      "23505", "a second one of the same source and kind");
 }
 

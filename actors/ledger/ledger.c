@@ -3,6 +3,7 @@
 #include "batch.h"
 #include "clock.h"
 #include "failpoint.h"
+#include "gather.h"
 #include "leadership.h"
 #include "log.h"
 #include "lookahead.h"
@@ -39,6 +40,8 @@ struct ledger {
     struct arena *arena;
     size_t settling; /* commands of ours that are not written yet */
     int64_t settle_ms, head_ms;
+    int64_t began_ms;    /* when the last batch was taken from the queue */
+    size_t held;         /* what it held */
     int64_t mono_ms;     /* of this turn */
     int watched;         /* the engine's descriptor, or -1 */
     int watched_ahead;   /* the lookahead's */
@@ -300,28 +303,46 @@ on_packet(void *state, struct link *from, const struct packet *packet)
 
 /* --- a turn ----------------------------------------------------------------------------------- */
 
+/* When the next batch may begin; what is there at the end of the process waits for nothing more. */
+static int64_t
+gathered_ms(const struct ledger *ledger)
+{
+    const size_t count = queue_count(ledger->queue);
+    if (!count || loop_stopping(ledger->loop)) return ledger->mono_ms;
+    return ledger->began_ms + gather_ms(ledger->held, count);
+}
+
+static void
+write_batch(struct ledger *ledger, size_t count)
+{
+    if (!count) return;
+    ledger->began_ms = ledger->mono_ms;
+    ledger->held = count;
+    batch_write(ledger->batch, ledger->next_batch, count, clock_wall_ms() / 1000);
+}
+
 /* Gives the idle engine its next thing; false when there is none. Slots first: whoever takes them
  * over has payments to finish. */
 static bool
 start_next(struct ledger *ledger)
 {
-    const int64_t now_s = clock_wall_ms() / 1000;
     if (ledger->take_count > 0) {
         const struct take take = ledger->takes[0];
         ledger->takes[0] = ledger->takes[--ledger->take_count];
         batch_take(ledger->batch, &take);
         return true;
     }
+    if (ledger->mono_ms < gathered_ms(ledger)) return false;
     const size_t count =
         queue_take(ledger->queue, ledger->next_batch, (size_t)ledger->settings.batch_max, false);
     if (count) {
-        batch_write(ledger->batch, ledger->next_batch, count, now_s);
+        write_batch(ledger, count);
         return true;
     }
     if (ledger->settling == 0 && ledger->mono_ms >= ledger->settle_ms &&
         !loop_stopping(ledger->loop)) {
         ledger->settle_ms = ledger->mono_ms + SETTLE_MS;
-        batch_find_due(ledger->batch, now_s);
+        batch_find_due(ledger->batch, clock_wall_ms() / 1000);
         return true;
     }
     return false;
@@ -337,7 +358,7 @@ follow(struct ledger *ledger)
         return;
     const size_t count =
         queue_take(ledger->queue, ledger->next_batch, (size_t)ledger->settings.batch_max, true);
-    batch_write(ledger->batch, ledger->next_batch, count, clock_wall_ms() / 1000);
+    write_batch(ledger, count);
     if (count && !batch_is_followed(ledger->batch)) queue_last_is_over(ledger->queue);
 }
 
@@ -426,6 +447,8 @@ on_turn(void *state, int64_t mono_ms)
         watch(ledger, &ledger->watched_ahead, lookahead_fd(ledger->lookahead),
               lookahead_poll_events(ledger->lookahead));
         again_ms = least(again_ms, ledger->head_ms - mono_ms);
+        if (engine == BATCH_IDLE && gathered_ms(ledger) > mono_ms)
+            again_ms = least(again_ms, gathered_ms(ledger) - mono_ms);
         const int64_t retry_ms = batch_retry_ms(ledger->batch);
         if (retry_ms) again_ms = least(again_ms, retry_ms - mono_ms);
     }

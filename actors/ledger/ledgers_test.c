@@ -47,6 +47,7 @@ static struct world {
     struct loop *loop;
     struct ledger ledgers[2];
     uint64_t slots_epoch, verdict;
+    unsigned written; /* commits that were told DONE */
     char refusal[32];
     bool answered;
 } world;
@@ -70,6 +71,7 @@ on_packet(void *state, struct link *from, const struct packet *packet)
         struct msg_committed m;
         cr_assert(packet_decode(from, packet, MSG_committed, &m));
         world.verdict = m.verdict;
+        world.written += m.verdict == COMMIT_DONE;
         world.answered = true;
     } else if (packet->number == MSG_refused) {
         struct msg_refused m;
@@ -377,6 +379,46 @@ Test(ledgers, at_the_end_what_waits_is_written_first, .timeout = 60)
                 &(struct wish){.id = 'a', .claim = 1, .key = "a", .epoch = world.slots_epoch});
     wait_for_answer();
     kill(world.ledgers[leader].pid, SIGTERM);
+    waitpid(world.ledgers[leader].pid, &status, 0);
+    world.ledgers[leader].pid = 0;
+    cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    world_end();
+}
+
+static void
+send_some(int ledger, char first, char last)
+{
+    for (char id = first; id <= last; id++) {
+        const char key[2] = {id, 0};
+        send_commit(ledger,
+                    &(struct wish){.id = id, .claim = 1, .key = key, .epoch = world.slots_epoch});
+    }
+}
+
+static void
+wait_until_written(unsigned count)
+{
+    const int64_t start_ms = now_ms();
+    while (world.written < count) {
+        loop_once(world.loop, 100);
+        cr_assert_lt(now_ms() - start_ms, 10000, "%u of %u are written", world.written, count);
+    }
+}
+
+/* Behind a batch of many the next ones wait for others; not when there will be none. */
+Test(ledgers, at_the_end_what_waits_for_others_is_written, .timeout = 60)
+{
+    int64_t took_ms;
+    int status;
+    world_begin();
+    const int leader = wait_for_leader(0, &took_ms);
+    take_all_slots(leader);
+    send_some(leader, 'A', 'Z');
+    wait_until_written(26);
+    send_some(leader, 'a', 'c');
+    wait_to_hear_of(leader); /* it has them */
+    kill(world.ledgers[leader].pid, SIGTERM);
+    wait_until_written(29);
     waitpid(world.ledgers[leader].pid, &status, 0);
     world.ledgers[leader].pid = 0;
     cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0);

@@ -44,11 +44,18 @@ is_listed(const struct table *t)
 }
 
 /* A payment's row is replaced once, a moment after it was written and by one of the same size: with
- * half a page free it stays there, and no index hears of it (HOT). */
+ * half a page free it stays there, and no index hears of it (HOT). An attempt's row is never
+ * replaced, and that of a balance transaction cannot stay for an index either: what is replaced, its
+ * status, says whether it stands in one. So room would be left for nothing. */
 static int
 fillfactor(const struct table *t)
 {
-    return t->number == ROW_payment_intent ? 48 : 80;
+    switch (t->number) {
+    case ROW_payment_intent: return 48;
+    case ROW_attempt:
+    case ROW_balance_transaction: return 100;
+    default: return 80;
+    }
 }
 
 static const char *

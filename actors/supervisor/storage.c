@@ -23,10 +23,11 @@
 
 /* Recovery after a crash within 5 s (redo of 800 MB took 7.6 s: hence max_wal_size; to sync each
  * file of the cluster by itself took 4.4 s: hence syncfs), durable commits, no TCP. As much WAL as
- * there may be is kept to be written over: to fill a new segment with zeros costs its thousand
- * payments 6 µs each. No vacuum for the sake of rows that were only added: it marks their pages,
- * each of which is logged whole then (a tenth of a payment's WAL), for index-only scans that nobody
- * makes; what their age demands, and what is replaced, is vacuumed as ever. */
+ * there may be is kept to be written over, and what is new is not filled with zeros first: that
+ * stops the one who writes for some 70 ms each thousand payments. No vacuum for the sake of rows
+ * that were only added: it marks their pages, each of which is logged whole then (a tenth of a
+ * payment's WAL), for index-only scans that nobody makes; what their age demands, and what is
+ * replaced, is vacuumed as ever. */
 static const char postgres_settings[] =
     "# Written by florin-supervisor at each start: changes here are lost.\n"
     "listen_addresses = ''\n"
@@ -38,6 +39,7 @@ static const char postgres_settings[] =
     "synchronous_commit = on\n"
     "max_wal_size = 512MB\n"
     "min_wal_size = 512MB\n"
+    "wal_init_zero = off\n"
     "checkpoint_timeout = 1min\n"
     "recovery_init_sync_method = syncfs\n"
     "autovacuum_vacuum_insert_threshold = -1\n"
