@@ -12,6 +12,5 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* From the beginning of a batch that held so many until the next one begins, when `waiting` wait.
- */
+/* From the beginning of a batch that held so many to that of the next one, when `waiting` wait. */
 int64_t gather_ms(size_t held, size_t waiting);
