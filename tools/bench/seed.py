@@ -11,7 +11,7 @@ keys and all their rows are there; the oldest may be *bare*, without the JSON of
 charges' details (`{}`) and with full pages, when the disk would not take them all. What is left out is said.
 
 A chunk is one transaction, with the heads of the numbers and the mark of how far it has come; who is
-killed goes on there (`--keep`).
+killed goes on there (`--keep`). What events tell is packed and stands as the one payment told it.
 """
 
 import json
@@ -28,7 +28,7 @@ from instance import BIN, PAYMENT, fail, read_text, say
 CHUNK = 20_000
 DAYS = 90
 # For what is said before anything was measured; then what was seen counts.
-WHOLE_BYTES, BARE_BYTES = 16_000, 5_000
+WHOLE_BYTES, BARE_BYTES = 10_000, 5_000
 # What a seeding needs beside the rows: WAL, and what is measured afterwards.
 RESERVE_BYTES = 6 << 30
 
