@@ -174,9 +174,9 @@ class Pictures(unittest.TestCase):
 class Seeding(unittest.TestCase):
     def test_another_payment_is_the_pattern_with_its_own_ids(self):
         account, intent = "acct_0VblWdWY00vaE2VPZScPYQE0", "pi_0VblWdWY01vaE2VPZScPYQE0"
-        row = {"id": intent, "merchant": account, "created": 1790343293, "sequence": 7, "network_id": None}
+        row = {"id": intent, "merchant": account, "created": 1790343293, "sequence": 7, "count": 1, "network_id": None}
         rows = [(table, {name: "text" for name in row}, row) for table in
-                ("attempt", "payment_intent", "charge", "event", "idempotency", "ledger_transaction")]
+                ("attempt", "payment_intent", "charge", "outbox", "idempotency", "ledger_transaction")]
         pattern = seed.Pattern(account, "key", rows)
         self.assertEqual(pattern.text(account), "c.merchant")
         self.assertEqual(pattern.text(intent), "('pi_' || c.core || '00')")
@@ -184,7 +184,7 @@ class Seeding(unittest.TestCase):
                          "replace(replace('pi_@core@00_secret_x made @sec@', '@core@', c.core), '@sec@', "
                          "c.created::text)")
         self.assertEqual(pattern.value("payment_intent", "created", 1790343295), "c.created + 2")
-        self.assertEqual(pattern.value("event", "sequence", 7), "c.event_from + 0")
+        self.assertEqual(pattern.value("outbox", "sequence", 7), "c.event_from + 0")
         self.assertEqual(pattern.value("payment_intent", "amount", 2000), "2000")
 
 

@@ -70,7 +70,7 @@ make_tables() { # OUTPUT, then source files that stand in for those of the libra
         "$here/tables.c" "$@" -o "$output" "$build/actors/payments/libpayments.a" "$build/actors/ledger/libledger.a" \
         "$build/actors/network/libnetwork.a" "$build/actors/network/libjournal.a" "$build/actors/cards/libcards.a" \
         "$build/broker/libbroker.a" "$build/common/io/libio.a" "$build/common/proto/libproto.a" \
-        "$build/common/core/libcore.a" $(pkg-config --libs libpq libczmq libzmq msgpack libsodium lmdb)
+        "$build/common/core/libcore.a" $(pkg-config --libs libpq libczmq libzmq msgpack libsodium lmdb liblz4)
 }
 agrees() { # TABLES: every assertion holds
     (mkdir -p "$1.at" && cp "$here/florin.pml" "$1.at" && cd "$1.at" && "$1" >drift.pml 2>count && [ "$(cat count)" -gt 1000 ] &&

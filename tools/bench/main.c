@@ -7,6 +7,7 @@
 #include "log.h"
 #include "network_seed.h"
 #include "random.h"
+#include "repack.h"
 #include "secret_keys.h"
 #include <errno.h>
 #include <stdio.h>
@@ -24,6 +25,8 @@ static const char help[] =
     "  florin-load yardstick --port N --bytes N            civetweb with a constant body\n"
     "  florin-load network --home DIR --like REFERENCE     writes what comes in lines\n"
     "                        `REFERENCE MERCHANT NETWORK_ID MS` into the network's journal\n"
+    "  florin-load repack --count N                        what comes as a line of digits, packed\n"
+    "                        anew with other words; a line `OLD NEW` for each\n"
     "  florin-load run --port N --keys FILE --request 'METHOD PATH [BODY]' [OPTION VALUE]…\n"
     "\n"
     "  --then 'METHOD PATH [BODY]'   a second request to each; {id} is the id in the first's "
@@ -248,6 +251,8 @@ main(int argc, char **argv)
                                (unsigned)number_of(argc, argv, "--bytes", 1536));
     if (argc > 1 && strcmp(argv[1], "network") == 0)
         return network_seed(must_have(argc, argv, "--home"), must_have(argc, argv, "--like"));
+    if (argc > 1 && strcmp(argv[1], "repack") == 0)
+        return repack((size_t)number_of(argc, argv, "--count", 1));
     fputs(help, stderr);
     return 1;
 }

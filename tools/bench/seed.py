@@ -11,7 +11,11 @@ keys and all their rows are there; the oldest may be *bare*, without the JSON of
 charges' details (`{}`) and with full pages, when the disk would not take them all. What is left out is said.
 
 A chunk is one transaction, with the heads of the numbers and the mark of how far it has come; who is
-killed goes on there (`--keep`). What events tell is packed and stands as the one payment told it.
+killed goes on there (`--keep`).
+
+What events tell is packed (common/proto/event_pack.h). Of the payment that is the pattern it is packed anew,
+with words in the places of the id and of the time, and where those stand in the bytes another payment's are
+laid over them.
 """
 
 import json
@@ -35,8 +39,7 @@ RESERVE_BYTES = 6 << 30
 # Not a payment's: the merchant's own, sums, which are kept apart, and where it was once under way.
 OTHERS = {"merchant", "api_key", "balance", "webhook_endpoint", "delivery", "delivery_try", "slot", "open_attempt"}
 # What is left out of payments that are bare, and what stands there instead.
-BODIES = {("outbox", "packed"): "'\\x008101a27b7d'",
-          ("charge", "outcome"): "'{}'", ("charge", "payment_method_details"): "'{}'",
+BODIES = {("charge", "outcome"): "'{}'", ("charge", "payment_method_details"): "'{}'",
           ("charge", "billing_details"): "'{}'"}
 
 FASTER = {"max_wal_size": "4GB", "full_page_writes": "off", "checkpoint_timeout": "15min",
@@ -90,6 +93,12 @@ def rows_of(instance, account):
         lines = instance.sql(f"SELECT row_to_json(t) FROM (SELECT * FROM {table} WHERE {where}) t")
         found += [(table, types, json.loads(line)) for line in lines.splitlines()]
     return found
+
+
+def repacked(digits, count, words):
+    made = subprocess.run([str(BIN / "florin-load"), "repack", "--count", str(count)],
+                          input="\n".join([digits] + words) + "\n", stdout=subprocess.PIPE, text=True, check=True)
+    return bytes.fromhex(made.stdout.strip())
 
 
 class Pattern:
@@ -149,6 +158,30 @@ class Pattern:
             sql = f"replace({sql}, '{mark}', {new})"
         return sql
 
+    def told(self, row, core, second):
+        """What the events of the row tell, packed, with this in the places of id and time."""
+        words = [f"{name} {name[:-24]}{core}{self.suffix(name)}" for name in self.ids]
+        words += [f"{self.now + late} {second}" for late in range(3)]
+        return repacked(row["packed"][2:], row["count"], words)
+
+    def packed(self, row, whole):
+        """As SQL."""
+        if not whole:
+            told = [f"'\\x8101d9{len(name) + 9:02x}' || convert_to('{{\"id\":\"' || {self.id_of(name)} || '\"}}', 'UTF8')"
+                    for name in row["objects"].split()]
+            return "'\\x00'::bytea || " + " || ".join(told)
+        cores, seconds = ("Qk3ZtW7mPvT5bLs9RfYhD2", "aE8uGx4nCj6oHq1iVdNw0y"), ("1723456789", "1798071246")
+        one, other = (self.told(row, core, second) for core, second in zip(cores, seconds))
+        sql, laid = f"'\\x{one.hex()}'::bytea", one
+        # The dictionary has the first two digits of every time.
+        for old, new, column in [(cores[0], cores[1], "c.core"), (seconds[0][2:], seconds[1][2:], "right(c.created::text, 8)")]:
+            for found in re.finditer(re.escape(old.encode()), one):
+                sql = f"overlay({sql} PLACING convert_to({column}, 'UTF8') FROM {found.start() + 1})"
+                laid = laid[:found.start()] + new.encode() + laid[found.end():]
+        if repacked(laid.hex(), row["count"], []) != other:
+            fail("what the payment told cannot be told of another one.")
+        return sql
+
     def column(self, table, column, kind, value, whole):
         if value is not None and not whole and (table, column) in BODIES:
             return f"{BODIES[table, column]}::{kind}"
@@ -177,8 +210,10 @@ class Pattern:
             rows = []
             for table, types, row in self.rows:
                 if table == name:
-                    rows.append("(" + ", ".join(self.column(table, column, kind, row[column], whole)
-                                                for column, kind in types.items()) + ")")
+                    rows.append("(" + ", ".join(
+                        self.packed(row, whole) if (table, column) == ("outbox", "packed")
+                        else self.column(table, column, kind, row[column], whole)
+                        for column, kind in types.items()) + ")")
                     columns = ", ".join(f'"{column}"' for column in types)
             yield (f"INSERT INTO {name} ({columns}) SELECT v.* FROM seed_chunk c"
                    f" CROSS JOIN LATERAL (VALUES {', '.join(rows)}) v;")
