@@ -29,6 +29,8 @@ import seed  # noqa: E402
 from instance import (BIN, CHECKOUT, CREATE, PAY, Counterpart, Instance, fail, load, pay,  # noqa: E402
                       processes_of, read_text, say)
 
+RECENT = 10_000  # payments that the workers surely remember
+
 # --- pgbench ----------------------------------------------------------------------------------------
 
 
@@ -127,6 +129,12 @@ def rounds(instance, report, arguments, seconds):
         connections=arguments.connections)
 
 
+def last_lines(path, count):
+    some = path.with_name(f"{path.name}-recent")
+    some.write_text("".join(line + "\n" for line in read_text(path).splitlines()[-count:]))
+    return some
+
+
 def scenarios(instance, report, seconds):
     made = instance.folder / "made"
     rows = report["scenarios"]
@@ -146,10 +154,14 @@ def scenarios(instance, report, seconds):
         then="POST /v1/payment_intents/{id}/confirm ", connections=256)
     # What is compared stands side by side, so that a machine that changes changes for all three.
     run("replay", "replay of a known key", PAY, subjects=made, idempotency="subject")
-    run("retrieve", "retrieve", "GET /v1/payment_intents/{id}", subjects=made)
+    run("retrieve", f"retrieve, {RECENT:,} payments in turn", "GET /v1/payment_intents/{id}",
+        subjects=last_lines(made, RECENT))
     yardstick = Counterpart("yardstick", "--bytes", "1536")
     run("yardstick", "civetweb with a constant body", "GET /", keys=False, port=yardstick.port)
     yardstick.end()
+    # In turn, and more than the workers remember: each is forgotten before its turn comes again.
+    run("retrieve_all", f"retrieve, all {len(read_text(made).splitlines()):,} in turn", "GET /v1/payment_intents/{id}",
+        subjects=made)
     run("list", "list of 10", "GET /v1/payment_intents?limit=10")
     run("refund", "refund", "POST /v1/refunds payment_intent={id}&amount=100", subjects=made,
         idempotency="fresh", connections=256)
