@@ -1,5 +1,6 @@
 #include "writing.h"
 
+#include "event_pack.h"
 #include "failpoint.h"
 #include "mutant.h"
 #include "statements.h"
@@ -293,7 +294,7 @@ write_settled(const struct writing *w, struct pipeline *p)
 
 /* Of the events of a row, with a space between two. */
 struct words {
-    char at[(1 << 4) * 64];
+    char at[EVENTS_PER_ROW_MAX * 64];
     size_t size;
 };
 

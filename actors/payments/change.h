@@ -13,7 +13,7 @@
 
 #define CHANGE_ROWS_MAX 64 /* the bounds of `commit` in messages.def */
 #define CHANGE_POSTINGS_MAX 16
-#define CHANGE_EVENTS_MAX 16
+#define CHANGE_EVENTS_MAX EVENTS_PER_ROW_MAX
 #define POSTING_LINES_MAX 16
 #define CHANGE_ASIDE_MAX 16 /* the bound of `staged` */
 

@@ -57,6 +57,17 @@ text_compare(struct text a, struct text b)
 
 #define NUMBER_DIGITS_MAX 20
 
+/* Takes the first word off, and the space behind it. Empty when there is none left. */
+static inline struct text
+text_take_word(struct text *words)
+{
+    const char *const space = words->size ? memchr(words->at, ' ', words->size) : NULL;
+    const struct text word = {words->at, space ? (size_t)(space - words->at) : words->size};
+    const size_t taken = word.size + (space != NULL);
+    *words = (struct text){words->at + taken, words->size - taken};
+    return word;
+}
+
 /* In decimal, in the memory that is given. */
 static inline struct text
 text_of_number(uint64_t number, char digits[static NUMBER_DIGITS_MAX])

@@ -188,7 +188,7 @@ take_nth(struct text raw, uint64_t nth, struct msg_event_told *told)
 {
     struct message_list list = {(const uint8_t *)raw.at, raw.size, (uint32_t)nth};
     enum message_verdict verdict;
-    if (nth < 1 || nth > 16) return false;
+    if (nth < 1 || nth > EVENTS_PER_ROW_MAX) return false;
     while (message_next(&list, MSG_event_told, told, &verdict))
         if (list.count == 0) return true;
     return false;

@@ -17,6 +17,8 @@
 #include "message.h"
 #include "must_use.h"
 
+#define EVENTS_PER_ROW_MAX 16 /* the bound of `commit` in messages.def */
+
 /* An event as it happens. All borrowed. */
 struct told_event {
     struct text id, type, object; /* evt_…; as in charge.succeeded; what it tells of */

@@ -915,16 +915,6 @@ find_open_attempts(struct answer_rows *answer)
         put_text(&w, NO_TEXT);
 }
 
-static struct text
-next_word(struct text *words)
-{
-    const char *const space = memchr(words->at, ' ', words->size);
-    const struct text word = {words->at, space ? (size_t)(space - words->at) : words->size};
-    const size_t taken = word.size + (space != NULL);
-    *words = (struct text){words->at + taken, words->size - taken};
-    return word;
-}
-
 static void
 unpack(struct kept_event *e)
 {
@@ -967,8 +957,8 @@ add_events(const struct parameter *p, struct change_log *log, struct answer_rows
             e->sequence = row.first + n;
             e->nth = n + 1;
             if (n) e->id = id_beside(take(ID_SIZE_MAX + 1), row.id, (unsigned)n);
-            e->type = next_word(&types);
-            e->object = next_word(&objects);
+            e->type = text_take_word(&types);
+            e->object = text_take_word(&objects);
             unpack(e);
             if (is_there(e))
                 return fail(answer, "23505",

@@ -25,16 +25,6 @@ value(const PGresult *r, int column)
     return (struct text){PQgetvalue(r, 0, column), (size_t)PQgetlength(r, 0, column)};
 }
 
-static struct text
-next_word(struct text *words)
-{
-    const char *const space = memchr(words->at, ' ', words->size);
-    const struct text word = {words->at, space ? (size_t)(space - words->at) : words->size};
-    const size_t taken = word.size + (space != NULL);
-    *words = (struct text){words->at + taken, words->size - taken};
-    return word;
-}
-
 /* A balance is an object without an id. */
 static bool
 tells_of(struct text data, struct text object)
@@ -52,7 +42,7 @@ check_row(const PGresult *r, struct findings *findings)
     char *const memory = malloc(cap + 1);
     struct text objects = value(r, ROW_OBJECTS);
     for (int64_t nth = 1; nth <= number(r, ROW_COUNT); nth++) {
-        const struct text object = next_word(&objects);
+        const struct text object = text_take_word(&objects);
         const long long sequence = number(r, ROW_SEQUENCE) + nth - 1;
         struct text data, previous;
         if (!memory || !cap || !event_unpack(packed, (uint64_t)nth, memory, cap, &data, &previous))

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LINE_MAX_BYTES = 1 << 16, EVENTS_MAX = 16 };
+enum { LINE_MAX_BYTES = 1 << 16 };
 
 static char line[LINE_MAX_BYTES];
 
@@ -54,11 +54,12 @@ replace(struct text in, const char *old, const char *new)
 int
 repack(size_t count)
 {
-    static char ids[EVENTS_MAX][ID_SIZE_MAX + 1];
-    struct told_event events[EVENTS_MAX];
+    static char ids[EVENTS_PER_ROW_MAX][ID_SIZE_MAX + 1];
+    struct told_event events[EVENTS_PER_ROW_MAX];
     const struct text packed = read_packed();
     const size_t cap = event_unpack_bound(packed);
-    if (count < 1 || count > EVENTS_MAX) die("--count is a number from 1 to %d.", EVENTS_MAX);
+    if (count < 1 || count > EVENTS_PER_ROW_MAX)
+        die("--count is a number from 1 to %d.", EVENTS_PER_ROW_MAX);
     for (size_t i = 0; i < count; i++) {
         events[i] = (struct told_event){
             .id = id_beside(ids[i], TEXT("evt_0"), (unsigned)i),
