@@ -2,11 +2,13 @@
 
 import pathlib
 import sys
+import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools/bench"))
 import chart  # noqa: E402
 import flame  # noqa: E402
+import long_runs  # noqa: E402
 import memory  # noqa: E402
 import report as telling  # noqa: E402
 import scale  # noqa: E402
@@ -169,6 +171,38 @@ class Pictures(unittest.TestCase):
         picture = chart.draw("t", "minutes", "MiB", {"a": [(0, 1), (1, 2)], "b": [(0, 3)]}, [("most", 64)])
         self.assertEqual(picture.count("<polyline"), 2)
         self.assertIn("most", picture)
+
+
+class LongRuns(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.pictures = pathlib.Path(self.folder.name) / "bench"
+
+    def keep(self, minutes, date):
+        section = {**full_report()["memory"], "minutes": minutes}
+        return long_runs.keep(self.pictures, "memory", section, date, pathlib.Path("."))
+
+    def of_another_run(self):
+        bare = {name: section for name, section in full_report().items() if name != "memory"}
+        return telling.markdown(long_runs.completed(bare, self.pictures))
+
+    def test_what_was_not_looked_at_is_shown_of_the_last_run_that_did_and_says_so(self):
+        self.assertIn("not measured in this run", self.of_another_run())
+        self.assertTrue(self.keep(30, "last week"))
+        self.assertIn("(run of last week", self.of_another_run())
+        self.assertNotIn("not measured in this run", self.of_another_run())
+
+    def test_what_was_looked_at_is_shown_of_this_run(self):
+        self.keep(30, "last week")
+        self.assertNotIn("last week", telling.markdown(long_runs.completed(full_report(), self.pictures)))
+
+    def test_a_trial_does_not_replace_a_run_that_counts(self):
+        self.assertTrue(self.keep(0.1, "first"))
+        self.assertTrue(self.keep(30, "second"))
+        self.assertFalse(self.keep(0.1, "third"))
+        self.assertTrue(self.keep(30, "fourth"))
+        self.assertEqual(long_runs.kept(self.pictures)["memory"]["date"], "fourth")
 
 
 class Seeding(unittest.TestCase):

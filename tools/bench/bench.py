@@ -22,6 +22,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import flame  # noqa: E402  beside this file
+import long_runs  # noqa: E402
 import memory  # noqa: E402
 import report as telling  # noqa: E402
 import scale  # noqa: E402
@@ -82,11 +83,14 @@ def measure(instance, arguments):
         report["scale"] = scale.scale(instance, pay, arguments.connections, seconds)
     if arguments.memory_minutes:
         workers = int(instance.settings.get("workers", 2))
-        report["memory"] = memory.soak(
+        report["memory"], picture = memory.soak(
             instance, report["payments_per_second"] / 2, arguments.memory_minutes, workers,
-            arguments.pictures, arguments.memory_merchants, arguments.memory_connections)
+            arguments.memory_merchants, arguments.memory_connections)
+        if long_runs.keep(arguments.pictures, "memory", report["memory"], report["date"], CHECKOUT):
+            (arguments.pictures / "memory.svg").write_text(picture)
     if arguments.seed_payments:
         report["seed"] = large_tables(instance, arguments, seconds)
+        long_runs.keep(arguments.pictures, "seed", report["seed"], report["date"], CHECKOUT)
     return report
 
 
@@ -330,7 +334,7 @@ def main():
     if arguments.out:
         arguments.out.write_text(json.dumps(report, indent=1) + "\n")
     if arguments.report:
-        arguments.report.write_text(telling.markdown(report))
+        arguments.report.write_text(telling.markdown(long_runs.completed(report, arguments.pictures)))
     print(json.dumps(report) if arguments.json else telling.text_table(report))
 
 

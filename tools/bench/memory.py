@@ -54,7 +54,8 @@ def judge(samples):
     return rows
 
 
-def soak(instance, rate, minutes, workers, pictures, merchants=None, connections=CONNECTIONS):
+def soak(instance, rate, minutes, workers, merchants=None, connections=CONNECTIONS):
+    """What was seen, and its picture."""
     instance.keys, keys = instance.folder / "keys-memory", instance.keys
     count = merchants or MERCHANTS_OF_A_WORKER * workers
     say(f"making {count:,} merchants for {workers} workers")
@@ -77,9 +78,7 @@ def soak(instance, rate, minutes, workers, pictures, merchants=None, connections
     rows = judge(samples)
     lines = {name: [(minute, sizes[name][0]) for minute, sizes in samples if name in sizes] for name in rows}
     limits = [(f"{kind}: {mib} MiB", mib) for kind, mib in LIMITS.items()]
-    pictures.mkdir(parents=True, exist_ok=True)
-    (pictures / "memory.svg").write_text(chart.draw("Resident memory under load", "minutes", "MiB", lines,
-                                                    limits))
+    picture = chart.draw("Resident memory under load", "minutes", "MiB", lines, limits)
     return {"minutes": minutes, "merchants": count, "connections": connections, "workers": workers,
             "payments_per_second": result["per_second"], "failed": result["failed"], "processes": rows,
-            "samples": len(samples)}
+            "samples": len(samples)}, picture

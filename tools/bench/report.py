@@ -1,6 +1,8 @@
 """What was measured, for a terminal and as docs/BENCH.md: beside what was aimed at, and a model of
 larger machines."""
 
+from long_runs import when
+
 # --- what is aimed at --------------------------------------------------------------------------------------
 
 
@@ -39,10 +41,10 @@ def targets(report):
     seeded = report.get("seed")
     add(f"CPU of a payment with {seeded['payments']:,} in the tables beside few" if seeded else
         "CPU of a payment with 10 million in the tables beside 10 thousand", "≤ + 15 %",
-        f"{100 * (seeded['growth'] - 1):+.1f} %" if seeded else "",
+        f"{100 * (seeded['growth'] - 1):+.1f} %{when(seeded)}" if seeded else "",
         seeded and (seeded["growth"] <= 1.15 if seeded["payments"] >= 10_000_000 else None))
     if seeded and seeded["payments"] < 10_000_000:
-        out[-1] = (*out[-1][:2], f"{100 * (seeded['growth'] - 1):+.1f} %, too few to count", None)
+        out[-1] = (*out[-1][:2], f"{100 * (seeded['growth'] - 1):+.1f} %{when(seeded)}, too few to count", None)
     memory = report.get("memory")
     processes = memory["processes"] if memory else {}
 
@@ -51,16 +53,17 @@ def targets(report):
         return bool(chosen) and all(row[field] for row in chosen) if memory else None
 
     def most(kind):
-        return f"{max((r['resident_mib_max'] for n, r in processes.items() if n.startswith(kind)), default=0)} MiB"
+        most_seen = max((r['resident_mib_max'] for n, r in processes.items() if n.startswith(kind)), default=0)
+        return f"{most_seen} MiB{when(memory)}" if memory else ""
 
     long_enough = memory and memory["minutes"] >= 30
     grown = [name for name, row in processes.items() if not row["flat"] or not row["there_throughout"]]
     add("memory of each process over 30 minutes of load", "flat",
-        (f"{', '.join(grown)} not" if grown else "all") if memory else "",
+        (f"{', '.join(grown)} not" if grown else "all") + when(memory) if memory else "",
         (not grown if long_enough else None))
     if memory and not long_enough:
         out[-1] = (*out[-1][:2], f"{', '.join(grown) + ' not' if grown else 'all'}, in {memory['minutes']:g} "
-                   "minutes", None)
+                   f"minutes{when(memory)}", None)
     add("a worker with 10,000 active merchants", "< 64 MiB", most("payments"), all_of("below_limit", "payments"))
     add("the gateway with 1,000 connections", "< 128 MiB", most("gateway"), all_of("below_limit", "gateway"))
     scale = report.get("scale")
@@ -193,8 +196,12 @@ def scale_text(report):
                               "payment (slope through these rows)."]
 
 
+def seen_when(section):
+    return f"Seen in a run of its own, {section['date']}, commit {section['commit']}. " if when(section) else ""
+
+
 def memory_text(memory):
-    return ["", "## Memory under load", "",
+    return ["", "## Memory under load", "", seen_when(memory) +
             f"{memory['minutes']:g} minutes at half load ({memory['payments_per_second']:.0f} payments/s, "
             f"{memory['failed']} failed), {memory['merchants']:,} merchants in turn over {memory['workers']} "
             f"workers, {memory['connections']:,} connections in turn, {memory['samples']} samples. `Own` is "
@@ -215,7 +222,7 @@ def seed_text(seeded):
     few, many = seeded["few"], seeded["many"]
     names = sorted(set(few["by_process"]) | set(many["by_process"]),
                    key=lambda name: -few["by_process"].get(name, 0))
-    return ["", "## Large tables", "",
+    return ["", "## Large tables", "", seen_when(seeded) +
             f"{seeded['payments']:,} payments of {seeded['rows_each']} rows each, spread over "
             f"{seeded['days']} past days and all merchants, were put there in {seeded['seconds'] / 60:.0f} "
             f"minutes; with the network's journal they are {seeded['bytes'] / 1e9:.1f} GB. {bare}"] + table(
