@@ -197,6 +197,13 @@ class LongRuns(unittest.TestCase):
         self.keep(30, "last week")
         self.assertNotIn("last week", telling.markdown(long_runs.completed(full_report(), self.pictures)))
 
+    def test_a_file_that_is_not_what_it_should_be_is_named(self):
+        self.keep(30, "first")
+        for words in ("{", "7", "[1]"):
+            (self.pictures / long_runs.FILE).write_text(words)
+            with self.assertRaises(SystemExit):
+                long_runs.kept(self.pictures)
+
     def test_a_trial_does_not_replace_a_run_that_counts(self):
         self.assertTrue(self.keep(0.1, "first"))
         self.assertTrue(self.keep(30, "second"))

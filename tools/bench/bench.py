@@ -311,6 +311,7 @@ def read_arguments():
 def main():
     arguments = read_arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    long_runs.kept(arguments.pictures)  # what cannot be read is said now, not after an hour
     if arguments.keep:
         folder = arguments.keep.resolve()
         folder.mkdir(parents=True, exist_ok=True)

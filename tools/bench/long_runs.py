@@ -8,6 +8,8 @@ one, unless it is long enough to count.
 import json
 import subprocess
 
+from instance import fail
+
 # Section of the report → what its length is counted in, and how much of it is aimed at.
 ENOUGH = {"memory": ("minutes", 30), "seed": ("payments", 10_000_000)}
 FILE = "long-runs.json"
@@ -15,13 +17,22 @@ FILE = "long-runs.json"
 
 def kept(pictures):
     path = pictures / FILE
-    return json.loads(path.read_text()) if path.exists() else {}
+    if not path.exists():
+        return {}
+    try:
+        return dict(json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        fail(f"{path} cannot be read ({error}): restore it from git, or remove it.")
 
 
 def commit_of(checkout):
-    said = subprocess.run(["git", "-C", str(checkout), "rev-parse", "--short", "HEAD"], stdout=subprocess.PIPE,
-                          stderr=subprocess.DEVNULL, text=True)
-    return said.stdout.strip() or "unknown"
+    """Documents may differ from it: the run itself writes some."""
+    def git(*words):
+        return subprocess.run(["git", "-C", str(checkout), *words], stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL, text=True)
+    name = git("rev-parse", "--short", "HEAD").stdout.strip()
+    changed = name and git("diff", "--quiet", "HEAD", "--", ".", ":!docs").returncode
+    return (name or "unknown") + (" with changes" if changed else "")
 
 
 def keep(pictures, name, section, date, checkout):
