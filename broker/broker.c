@@ -4,6 +4,7 @@
 #include "failpoint.h"
 #include "log.h"
 #include "owners.h"
+#include "partition.h"
 #include "random.h"
 #include "tickets.h"
 #include "waiting.h"
@@ -35,6 +36,7 @@ static_assert(SILENCE_MS < WAIT_MS, "requests outlive the silence of a worker th
 /* A row per worker that was ever here; the row stays its own when it comes back. */
 struct worker {
     char name[NODE_NAME_MAX + 1];
+    int partition; /* whose slots it may own */
     bool alive;
     bool leaving; /* it ends what it has and takes nothing new */
     struct peer peer;
@@ -55,12 +57,13 @@ struct broker {
     struct owners owners;
     struct worker workers[WORKERS_MAX];
     unsigned worker_count; /* rows in use */
-    unsigned expected;     /* how many there will be … */
-    unsigned sharing;      /* … and how many of them share the slots */
-    bool settled;          /* the first plan was made */
-    bool replan;           /* somebody came or went */
-    bool told_due;         /* the plan changed: workers are to be told */
-    bool serve_waiting;    /* a slot became ready */
+    int partitions;
+    unsigned expected;  /* how many there will be … */
+    unsigned sharing;   /* … and how many of them share the slots */
+    bool settled;       /* the first plan was made */
+    bool replan;        /* somebody came or went */
+    bool told_due;      /* the plan changed: workers are to be told */
+    bool serve_waiting; /* a slot became ready */
     int64_t first_ready_ms, turned_ms, beaten_ms, expired_ms, lively_ms, stopping_ms;
 };
 
@@ -281,6 +284,13 @@ lose_worker(struct broker *b, uint8_t w, const char *why)
     b->serve_waiting = true;
 }
 
+/* Of a name that the handshake has proved: ROLE-INSTANCE. */
+static int
+instance_of(const char *name)
+{
+    return (int)strtol(strrchr(name, '-') + 1, NULL, 10);
+}
+
 static void
 on_worker_ready(struct broker *b, uint8_t w, const struct packet *packet)
 {
@@ -294,6 +304,7 @@ on_worker_ready(struct broker *b, uint8_t w, const struct packet *packet)
         }
         w = (uint8_t)b->worker_count++;
         snprintf(b->workers[w].name, sizeof b->workers[w].name, "%s", packet->sender);
+        b->workers[w].partition = partition_of_worker(instance_of(packet->sender), b->partitions);
     }
     struct worker *worker = &b->workers[w];
     const bool another = worker->incarnation != ready.incarnation;
@@ -371,10 +382,15 @@ plan(struct broker *b, int64_t now_ms)
         if (living(b) < b->expected && now_ms - b->first_ready_ms < SETTLE_MS) return;
         b->settled = true;
     }
-    for (unsigned w = 0; w < b->worker_count; w++)
-        alive[w] = b->workers[w].alive && !b->workers[w].leaving;
-    owners_choose(&b->owners, b->sharing, alive);
-    owners_plan(&b->owners, alive);
+    for (int partition = 1; partition <= b->partitions; partition++) {
+        for (unsigned w = 0; w < b->worker_count; w++)
+            alive[w] = b->workers[w].alive && !b->workers[w].leaving &&
+                       b->workers[w].partition == partition;
+        const unsigned sharing =
+            (unsigned)partition_workers(partition, b->partitions, (int)b->sharing);
+        owners_choose(&b->owners, sharing, alive);
+        owners_plan(&b->owners, partition, b->partitions, alive);
+    }
     b->replan = false;
     b->told_due = true;
     tell_state(b);
@@ -541,7 +557,7 @@ on_turn(void *state, int64_t now_ms)
 }
 
 struct broker *
-broker_new(struct loop *loop, int64_t workers, int64_t standbys)
+broker_new(struct loop *loop, int64_t partitions, int64_t workers, int64_t standbys)
 {
     struct broker *b = calloc(1, sizeof *b);
     if (!b) abort();
@@ -551,6 +567,7 @@ broker_new(struct loop *loop, int64_t workers, int64_t standbys)
     b->tickets = tickets_new(first);
     waiting_init(&b->waiting);
     owners_init(&b->owners);
+    b->partitions = (int)partitions;
     b->sharing = (unsigned)workers;
     b->expected = (unsigned)(workers + standbys);
     b->turned_ms = b->lively_ms = clock_mono_ms();

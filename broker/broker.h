@@ -23,5 +23,5 @@ struct broker;
 /* Binds both fronts. So many workers share the slots, and so many more stand ready. At the start,
  * before they are all there or a moment has passed, slots are not given out, so that they need not
  * move at once. */
-struct broker *broker_new(struct loop *loop, int64_t workers, int64_t standbys);
+struct broker *broker_new(struct loop *loop, int64_t partitions, int64_t workers, int64_t standbys);
 void broker_destroy(struct broker **broker_p);

@@ -129,7 +129,7 @@ static void
 start_broker(void)
 {
     join(&brokers, "broker-1");
-    broker = broker_new(brokers.loop, 2, 0);
+    broker = broker_new(brokers.loop, 1, 2, 0);
 }
 
 static void

@@ -21,7 +21,8 @@ main(int argc, char **argv)
     settings_load(options.home, &settings);
     struct node *node = node_start(options.home, options.name);
     struct loop *loop = loop_new(node);
-    struct broker *broker = broker_new(loop, settings.workers, settings.standby_workers);
+    struct broker *broker =
+        broker_new(loop, settings.partitions, settings.workers, settings.standby_workers);
     loop_run(loop);
     broker_destroy(&broker);
     loop_destroy(&loop);

@@ -1,5 +1,6 @@
 #include "owners.h"
 
+#include "partition.h"
 #include <assert.h>
 #include <string.h>
 
@@ -39,19 +40,19 @@ send_to(struct owners *owners, uint16_t slot, uint8_t worker)
  * is even already changes nothing. */
 static void
 shares(const unsigned count[static WORKERS_MAX], const bool alive[static WORKERS_MAX],
-       unsigned share[static WORKERS_MAX])
+       unsigned slots, unsigned share[static WORKERS_MAX])
 {
     unsigned living = 0;
     for (unsigned w = 0; w < WORKERS_MAX; w++)
         living += alive[w];
     assert(living > 0);
     for (unsigned w = 0; w < WORKERS_MAX; w++)
-        share[w] = alive[w] ? SLOT_COUNT / living : 0;
+        share[w] = alive[w] ? slots / living : 0;
 
-    for (unsigned odd = SLOT_COUNT % living; odd > 0; odd--) {
+    for (unsigned odd = slots % living; odd > 0; odd--) {
         unsigned most = WORKERS_MAX;
         for (unsigned w = 0; w < WORKERS_MAX; w++) {
-            if (!alive[w] || share[w] > SLOT_COUNT / living) continue;
+            if (!alive[w] || share[w] > slots / living) continue;
             if (most == WORKERS_MAX || count[w] > count[most]) most = w;
         }
         share[most]++;
@@ -86,14 +87,18 @@ owners_choose(const struct owners *owners, unsigned sharing, bool alive[static W
 }
 
 void
-owners_plan(struct owners *owners, const bool alive[static WORKERS_MAX])
+owners_plan(struct owners *owners, int partition, int partitions,
+            const bool alive[static WORKERS_MAX])
 {
-    unsigned count[WORKERS_MAX] = {0}, share[WORKERS_MAX];
+    unsigned count[WORKERS_MAX] = {0}, share[WORKERS_MAX], slots = 0;
     if (destined(owners, alive, count) == 0) return;
-    shares(count, alive, share);
+    for (uint16_t slot = 0; slot < SLOT_COUNT; slot++)
+        slots += partition_of_slot(slot, partitions) == partition;
+    shares(count, alive, slots, share);
 
     unsigned needy = 0;
     for (uint16_t slot = 0; slot < SLOT_COUNT; slot++) {
+        if (partition_of_slot(slot, partitions) != partition) continue;
         const uint8_t worker = destination(owners, slot);
         const bool placed = worker != NO_WORKER && alive[worker];
         if (placed && count[worker] <= share[worker]) continue;

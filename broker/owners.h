@@ -31,9 +31,11 @@ uint8_t owners_route(const struct owners *owners, uint16_t slot);
  * so that nothing moves because one that stands ready came or went. */
 void owners_choose(const struct owners *owners, unsigned sharing, bool alive[static WORKERS_MAX]);
 
-/* Gives every slot to one of the workers that are alive. Free slots get their owner at once, held
- * ones begin to move. Nothing changes when nobody is alive. */
-void owners_plan(struct owners *owners, const bool alive[static WORKERS_MAX]);
+/* Gives every slot of a partition (partition.h) to one of the workers that are alive; only its own
+ * may be. Free slots get their owner at once, held ones begin to move. Nothing changes when nobody
+ * is alive. */
+void owners_plan(struct owners *owners, int partition, int partitions,
+                 const bool alive[static WORKERS_MAX]);
 
 /* A worker says what it still holds, after the broker was restarted: what is free becomes its
  * own, what another owns does not. */

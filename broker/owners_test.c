@@ -1,5 +1,7 @@
 #include "owners.h"
 
+#include "partition.h"
+
 #include <criterion/criterion.h>
 #include <string.h>
 
@@ -39,7 +41,7 @@ settle(void)
 Test(owners, nobody_alive_owns_nothing)
 {
     const bool alive[WORKERS_MAX] = {false};
-    owners_plan(&owners, alive);
+    owners_plan(&owners, 1, 1, alive);
     for (uint16_t slot = 0; slot < SLOT_COUNT; slot++)
         cr_assert_eq(owners_route(&owners, slot), NO_WORKER);
 }
@@ -47,7 +49,7 @@ Test(owners, nobody_alive_owns_nothing)
 Test(owners, an_owner_gets_no_request_before_the_ledger_grants_it)
 {
     const bool alive[WORKERS_MAX] = {[3] = true};
-    owners_plan(&owners, alive);
+    owners_plan(&owners, 1, 1, alive);
     cr_assert_eq(owned_by(3), SLOT_COUNT);
     cr_assert_eq(owners_route(&owners, 17), NO_WORKER);
     owners_grant(&owners, 3, all);
@@ -61,7 +63,7 @@ plan_for(unsigned sharing, const char *living)
     for (; *living; living++)
         alive[*living - '0'] = true;
     owners_choose(&owners, sharing, alive);
-    owners_plan(&owners, alive);
+    owners_plan(&owners, 1, 1, alive);
 }
 
 Test(owners, whoever_stands_ready_owns_nothing_until_it_is_needed)
@@ -98,10 +100,43 @@ Test(owners, fewer_than_are_to_share_share_all)
     cr_assert_eq(owned_by(3), SLOT_COUNT / 2);
 }
 
+static unsigned
+owned_in(uint8_t worker, int partition, int partitions)
+{
+    unsigned count = 0;
+    for (uint16_t slot = 0; slot < SLOT_COUNT; slot++)
+        count += owners.owner[slot] == worker && partition_of_slot(slot, partitions) == partition;
+    return count;
+}
+
+Test(owners, a_partitions_slots_are_its_own_workers)
+{
+    bool first[WORKERS_MAX] = {[0] = true, [2] = true}, second[WORKERS_MAX] = {[1] = true};
+    for (int round = 0; round < 2; round++) { /* the second plan changes nothing */
+        owners_plan(&owners, 1, 2, first);
+        owners_plan(&owners, 2, 2, second);
+        settle();
+        cr_expect_eq(owned_in(0, 1, 2), SLOT_COUNT / 4);
+        cr_expect_eq(owned_in(2, 1, 2), SLOT_COUNT / 4);
+        cr_expect_eq(owned_in(1, 2, 2), SLOT_COUNT / 2);
+    }
+    /* Whoever is lost in one is replaced from it alone. */
+    owners_lose(&owners, 0);
+    first[0] = false;
+    owners_plan(&owners, 1, 2, first);
+    settle();
+    cr_expect_eq(owned_in(2, 1, 2), SLOT_COUNT / 2);
+    owners_lose(&owners, 1);
+    second[1] = false;
+    owners_plan(&owners, 2, 2, second);
+    for (uint16_t slot = 0; slot < SLOT_COUNT; slot++)
+        cr_expect_eq(owners_route(&owners, slot), partition_of_slot(slot, 2) == 1 ? 2 : NO_WORKER);
+}
+
 Test(owners, a_grant_to_another_than_the_owner_is_left_alone)
 {
     const bool alive[WORKERS_MAX] = {[0] = true};
-    owners_plan(&owners, alive);
+    owners_plan(&owners, 1, 1, alive);
     owners_grant(&owners, 1, all);
     cr_assert_eq(owners_route(&owners, 0), NO_WORKER);
 }
@@ -117,7 +152,7 @@ Test(owners, every_plan_is_even_and_moves_as_few_as_it_can)
         const uint8_t changed = (uint8_t)(chance >> 24) % 12;
         alive[changed] = !alive[changed];
         if (!alive[changed]) owners_lose(&owners, changed);
-        owners_plan(&owners, alive);
+        owners_plan(&owners, 1, 1, alive);
         settle();
 
         unsigned living = 0, least = SLOT_COUNT, most = 0, moved = 0;
@@ -146,10 +181,10 @@ Test(owners, every_plan_is_even_and_moves_as_few_as_it_can)
 Test(owners, a_plan_that_is_even_already_changes_nothing)
 {
     const bool alive[WORKERS_MAX] = {[1] = true, [4] = true, [9] = true};
-    owners_plan(&owners, alive);
+    owners_plan(&owners, 1, 1, alive);
     settle();
     const struct owners before = owners;
-    owners_plan(&owners, alive);
+    owners_plan(&owners, 1, 1, alive);
     cr_assert_arr_eq(before.owner, owners.owner, sizeof owners.owner);
     cr_assert_arr_eq(before.next, owners.next, sizeof owners.next);
 }
@@ -157,10 +192,10 @@ Test(owners, a_plan_that_is_even_already_changes_nothing)
 Test(owners, a_slot_that_moves_takes_no_request_until_it_has_arrived)
 {
     bool alive[WORKERS_MAX] = {[0] = true};
-    owners_plan(&owners, alive);
+    owners_plan(&owners, 1, 1, alive);
     owners_grant(&owners, 0, all);
     alive[1] = true;
-    owners_plan(&owners, alive);
+    owners_plan(&owners, 1, 1, alive);
 
     uint8_t moving[SLOT_BYTES];
     owners_moving(&owners, 0, moving);
@@ -178,13 +213,13 @@ Test(owners, a_slot_that_moves_takes_no_request_until_it_has_arrived)
 Test(owners, one_who_dies_while_slots_move_to_it_leaves_them_where_they_were)
 {
     bool alive[WORKERS_MAX] = {[0] = true};
-    owners_plan(&owners, alive);
+    owners_plan(&owners, 1, 1, alive);
     owners_grant(&owners, 0, all);
     alive[1] = true;
-    owners_plan(&owners, alive);
+    owners_plan(&owners, 1, 1, alive);
     alive[1] = false;
     owners_lose(&owners, 1);
-    owners_plan(&owners, alive);
+    owners_plan(&owners, 1, 1, alive);
     for (uint16_t slot = 0; slot < SLOT_COUNT; slot++)
         cr_assert_eq(owners_route(&owners, slot), 0);
 }
@@ -192,7 +227,7 @@ Test(owners, one_who_dies_while_slots_move_to_it_leaves_them_where_they_were)
 Test(owners, one_who_comes_back_keeps_its_slots_but_must_be_granted_them_again)
 {
     const bool alive[WORKERS_MAX] = {[0] = true, [1] = true};
-    owners_plan(&owners, alive);
+    owners_plan(&owners, 1, 1, alive);
     owners_grant(&owners, 0, all);
     owners_grant(&owners, 1, all);
     owners_reborn(&owners, 1);
@@ -213,7 +248,7 @@ Test(owners, what_a_worker_still_holds_is_its_own_after_the_broker_was_restarted
     cr_assert_eq(owners_route(&owners, 0), 5);
     cr_assert_eq(owners_route(&owners, 1), 6);
     const bool alive[WORKERS_MAX] = {[5] = true, [6] = true};
-    owners_plan(&owners, alive);
+    owners_plan(&owners, 1, 1, alive);
     cr_assert_eq(owners_route(&owners, 0), 5, "an even claim is left as it is");
     cr_assert_eq(owners_route(&owners, 1), 6);
 }

@@ -19,9 +19,13 @@ CREATE TABLE IF NOT EXISTS ledger_leader (
     last_batch       bigint NOT NULL,
     event_head       bigint NOT NULL,
     transaction_head bigint NOT NULL,
-    open_until       bigint NOT NULL DEFAULT 0
+    open_until       bigint NOT NULL DEFAULT 0,
+    partition        integer,
+    partitions       integer
 ) WITH (fillfactor = 10);
 ALTER TABLE ledger_leader ADD COLUMN IF NOT EXISTS open_until bigint NOT NULL DEFAULT 0; -- since version 5
+ALTER TABLE ledger_leader ADD COLUMN IF NOT EXISTS partition integer; -- these two since version 6
+ALTER TABLE ledger_leader ADD COLUMN IF NOT EXISTS partitions integer;
 COMMENT ON TABLE ledger_leader IS 'The one row that says who may write.';
 COMMENT ON COLUMN ledger_leader.cluster IS 'which instance of Florin this database belongs to';
 COMMENT ON COLUMN ledger_leader.epoch IS 'raised by whoever takes the lead';
@@ -29,8 +33,12 @@ COMMENT ON COLUMN ledger_leader.last_batch IS 'number of the last batch that was
 COMMENT ON COLUMN ledger_leader.event_head IS 'event.sequence of the last event';
 COMMENT ON COLUMN ledger_leader.transaction_head IS 'ledger_transaction.id of the last one';
 COMMENT ON COLUMN ledger_leader.open_until IS 'no place of open_attempt above it is in use';
+COMMENT ON COLUMN ledger_leader.partition IS 'which of them this database is of (partition.h), since a ledger first led here';
+COMMENT ON COLUMN ledger_leader.partitions IS 'how many there are: says which slots'' merchants are here';
 INSERT INTO ledger_leader VALUES (true, gen_random_uuid()::text, 0, '', 0, 0, 0, 0)
     ON CONFLICT DO NOTHING;
+-- Before there were partitions all merchants were in one.
+UPDATE ledger_leader SET partition = 1, partitions = 1 WHERE partition IS NULL AND EXISTS (SELECT FROM merchant);
 
 CREATE TABLE IF NOT EXISTS slot (
     slot        integer PRIMARY KEY CHECK (slot BETWEEN 0 AND 1023),

@@ -16,6 +16,7 @@
 #include "message.h"
 #include "openapi.h"
 #include "pages.h"
+#include "partition.h"
 #include "permission.h"
 #include "random.h"
 #include "request_limits.h"
@@ -37,6 +38,7 @@
 
 struct api {
     struct mux *mux;
+    int partitions;
     int64_t redis_answer_s;
     uint8_t pepper[SECRET_BYTES], request_secret[SECRET_BYTES], answer_secret[SECRET_BYTES];
     uint8_t vault_key[32];
@@ -264,6 +266,23 @@ copy_text(char *out, size_t cap, struct text text)
     snprintf(out, cap, "%.*s", (int)text.size, text.at ? text.at : "");
 }
 
+/* Asks a worker of each partition in turn, beginning with the one that `slot` is in, until one
+ * knows: what is looked for by a name of its own may be in any. `known` is read after each answer.
+ * False: the client has been told. */
+static bool
+ask_partitions(struct call *c, uint16_t slot, const struct mux_call *question,
+               enum message_number number, void *answer, const uint64_t *known)
+{
+    const int first = partition_of_slot(slot, c->api->partitions);
+    for (int i = 0; i < c->api->partitions; i++) {
+        struct mux_call ask = *question;
+        ask.slot = i == 0 ? slot : partition_slot(1 + (first - 1 + i) % c->api->partitions);
+        if (!ask_for(c, &ask, number, answer)) return false;
+        if (*known) return true;
+    }
+    return true;
+}
+
 /* Asks a worker whose key this is, unless it is remembered. False: the client has been told. */
 static bool
 look_up_key(struct call *c, const uint8_t hash[static API_KEY_HASH_BYTES])
@@ -272,10 +291,11 @@ look_up_key(struct call *c, const uint8_t hash[static API_KEY_HASH_BYTES])
     if (api_key_recall(c->api->keys, hash, now_ms, &c->who)) return true;
     const struct msg_key_find find = {.has = HAS_key_find_hash,
                                       .hash = {(const char *)hash, API_KEY_HASH_BYTES}};
-    struct mux_call ask = {.to = MUX_BROKER,
-                           .slot = (uint16_t)(((unsigned)hash[0] << 8 | hash[1]) % SLOT_COUNT)};
+    const uint16_t slot = (uint16_t)(((unsigned)hash[0] << 8 | hash[1]) % SLOT_COUNT);
+    struct mux_call ask = {.to = MUX_BROKER};
     struct msg_key_found found;
-    if (!pack(c, MSG_key_find, &find, &ask) || !ask_for(c, &ask, MSG_key_found, &found))
+    if (!pack(c, MSG_key_find, &find, &ask) ||
+        !ask_partitions(c, slot, &ask, MSG_key_found, &found, &found.known))
         return false;
     const uint32_t all =
         HAS_key_found_merchant | HAS_key_found_publishable | HAS_key_found_livemode;
@@ -319,10 +339,11 @@ static bool
 find_session(struct call *c)
 {
     const struct msg_page_find find = {.has = HAS_page_find_session, .session = c->object};
-    struct mux_call ask = {.to = MUX_BROKER, .slot = slot_of(c->object)};
+    struct mux_call ask = {.to = MUX_BROKER};
     struct msg_page_found found;
     if (!id_is(c->object, "cs_test_")) return refuse(c, REFUSAL_NO_PAGE, NO_TEXT, NO_TEXT);
-    if (!pack(c, MSG_page_find, &find, &ask) || !ask_for(c, &ask, MSG_page_found, &found))
+    if (!pack(c, MSG_page_find, &find, &ask) ||
+        !ask_partitions(c, slot_of(c->object), &ask, MSG_page_found, &found, &found.known))
         return false;
     if (!found.known || !(found.has & HAS_page_found_merchant))
         return refuse(c, REFUSAL_NO_PAGE, NO_TEXT, NO_TEXT);
@@ -825,28 +846,37 @@ ask_worker(struct call *c)
     say(c, &answer);
 }
 
-/* Whether a payment could be made: no key is needed to ask. */
+/* Of one partition; why not, in `reason`. */
+static bool
+partition_serves(struct call *c, struct mux_call ask, struct text *reason)
+{
+    struct msg_health_told told;
+    const char *culprit;
+    mux_ask(c->api->mux, &ask);
+    if (ask.outcome != MUX_ANSWERED) {
+        *reason = ask.outcome == MUX_LATE ? TEXT("no worker answers")
+                                          : TEXT("the broker is not there, or knows no worker");
+        return false;
+    }
+    if (ask.number != MSG_health_told ||
+        message_decode(MSG_health_told, ask.answer, ask.answer_size, &told, &culprit) != MESSAGE_OK)
+        return false;
+    if (told.has & HAS_health_told_reason) *reason = told.reason;
+    return told.serving;
+}
+
+/* Whether a payment could be made, whoever's: no key is needed to ask. */
 static void
 tell_health(struct call *c)
 {
     const struct msg_health health = {0};
     struct mux_call ask = {.to = MUX_BROKER, .deadline_ms = clock_mono_ms() + HEALTH_MS_MAX};
-    struct msg_health_told told;
-    const char *culprit;
     struct text reason = NO_TEXT;
-    bool serving = false;
+    bool serving = true;
     if (!pack(c, MSG_health, &health, &ask)) return;
-    mux_ask(c->api->mux, &ask);
-    if (ask.outcome == MUX_ANSWERED) {
-        if (ask.number == MSG_health_told &&
-            message_decode(MSG_health_told, ask.answer, ask.answer_size, &told, &culprit) ==
-                MESSAGE_OK) {
-            serving = told.serving;
-            if (told.has & HAS_health_told_reason) reason = told.reason;
-        }
-    } else {
-        reason = ask.outcome == MUX_LATE ? TEXT("no worker answers")
-                                         : TEXT("the broker is not there, or knows no worker");
+    for (int partition = 1; serving && partition <= c->api->partitions; partition++) {
+        ask.slot = partition_slot(partition);
+        serving = partition_serves(c, ask, &reason);
     }
     char *at = arena_take(c->arena, 4096);
     struct json_writer w;
@@ -1061,6 +1091,7 @@ api_new(struct node *node, const struct settings *settings, struct mux *mux)
     const char *home = node_home(node);
     api->mux = mux;
     api->redis_answer_s = settings->redis_answer_s;
+    api->partitions = (int)settings->partitions;
     api->requests_max = (unsigned)settings->requests_max;
     read_secret(home, "api_pepper", api->pepper);
     read_secret(home, "request_hash", api->request_secret);

@@ -4,6 +4,7 @@
 #include "failpoint.h"
 #include "files.h"
 #include "log.h"
+#include "partition.h"
 #include "pg.h"
 #include "statements.h"
 #include <assert.h>
@@ -29,6 +30,7 @@ struct leadership {
     struct batch *batch;
     struct link *peer;
     const char *home, *name;
+    int partition, partitions;
     enum leadership_state state;
     PGconn *conn;        /* ours while WAITING */
     int64_t try_ms;      /* AWAY: when to connect next */
@@ -58,7 +60,7 @@ static void
 end_silent_leader(struct leadership *l)
 {
     char error[256];
-    PGconn *conn = pg_connect(l->home, "ledger", CONNECT_MS_MAX, error, sizeof error);
+    PGconn *conn = pg_connect(l->home, "ledger", l->partition, CONNECT_MS_MAX, error, sizeof error);
     if (!conn) return;
     const char *const values[] = {l->name};
     PGresult *r = PQexecParams(
@@ -145,7 +147,7 @@ static void
 try_to_connect(struct leadership *l)
 {
     char error[256];
-    l->conn = pg_connect(l->home, "ledger", CONNECT_MS_MAX, error, sizeof error);
+    l->conn = pg_connect(l->home, "ledger", l->partition, CONNECT_MS_MAX, error, sizeof error);
     if (!l->conn) {
         log_reason(l, "postgres.away", error);
         drop(l);
@@ -167,7 +169,10 @@ static void
 check_cluster(const struct leadership *l, const char *cluster)
 {
     char path[PATH_MAX], known[128] = "";
-    snprintf(path, sizeof path, "%s/cluster", l->home);
+    if (l->partition == 1)
+        snprintf(path, sizeof path, "%s/cluster", l->home);
+    else
+        snprintf(path, sizeof path, "%s/cluster_%d", l->home, l->partition);
     if (file_read(path, known, sizeof known) < 0) {
         if (!file_write(path, cluster, strlen(cluster), 0644))
             log_event(LOG_WARNING, "cluster.not_kept", "path=%s", path);
@@ -179,12 +184,37 @@ check_cluster(const struct leadership *l, const char *cluster)
             known);
 }
 
+/* Nor is one whose merchants are of other slots than this partition's: it says which partition it
+ * is from the first time on. Before the lead is taken, so that whoever leads there rightly goes on.
+ */
+static bool
+check_partition(struct leadership *l)
+{
+    char values[2][12];
+    snprintf(values[0], sizeof values[0], "%d", l->partition);
+    snprintf(values[1], sizeof values[1], "%d", l->partitions);
+    const char *const params[] = {values[0], values[1]};
+    PGresult *r = PQexecPrepared(l->conn, STATEMENT_PARTITION, 2, params, NULL, NULL, 0);
+    const bool known = PQresultStatus(r) == PGRES_TUPLES_OK && PQntuples(r) == 1;
+    if (known && (strcmp(PQgetvalue(r, 0, 0), params[0]) || strcmp(PQgetvalue(r, 0, 1), params[1])))
+        die("The database %s is of partition %s of %s, and not of %s of %s: merchants stay where "
+            "they "
+            "are (partitions, in florin.conf).",
+            PQdb(l->conn), PQgetvalue(r, 0, 0), PQgetvalue(r, 0, 1), params[0], params[1]);
+    PQclear(r);
+    return known;
+}
+
 static void
 take_lead(struct leadership *l)
 {
     char cluster[64];
     loop_unwatch(l->loop, PQsocket(l->conn));
     PQclear(PQexec(l->conn, "SET statement_timeout = '5s'"));
+    if (!check_partition(l)) {
+        drop(l);
+        return;
+    }
     FAILPOINT(ledger_before_lead);
     switch (batch_lead(l->batch, &l->conn, l->name, cluster, sizeof cluster)) {
     case LEAD_LOST: die("Another ledger has taken the lead.");
@@ -222,7 +252,7 @@ look_at_lock(struct leadership *l)
 /* --- from outside ----------------------------------------------------------------------------- */
 
 struct leadership *
-leadership_new(struct loop *loop, struct batch *batch)
+leadership_new(struct loop *loop, int partitions, struct batch *batch)
 {
     struct leadership *l = calloc(1, sizeof *l);
     assert(l);
@@ -231,8 +261,11 @@ leadership_new(struct loop *loop, struct batch *batch)
     l->batch = batch;
     l->home = node_home(node);
     l->name = node_name(node);
-    l->peer =
-        loop_connect(loop, LINK_ledger_commands, node_instance(node) == 1 ? 2 : 1, on_peer, l);
+    l->partition = partition_of_ledger(node_instance(node));
+    l->partitions = partitions;
+    const int first = partition_ledger(l->partition, 0), second = partition_ledger(l->partition, 1);
+    l->peer = loop_connect(loop, LINK_ledger_commands,
+                           node_instance(node) == first ? second : first, on_peer, l);
     l->turn_ms = l->heard_ms = clock_mono_ms();
     loop_set_state(loop, "waiting", "for Postgres");
     return l;

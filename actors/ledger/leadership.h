@@ -19,8 +19,9 @@ enum leadership_state { LEADERSHIP_AWAY, LEADERSHIP_WAITING, LEADERSHIP_LEADING 
 
 struct leadership;
 
-/* `batch` is whom the connection is handed to while leading. */
-struct leadership *leadership_new(struct loop *loop, struct batch *batch);
+/* Of the partition that this process is of, of `partitions`. `batch` is whom the connection is
+ * handed to while leading. */
+struct leadership *leadership_new(struct loop *loop, int partitions, struct batch *batch);
 void leadership_destroy(struct leadership **leadership_p);
 enum leadership_state leadership_state(const struct leadership *leadership);
 

@@ -7,6 +7,8 @@
 #include "leadership.h"
 #include "log.h"
 #include "lookahead.h"
+#include "node.h"
+#include "partition.h"
 #include "pg.h"
 #include "queue.h"
 #include "random.h"
@@ -30,6 +32,7 @@ struct ledger {
     struct loop *loop;
     struct link *commands, *tap;
     struct settings settings;
+    int partition;
     struct leadership *leadership;
     struct batch *batch;
     struct queue *queue;
@@ -243,6 +246,11 @@ on_slots_take(struct ledger *ledger, const struct packet *packet)
         refuse(ledger, packet, "unroutable", "this ledger does not lead");
         return;
     }
+    if (!partition_has(ledger->partition, (int)ledger->settings.partitions,
+                       (const uint8_t *)m.slots.at)) {
+        refuse(ledger, packet, "malformed", "slots: of another partition");
+        return;
+    }
     size_t at = 0; /* one wish per worker: the last one counts */
     while (at < ledger->take_count && strcmp(ledger->takes[at].owner, packet->sender) != 0)
         at++;
@@ -272,6 +280,11 @@ on_commit(struct ledger *ledger, const struct packet *packet)
         log_event(LOG_WARNING, "commit.malformed", "sender=%s reason=\"%s\"", packet->sender,
                   reason);
         refuse(ledger, packet, "malformed", reason);
+        return;
+    }
+    if (partition_of_slot(c->slot, (int)ledger->settings.partitions) != ledger->partition) {
+        refuse(ledger, packet, "malformed", "merchant: of another partition");
+        command_destroy(&c);
         return;
     }
     if (c->commit.repeated &&
@@ -472,12 +485,13 @@ ledger_new(struct loop *loop, const char *home)
     assert(ledger->next_batch);
     ledger->arena = arena_new(DUE_ARENA_BYTES);
     ledger->queue = queue_new();
-    ledger->lookahead = lookahead_new(home);
+    ledger->partition = partition_of_ledger(node_instance(loop_node(loop)));
+    ledger->lookahead = lookahead_new(home, ledger->partition);
     ledger->batch = batch_new(&callbacks);
     ledger->loop = loop;
     ledger->commands = loop_bind(loop, LINK_ledger_commands, on_packet, ledger);
     ledger->tap = loop_bind(loop, LINK_ledger_tap, NULL, NULL);
-    ledger->leadership = leadership_new(loop, ledger->batch);
+    ledger->leadership = leadership_new(loop, (int)ledger->settings.partitions, ledger->batch);
     loop_on_turn(loop, on_turn, ledger);
     return ledger;
 }

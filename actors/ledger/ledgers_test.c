@@ -1,7 +1,9 @@
 /* Two ledgers as they run, and a worker that talks to both. */
 #include "commit_maker.h"
+#include "files.h"
 #include "home_for_tests.h"
 #include "loop.h"
+#include "partition.h"
 #include "postgres_for_test.h"
 
 #include <criterion/criterion.h>
@@ -45,6 +47,7 @@ struct ledger {
 static struct world {
     struct node *node;
     struct loop *loop;
+    int partition;
     struct ledger ledgers[2];
     uint64_t slots_epoch, verdict;
     unsigned written; /* commits that were told DONE */
@@ -92,35 +95,48 @@ start_ledger(int i)
     const int log = open(in_home("ledger-%d.log", i + 1), O_WRONLY | O_CREAT | O_APPEND, 0600);
     dup2(log, 2);
     char name[16];
-    snprintf(name, sizeof name, "ledger-%d", i + 1);
+    snprintf(name, sizeof name, "ledger-%d", partition_ledger(world.partition, i));
     execl(FLORIN_LEDGER, "florin-ledger", "--home", home, "--name", name, (char *)NULL);
     _exit(127);
 }
 
+/* The ledgers of a partition, with a database in which that SQL was run. */
 static void
-world_begin(void)
+world_begin_as(int partition, int partitions, const char *sql)
 {
-    char settings[256];
+    char settings[512], dsn[200], names[2][16];
     memset(&world, 0, sizeof world);
+    world.partition = partition;
     home_make();
     postgres_fresh();
+    postgres_value(sql);
     PGconn *conn = postgres_connect("ledger");
-    snprintf(settings, sizeof settings, "postgres_dsn = host=%s dbname=%s\n", PQhost(conn),
-             PQdb(conn));
+    snprintf(dsn, sizeof dsn, "host=%s dbname=%s", PQhost(conn), PQdb(conn));
+    snprintf(settings, sizeof settings, "postgres_dsn = %s\npostgres_dsn_2 = %s\npartitions = %d\n",
+             dsn, dsn, partitions);
     PQfinish(conn);
     write_in_home("florin.conf", settings, 0600);
     mkdir(in_home("secrets"), 0700);
     write_in_home("secrets/postgres_ledger", "none\n", 0600);
-    node_make_keys(home, "ledger-1");
-    node_make_keys(home, "ledger-2");
+    for (int i = 0; i < 2; i++) {
+        snprintf(names[i], sizeof names[i], "ledger-%d", partition_ledger(partition, i));
+        node_make_keys(home, names[i]);
+    }
     node_make_keys(home, "payments-1");
     world.node = node_start(home, "payments-1");
     world.loop = loop_new(world.node);
     for (int i = 0; i < 2; i++) {
         world.ledgers[i].link =
-            loop_connect(world.loop, LINK_ledger_commands, i + 1, on_packet, &world.ledgers[i]);
+            loop_connect(world.loop, LINK_ledger_commands, partition_ledger(partition, i),
+                         on_packet, &world.ledgers[i]);
         start_ledger(i);
     }
+}
+
+static void
+world_begin(void)
+{
+    world_begin_as(1, 1, "SELECT 1");
 }
 
 static void
@@ -197,17 +213,24 @@ wait_for_answer(void)
 }
 
 static void
-take_all_slots(int leader)
+take_slots(int leader, const uint8_t slots[static SLOT_BYTES])
 {
-    uint8_t all[SLOT_BYTES];
-    memset(all, 0xff, sizeof all);
     const struct msg_slots_take m = {
-        HAS_slots_take_slots | HAS_slots_take_incarnation, {(const char *)all, sizeof all}, 7};
+        HAS_slots_take_slots | HAS_slots_take_incarnation, {(const char *)slots, SLOT_BYTES}, 7};
     world.answered = false;
+    world.refusal[0] = 0;
     cr_assert(link_send(world.ledgers[leader].link,
                         (struct envelope){.correlation = link_next_correlation()}, MSG_slots_take,
                         &m));
     wait_for_answer();
+}
+
+static void
+take_all_slots(int leader)
+{
+    uint8_t all[SLOT_BYTES];
+    memset(all, 0xff, sizeof all);
+    take_slots(leader, all);
     cr_assert_gt(world.slots_epoch, 0);
 }
 
@@ -422,5 +445,44 @@ Test(ledgers, at_the_end_what_waits_for_others_is_written, .timeout = 60)
     waitpid(world.ledgers[leader].pid, &status, 0);
     world.ledgers[leader].pid = 0;
     cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    world_end();
+}
+
+Test(ledgers, what_is_another_partitions_is_refused, .timeout = 60)
+{
+    int64_t took_ms;
+    uint8_t slots[SLOT_BYTES] = {0};
+    const uint16_t merchants = slot_of(TEXT(TEST_MERCHANT));
+    cr_assert_eq(partition_of_slot(merchants, 2), 1);
+    world_begin_as(2, 2, "SELECT 1");
+    const int leader = wait_for_leader(0, &took_ms);
+    for (uint16_t slot = 0; slot < SLOT_COUNT; slot++)
+        if (partition_of_slot(slot, 2) == 2) slot_add(slots, slot);
+    take_slots(leader, slots);
+    cr_expect_gt(world.slots_epoch, 0);
+    slot_add(slots, merchants);
+    take_slots(leader, slots);
+    cr_expect_str_eq(world.refusal, "malformed");
+    commit(leader, 'a', 0);
+    cr_expect_str_eq(world.refusal, "malformed");
+    cr_expect_str_eq(postgres_value("SELECT count(*) FROM idempotency"), "0");
+    cr_expect_str_eq(postgres_value("SELECT count(*) FROM slot"), "512");
+    world_end();
+}
+
+Test(ledgers, a_database_of_another_partition_is_not_written_to, .timeout = 60)
+{
+    char log[4096];
+    int status;
+    world_begin_as(1, 1, "UPDATE ledger_leader SET partition = 2, partitions = 2 RETURNING 1");
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(waitpid(world.ledgers[i].pid, &status, 0), world.ledgers[i].pid);
+        world.ledgers[i].pid = 0;
+        cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+        const ssize_t size = file_read(in_home("ledger-%d.log", i + 1), log, sizeof log - 1);
+        log[size > 0 ? size : 0] = 0;
+        cr_expect_not_null(strstr(log, "is of partition 2 of 2, and not of 1 of 1"), "%s", log);
+    }
+    cr_expect_str_eq(postgres_value("SELECT epoch FROM ledger_leader"), "0");
     world_end();
 }

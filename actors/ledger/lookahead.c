@@ -17,6 +17,7 @@ struct lookahead {
     const char *home;
     struct pipeline pipeline; /* its connection, and the question under way */
     struct steps steps;
+    int partition;
     int64_t try_ms;   /* when to connect at the earliest */
     int64_t asked_ms; /* the question under way was asked; 0: there is none */
     int64_t asked_at; /* batches written then */
@@ -27,11 +28,12 @@ struct lookahead {
 };
 
 struct lookahead *
-lookahead_new(const char *home)
+lookahead_new(const char *home, int partition)
 {
     struct lookahead *l = calloc(1, sizeof *l);
     assert(l);
     l->home = home;
+    l->partition = partition;
     l->last = &l->first;
     return l;
 }
@@ -62,7 +64,7 @@ lookahead_open(struct lookahead *lookahead, int64_t mono_ms)
     char error[256];
     if (l->pipeline.conn || mono_ms < l->try_ms) return;
     l->try_ms = mono_ms + CONNECT_AGAIN_MS;
-    PGconn *conn = pg_connect(l->home, "ledger", CONNECT_MS_MAX, error, sizeof error);
+    PGconn *conn = pg_connect(l->home, "ledger", l->partition, CONNECT_MS_MAX, error, sizeof error);
     if (!conn) {
         log_event(LOG_WARNING, "lookahead.away", "reason=\"%s\"", error);
         return;

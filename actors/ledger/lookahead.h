@@ -16,7 +16,7 @@
 struct lookahead;
 
 /* `home` stays the caller's. */
-struct lookahead *lookahead_new(const char *home);
+struct lookahead *lookahead_new(const char *home, int partition);
 void lookahead_destroy(struct lookahead **lookahead_p); /* with all that waits */
 
 /* Connects, if it is not connected and the last try is some seconds ago. Blocks for some

@@ -248,6 +248,9 @@ static const struct statement {
     {STATEMENT_BEGIN,    NULL, "BEGIN", ""},
     {STATEMENT_COMMIT,   NULL, "COMMIT", ""},
     {STATEMENT_ROLLBACK, NULL, "ROLLBACK", ""},
+    {STATEMENT_PARTITION, NULL, /* what it says already, it goes on to say */
+     "UPDATE ledger_leader SET partition = coalesce(partition, $1::integer),"
+     " partitions = coalesce(partitions, $2::integer) RETURNING partition, partitions", ""},
     {STATEMENT_LEAD, NULL,
      "UPDATE ledger_leader SET epoch = epoch + 1, holder = $1::text, backend_pid = pg_backend_pid()"
      " RETURNING epoch, last_batch, event_head, transaction_head, cluster", ""},

@@ -29,6 +29,7 @@ const struct table_statements *table_statements(size_t index);
 #define STATEMENT_BEGIN "begin"
 #define STATEMENT_COMMIT "commit"
 #define STATEMENT_ROLLBACK "rollback"
+#define STATEMENT_PARTITION "partition"
 #define STATEMENT_LEAD "lead"
 #define STATEMENT_FENCE "fence"
 #define STATEMENT_SLOTS "slots"

@@ -63,7 +63,7 @@ leader(const char *home)
     struct batch *const batch = batch_new(&callbacks);
     struct take take = {.incarnation = 7, .owner = TEST_SENDER};
     char error[256] = "", cluster[64];
-    PGconn *conn = pg_connect(home, "ledger", 5000, error, sizeof error);
+    PGconn *conn = pg_connect(home, "ledger", 1, 5000, error, sizeof error);
     cr_assert(conn && statements_prepare(conn, error, sizeof error), "%s", error);
     cr_assert(
         eq(int, (int)batch_lead(batch, &conn, "ledger-1", cluster, sizeof cluster), (int)LEAD_OK));

@@ -66,7 +66,7 @@ static void
 choose_leader(struct worker *worker)
 {
     int best = -1;
-    for (int i = 0; i < LEDGERS; i++) {
+    for (int i = 0; i < LEDGERS_PER_PARTITION; i++) {
         const struct ledger *const ledger = &worker->ledgers[i];
         if (!ledger->heard_ms || worker->mono_ms - ledger->heard_ms > LINK_DEAD_MS) continue;
         if (!ledger->leading) continue;
@@ -75,8 +75,8 @@ choose_leader(struct worker *worker)
     const uint64_t epoch = best < 0 ? 0 : worker->ledgers[best].epoch;
     if (best == worker->leader && epoch == worker->leader_epoch) return;
 
-    log_event(LOG_INFO, "ledger.leads", "instance=%d epoch=%llu", best + 1,
-              (unsigned long long)epoch);
+    log_event(LOG_INFO, "ledger.leads", "instance=%d epoch=%llu",
+              best < 0 ? 0 : partition_ledger(worker->partition, best), (unsigned long long)epoch);
     worker->leader = best;
     worker->leader_epoch = epoch;
     if (best < 0) return;
@@ -89,7 +89,7 @@ void
 ledgers_beat(struct worker *worker)
 {
     const struct msg_ledger_beat beat = {0};
-    for (int i = 0; i < LEDGERS; i++) {
+    for (int i = 0; i < LEDGERS_PER_PARTITION; i++) {
         struct ledger *const ledger = &worker->ledgers[i];
         /* Nobody at the other end: it does not lead any more, and who does is to be found out. */
         if (!link_send(ledger->link, (struct envelope){.slot = 0}, MSG_ledger_beat, &beat))
@@ -375,7 +375,7 @@ ledger_told(struct worker *worker, struct link *from, const struct packet *packe
 {
     struct msg_ledger_told told;
     if (!packet_decode(from, packet, MSG_ledger_told, &told)) return;
-    for (int i = 0; i < LEDGERS; i++) {
+    for (int i = 0; i < LEDGERS_PER_PARTITION; i++) {
         if (worker->ledgers[i].link != from) continue;
         worker->ledgers[i].heard_ms = worker->mono_ms;
         worker->ledgers[i].leading = told.leading == 1;

@@ -6,7 +6,7 @@
 #include <criterion/criterion.h>
 
 static struct worker *worker;
-static struct settings settings;
+static struct settings settings = {.partitions = 1};
 
 static void
 begin(void)

@@ -24,6 +24,7 @@ struct prepared {
 
 struct database {
     const char *home;
+    int partition;
     PGconn *connection;
     int64_t try_again_ms, pause_ms;
     struct names by_sql;
@@ -32,11 +33,12 @@ struct database {
 };
 
 struct database *
-database_new(const char *home)
+database_new(const char *home, int partition)
 {
     struct database *const database = calloc(1, sizeof *database);
     if (!database) abort();
     database->home = home;
+    database->partition = partition;
     database->pause_ms = CONNECT_PAUSE_MS_MIN;
     names_init(&database->by_sql);
     return database;
@@ -86,8 +88,8 @@ connected(struct database *database)
     char error[256];
     if (database->connection) return true;
     if (clock_mono_ms() < database->try_again_ms) return false;
-    database->connection =
-        pg_connect(database->home, "payments", CONNECT_MS_MAX, error, sizeof error);
+    database->connection = pg_connect(database->home, "payments", database->partition,
+                                      CONNECT_MS_MAX, error, sizeof error);
     if (!database->connection) {
         log_event(LOG_WARNING, "postgres.unreachable", "reason=\"%s\"", error);
         database->try_again_ms = clock_mono_ms() + database->pause_ms;

@@ -28,7 +28,7 @@ struct question {
 };
 
 /* Connects when it is asked something. `home` must live as long. */
-struct database *database_new(const char *home);
+struct database *database_new(const char *home, int partition);
 void database_destroy(struct database **database_p);
 
 struct question *question_new(struct arena *arena);

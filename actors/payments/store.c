@@ -14,11 +14,11 @@ static_assert(CACHE_BYTES_MAX / 10 * 11 + ((size_t)(13 + 19 + 12) << 20) < (size
               "a worker whose cache is full is below its limit");
 
 struct store *
-store_new(const char *home)
+store_new(const char *home, int partition)
 {
     struct store *const store = calloc(1, sizeof *store);
     if (!store) abort();
-    if (home) store->database = database_new(home);
+    if (home) store->database = database_new(home, partition);
     store->cache = cache_new(CACHE_BYTES_MAX);
     return store;
 }

@@ -7,7 +7,7 @@
 
 /* `home` NULL: without Postgres, for tests. Then what was not written by store_wrote is missing,
  * and lists are not to be had. */
-struct store *store_new(const char *home);
+struct store *store_new(const char *home, int partition);
 void store_destroy(struct store **store_p);
 
 /* The ledger has committed this row. */

@@ -214,7 +214,7 @@ searches(void)
 
 Test(store_plans, every_question_of_the_store_goes_by_an_index, .timeout = 110)
 {
-    store = store_new(plans_begin("plans"));
+    store = store_new(plans_begin("plans"), 1);
     arena = arena_new((size_t)512 << 20);
     lists();
     single_rows();
@@ -237,7 +237,7 @@ Test(store_plans, a_walk_goes_on_where_its_page_ended, .timeout = 110)
     struct search_query query;
     struct store_search searched = {.query = &query, .limit = 3};
     size_t total = 0, pages = 0;
-    store = store_new(plans_begin("walks"));
+    store = store_new(plans_begin("walks"), 1);
     arena = arena_new((size_t)512 << 20);
     cr_assert(search_parse("payment_intent", TEXT("amount<=1010"), memory, &query, message));
     for (bool more = true; more && pages < 100; pages++) {

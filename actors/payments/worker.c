@@ -471,7 +471,9 @@ worker_new(struct loop *loop, const struct settings *settings, const char *home)
     find_public_url(worker);
     worker->leader = -1;
     worker->scratch = arena_new(SCRATCH_BYTES);
-    worker->store = store_new(home);
+    worker->partition =
+        !loop ? 1 : partition_of_worker(node_instance(loop_node(loop)), (int)settings->partitions);
+    worker->store = store_new(home, worker->partition);
     locks_init(&worker->locks, make_ready, worker);
     names_init(&worker->by_key);
     names_init(&worker->by_attempt);
@@ -480,9 +482,10 @@ worker_new(struct loop *loop, const struct settings *settings, const char *home)
     worker_tell_time(worker);
     worker->broker = loop_connect(loop, LINK_broker_back, 1, broker_said, worker);
     worker->network = loop_connect(loop, LINK_network_requests, 1, network_packet, worker);
-    for (int i = 0; i < LEDGERS; i++)
+    for (int i = 0; i < LEDGERS_PER_PARTITION; i++)
         worker->ledgers[i].link =
-            loop_connect(loop, LINK_ledger_commands, i + 1, ledger_packet, worker);
+            loop_connect(loop, LINK_ledger_commands, partition_ledger(worker->partition, i),
+                         ledger_packet, worker);
     loop_set_state(loop, "starting", "");
     loop_on_turn(loop, turn, worker);
     slots_begin(worker);

@@ -14,6 +14,7 @@
 #include "loop.h"
 #include "must_use.h"
 #include "names.h"
+#include "partition.h"
 #include "settings.h"
 #include "slots.h"
 #include "store_keep.h"
@@ -26,7 +27,6 @@
 #define STALE_MAX 5
 #define MERCHANT_SIZE_MAX 63
 #define KEY_SIZE_MAX 255
-#define LEDGERS 2
 #define BEAT_MS 250
 #define LINK_DEAD_MS 1500
 
@@ -106,8 +106,9 @@ struct worker {
     struct settings settings;
     char public_url[320];
     struct link *broker, *network;
-    struct ledger ledgers[LEDGERS];
-    int leader; /* index into ledgers, -1: none */
+    int partition;                                /* whose merchants we serve */
+    struct ledger ledgers[LEDGERS_PER_PARTITION]; /* of our partition */
+    int leader;                                   /* index into ledgers, -1: none */
     uint64_t leader_epoch;
     struct store *store;
     struct arena *scratch; /* for what is answered at once; emptied after each packet */

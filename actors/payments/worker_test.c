@@ -385,7 +385,7 @@ raise_curtain(void)
 {
     static const char *const names[] = {"broker-1", "ledger-1", "ledger-2", "network-1",
                                         "payments-1"};
-    static struct settings settings;
+    static struct settings settings = {.partitions = 1};
     snprintf(home, sizeof home, "/tmp/florin-worker-XXXXXX");
     if (!mkdtemp(home)) abort();
     for (int i = 0; i < 5; i++)
@@ -786,7 +786,7 @@ take_the_database_away(void)
     snprintf(secrets, sizeof secrets, "%s/secrets", home);
     cr_assert(mkdir(secrets, 0700) == 0);
     cr_assert(file_write(strcat(secrets, "/postgres_payments"), "none", 4, 0600));
-    world.worker->store->database = database_new(home);
+    world.worker->store->database = database_new(home, 1);
     send_request(8, "customer_create", NULL, NULL);
     TURN_UNTIL(world.answers == 2);
     cr_assert_eq(world.last_answer.status, 200, "it remembers the merchant");

@@ -5,6 +5,8 @@
 #include "log.h"
 #include "manifest.h"
 #include "node.h"
+#include "partition.h"
+#include "pg.h"
 #include "schema.h"
 #include <dirent.h>
 #include <errno.h>
@@ -127,20 +129,38 @@ book_write(struct book *book, const char *to)
     mdb_env_close(book->env);
 }
 
+/* Of the books of each partition. */
 struct moment {
-    PGconn *connection;
-    char name[128]; /* of the snapshot that pg_dump is to see */
+    int partitions;
+    PGconn *connections[PARTITIONS_MAX];
+    char names[PARTITIONS_MAX][128]; /* of the snapshots that pg_dump is to see */
 };
 
+static PGconn *
+begin_reading(const char *home, int partition)
+{
+    char database[32];
+    pg_database(partition, database, sizeof database);
+    PGconn *const connection = schema_connect(home, database);
+    PGresult *result = PQexec(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+    if (PQresultStatus(result) != PGRES_COMMAND_OK)
+        die("Postgres does not answer: %s", PQerrorMessage(connection));
+    PQclear(result);
+    return connection;
+}
+
 static void
-postgres_snapshot(void *state)
+postgres_snapshots(void *state)
 {
     struct moment *moment = state;
-    PGresult *result = PQexec(moment->connection, "SELECT pg_export_snapshot()");
-    if (PQresultStatus(result) != PGRES_TUPLES_OK)
-        die("Postgres gives no snapshot: %s", PQerrorMessage(moment->connection));
-    snprintf(moment->name, sizeof moment->name, "--snapshot=%s", PQgetvalue(result, 0, 0));
-    PQclear(result);
+    for (int i = 0; i < moment->partitions; i++) {
+        PGresult *result = PQexec(moment->connections[i], "SELECT pg_export_snapshot()");
+        if (PQresultStatus(result) != PGRES_TUPLES_OK)
+            die("Postgres gives no snapshot: %s", PQerrorMessage(moment->connections[i]));
+        snprintf(moment->names[i], sizeof moment->names[i], "--snapshot=%s",
+                 PQgetvalue(result, 0, 0));
+        PQclear(result);
+    }
 }
 
 /* --- Postgres ------------------------------------------------------------------------------------
@@ -204,9 +224,12 @@ void
 backup_make(const char *home, const struct settings *settings, const struct storage *storage,
             const char *folder, bool json)
 {
-    struct moment moment = {0};
+    struct moment moment = {.partitions = (int)settings->partitions};
     static struct backup b;
-    if (settings->postgres_dsn[0])
+    bool own = false;
+    for (int partition = 1; partition <= moment.partitions; partition++)
+        own |= settings_postgres(settings, partition)[0] != 0;
+    if (own)
         die("This instance has a Postgres of its own (postgres_dsn in florin.conf): back it up "
             "with its own tools.");
     if (!schema_reachable(home))
@@ -218,14 +241,15 @@ backup_make(const char *home, const struct settings *settings, const struct stor
     for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++)
         folder_make(path_in(folder, "%s", folders[i]).at, 0700);
 
-    moment.connection = schema_connect(home, "florin");
-    PGresult *result = PQexec(moment.connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
-    if (PQresultStatus(result) != PGRES_COMMAND_OK)
-        die("Postgres does not answer: %s", PQerrorMessage(moment.connection));
-    PQclear(result);
-    struct book book = book_snapshot(home, postgres_snapshot, &moment);
-    dump(&b, "florin", moment.name, "books/florin.dump");
-    PQfinish(moment.connection);
+    for (int i = 0; i < moment.partitions; i++)
+        moment.connections[i] = begin_reading(home, i + 1);
+    struct book book = book_snapshot(home, postgres_snapshots, &moment);
+    for (int i = 0; i < moment.partitions; i++) {
+        char database[32];
+        pg_database(i + 1, database, sizeof database);
+        dump(&b, database, moment.names[i], path_in("books", "%s.dump", database).at);
+        PQfinish(moment.connections[i]);
+    }
     book_write(&book, path_in(folder, "books/network.book").at);
     add(&b, "books/network.book");
     dump(&b, "florin_vault", NULL, "vault/florin_vault.dump");

@@ -3,6 +3,7 @@
 #include "files.h"
 #include "log.h"
 #include "node.h"
+#include "partition.h"
 #include "random.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -138,7 +139,7 @@ home_prepare(const char *home, const struct settings *settings)
         make_password(home, database_roles[i]);
     for (size_t i = 0; i < sizeof single / sizeof single[0]; i++)
         make_keys(home, single[i], 1);
-    make_keys(home, "ledger", 2);
+    make_keys(home, "ledger", LEDGERS_PER_PARTITION * settings->partitions);
     make_keys(home, "payments", settings->workers + settings->standby_workers);
     make_keys(home, "webhooks", settings->webhook_workers);
 }

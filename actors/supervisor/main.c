@@ -10,6 +10,7 @@
 #include "files.h"
 #include "home.h"
 #include "log.h"
+#include "partition.h"
 #include "process.h"
 #include "random.h"
 #include "schema.h"
@@ -291,7 +292,7 @@ start_postgres(struct supervisor *s)
         if (postgres->restarts > 5 || clock_mono_ms() > until_ms)
             give_up(s, "Postgres does not start; %s/log/postgres.log says why.", s->home.at);
     }
-    if (!schema_prepare(s->home.at, error, sizeof error)) give_up(s, "%s", error);
+    if (!schema_prepare(s->home.at, &s->settings, error, sizeof error)) give_up(s, "%s", error);
     say(s, "postgres is ready");
 }
 
@@ -481,6 +482,7 @@ take_down(struct supervisor *s)
         (void)!settings_read(s->home.at, &s->settings, error, sizeof error);
         s->settings.workers = s->settings.standby_workers = INSTANCES_MAX;
         s->settings.webhook_workers = INSTANCES_MAX;
+        s->settings.partitions = PARTITIONS_MAX;
         s->settings.postgres_dsn[0] = 0;
         s->narration_fd = log_open(s->home.at, "supervisor-1");
         s->detached = true;

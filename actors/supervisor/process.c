@@ -5,6 +5,7 @@
 #include "json_writer.h"
 #include "log.h"
 #include "node.h"
+#include "partition.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -39,7 +40,7 @@ static const struct {
 static int64_t
 instances(const char *role, const struct settings *settings)
 {
-    if (strcmp(role, "ledger") == 0) return 2;
+    if (strcmp(role, "ledger") == 0) return LEDGERS_PER_PARTITION * settings->partitions;
     if (strcmp(role, "payments") == 0) return settings->workers + settings->standby_workers;
     if (strcmp(role, "webhooks") == 0) return settings->webhook_workers;
     return 1;
@@ -94,9 +95,9 @@ process_named(struct processes *p, const char *name)
 /* --- starting ----------------------------------------------------------------------------------
  */
 
-/* Frames and batches are hundreds of kilobytes, taken and given back many times a second. By default
- * the C library asks the kernel for each and returns it: a tenth of a batch's time in Postgres went
- * into page faults. Up to 16 MB of what is free stays with a process. */
+/* Frames and batches are hundreds of kilobytes, taken and given back many times a second. By
+ * default the C library asks the kernel for each and returns it: a tenth of a batch's time in
+ * Postgres went into page faults. Up to 16 MB of what is free stays with a process. */
 static void
 keep_memory(void)
 {

@@ -36,7 +36,8 @@ Test(process, what_is_of_another_home_or_another_program_is_none_of_ours)
 
 Test(process, money_is_started_first_and_ended_last)
 {
-    const struct settings settings = {.workers = 2, .standby_workers = 1, .webhook_workers = 1};
+    const struct settings settings = {
+        .partitions = 1, .workers = 2, .standby_workers = 1, .webhook_workers = 1};
     struct processes p = {0};
     processes_list(&p, &settings);
     cr_assert_str_eq(p.list[0].name, "postgres");
@@ -44,12 +45,23 @@ Test(process, money_is_started_first_and_ended_last)
     cr_assert_lt(process_named(&p, "ledger-2")->stage, process_named(&p, "payments-3")->stage);
     cr_assert_null(process_named(&p, "payments-4"));
     cr_assert_null(process_named(&p, "webhooks-2"));
+    cr_assert_null(process_named(&p, "ledger-3"));
+}
+
+Test(process, each_partition_has_two_ledgers)
+{
+    const struct settings settings = {.partitions = 2, .workers = 2, .webhook_workers = 2};
+    struct processes p = {0};
+    processes_list(&p, &settings);
+    cr_assert_not_null(process_named(&p, "ledger-4"));
+    cr_assert_null(process_named(&p, "ledger-5"));
+    cr_assert_not_null(process_named(&p, "webhooks-2"));
 }
 
 Test(process, an_own_postgres_of_the_operator_is_not_supervised)
 {
     const struct settings settings = {
-        .workers = 1, .webhook_workers = 1, .postgres_dsn = "host=db"};
+        .partitions = 1, .workers = 1, .webhook_workers = 1, .postgres_dsn = "host=db"};
     struct processes p = {0};
     processes_list(&p, &settings);
     cr_assert_null(process_named(&p, "postgres"));

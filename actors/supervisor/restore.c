@@ -4,6 +4,7 @@
 #include "log.h"
 #include "manifest.h"
 #include "node.h"
+#include "pg.h"
 #include "schema.h"
 #include <dirent.h>
 #include <errno.h>
@@ -36,6 +37,22 @@ read_manifest(const struct restore *r)
     return &m;
 }
 
+static void
+must_list(const struct restore *r, const struct manifest *m, const char *path)
+{
+    for (unsigned i = 0; i < m->count; i++)
+        if (strcmp(m->files[i].path, path) == 0) return;
+    die("The backup %s is incomplete: it has no %s.", r->folder, path);
+}
+
+/* Of a partition's books. */
+static struct path
+dump_of(int partition, char database[static 32])
+{
+    pg_database(partition, database, 32);
+    return path_in("books", "%s.dump", database);
+}
+
 void
 restore_check(const struct restore *r)
 {
@@ -48,12 +65,8 @@ restore_check(const struct restore *r)
         die("The backup %s was made by a newer Florin than this one: it has version %ld of the "
             "schema, and this program knows those up to %d.",
             r->folder, m->schema, SCHEMA_VERSION);
-    for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++) {
-        bool listed = false;
-        for (unsigned j = 0; j < m->count; j++)
-            listed |= strcmp(m->files[j].path, needed[i]) == 0;
-        if (!listed) die("The backup %s is incomplete: it has no %s.", r->folder, needed[i]);
-    }
+    for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++)
+        must_list(r, m, needed[i]);
     for (unsigned i = 0; i < m->count; i++)
         if (!manifest_check(&m->files[i], place_of(r, m->files[i].path).at, error, sizeof error))
             die("%s", error);
@@ -176,7 +189,7 @@ restore_is_unfinished(const char *home)
 void
 restore_home(const struct restore *r, const char *home, struct processes *p)
 {
-    char error[1024], how[32];
+    char error[1024], how[32], database[32];
     struct settings settings;
     const struct manifest *m = read_manifest(r);
     const struct path mark = path_in(home, "restoring");
@@ -186,6 +199,8 @@ restore_home(const struct restore *r, const char *home, struct processes *p)
     copy_files(r, m, home);
 
     settings_load(home, &settings);
+    for (int partition = 1; partition <= settings.partitions; partition++)
+        must_list(r, m, dump_of(partition, database).at);
     home_prepare(home, &settings); /* what the backup of an older Florin may not have */
     p->home = home;
     storage_place(p->storage, home);
@@ -196,12 +211,15 @@ restore_home(const struct restore *r, const char *home, struct processes *p)
         die("Postgres cannot be started: %s.", strerror(errno));
     wait_until_reachable(p, postgres);
     const int log_fd = log_open(home, "restore");
-    if (!schema_make_empty(home, error, sizeof error)) give_up(postgres, error);
-    fill(r, p, postgres, "florin", "books/florin.dump", log_fd);
+    if (!schema_make_empty(home, &settings, error, sizeof error)) give_up(postgres, error);
+    for (int partition = 1; partition <= settings.partitions; partition++) {
+        const struct path dump = dump_of(partition, database);
+        fill(r, p, postgres, database, dump.at, log_fd);
+    }
     fill(r, p, postgres, "florin_vault", "vault/florin_vault.dump", log_fd);
     /* Roles are the cluster's and in no dump: the files make them whatever they were run on. */
-    if (!schema_forget_files(home, error, sizeof error) ||
-        !schema_prepare(home, error, sizeof error))
+    if (!schema_forget_files(home, &settings, error, sizeof error) ||
+        !schema_prepare(home, &settings, error, sizeof error))
         give_up(postgres, error);
     close(log_fd);
     process_signal(postgres, false);

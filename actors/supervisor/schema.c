@@ -3,6 +3,7 @@
 #include "files.h"
 #include "home.h"
 #include "log.h"
+#include "partition.h"
 #include "pg.h"
 #include "row.h"
 #include <errno.h>
@@ -14,17 +15,31 @@
 
 #define ADMIN "florin_admin"
 #define SQL_BYTES_MAX (1 << 20)
-#define FILES_MAX 4
 #define HASH_BYTES 16
 
-/* In the order in which they are made: roles.sql knows all roles, and what stands in their way. */
-static const struct {
-    const char *name;
-    const char *files[FILES_MAX];
-} databases[] = {
-    {"florin", {"tables.sql", "schema.sql", "roles.sql"}},
-    {"florin_vault", {"vault.sql"}},
+struct database {
+    char name[32];
+    int partition; /* 0: of none */
+    const char *const *files;
 };
+
+/* All of them, in the order in which they are made: roles.sql knows all roles, and what stands in
+ * their way. Those that an operator's own Postgres has are the operator's to prepare. */
+static size_t
+list_databases(const struct settings *settings, struct database list[static PARTITIONS_MAX + 1])
+{
+    static const char *const books[] = {"tables.sql", "schema.sql", "roles.sql", NULL};
+    static const char *const vault[] = {"vault.sql", NULL};
+    size_t count = 0;
+    for (int partition = 1; partition <= settings->partitions; partition++) {
+        if (*settings_postgres(settings, partition)) continue;
+        struct database *const database = &list[count++];
+        *database = (struct database){.partition = partition, .files = books};
+        pg_database(partition, database->name, sizeof database->name);
+    }
+    list[count++] = (struct database){.name = "florin_vault", .files = vault};
+    return count;
+}
 
 static const char *const roles[] = {"ledger", "payments", "webhooks", "auditor", "vault"};
 
@@ -47,7 +62,7 @@ PGconn *
 schema_connect(const char *home, const char *database)
 {
     char dsn[8192];
-    pg_dsn(home, ADMIN, dsn, sizeof dsn);
+    pg_dsn(home, ADMIN, 1, dsn, sizeof dsn);
     const size_t size = strlen(dsn);
     snprintf(dsn + size, sizeof dsn - size, " dbname='%s' connect_timeout='10'", database);
     PGconn *connection = PQconnectdb(dsn);
@@ -62,7 +77,7 @@ bool
 schema_reachable(const char *home)
 {
     char dsn[8192];
-    pg_dsn(home, ADMIN, dsn, sizeof dsn);
+    pg_dsn(home, ADMIN, 1, dsn, sizeof dsn);
     const size_t size = strlen(dsn);
     snprintf(dsn + size, sizeof dsn - size, " dbname='postgres' connect_timeout='2'");
     const PGPing answer = PQping(dsn);
@@ -150,13 +165,14 @@ make_database(const char *home, const char *name, char *error, size_t error_size
 
 /* What tells the files of a database from those of another Florin. */
 static bool
-hash_files(size_t database, char hex[static 2 * HASH_BYTES + 1], char *error, size_t error_size)
+hash_files(const struct database *database, char hex[static 2 * HASH_BYTES + 1], char *error,
+           size_t error_size)
 {
     uint8_t hash[HASH_BYTES];
     crypto_generichash_state state;
     crypto_generichash_init(&state, NULL, 0, sizeof hash);
-    for (size_t i = 0; i < FILES_MAX && databases[database].files[i]; i++) {
-        char *sql = read_file(databases[database].files[i], error, error_size);
+    for (const char *const *file = database->files; *file; file++) {
+        char *sql = read_file(*file, error, error_size);
         if (!sql) return false;
         crypto_generichash_update(&state, (const uint8_t *)sql, strlen(sql) + 1);
         free(sql);
@@ -232,14 +248,15 @@ refuse_unknown_column(PGconn *connection, const char *database, char *error, siz
 }
 
 static bool
-apply_files(PGconn *connection, size_t database, const char *hash, char *error, size_t error_size)
+apply_files(PGconn *connection, const struct database *database, const char *hash, char *error,
+            size_t error_size)
 {
     char sql[512];
     /* Actors of a Florin whose supervisor died may be at work in it. */
     if (!run(connection, "beginning", "BEGIN; SET LOCAL lock_timeout = '30s'", error, error_size))
         return false;
-    for (size_t i = 0; i < FILES_MAX && databases[database].files[i]; i++)
-        if (!run_file(connection, databases[database].files[i], error, error_size)) return false;
+    for (const char *const *file = database->files; *file; file++)
+        if (!run_file(connection, *file, error, error_size)) return false;
     snprintf(sql, sizeof sql,
              "CREATE SCHEMA IF NOT EXISTS florin_meta;"
              "CREATE TABLE IF NOT EXISTS florin_meta.schema_version (version integer NOT NULL);"
@@ -253,9 +270,9 @@ apply_files(PGconn *connection, size_t database, const char *hash, char *error, 
 
 /* Reads first what is there: what is up to date is left as it is. */
 static bool
-fill_database(PGconn *connection, size_t database, char *error, size_t error_size)
+fill_database(PGconn *connection, const struct database *database, char *error, size_t error_size)
 {
-    const char *name = databases[database].name;
+    const char *name = database->name;
     char hash[2 * HASH_BYTES + 1];
     struct made made;
     if (!hash_files(database, hash, error, error_size) ||
@@ -307,11 +324,13 @@ schema_password(const char *home)
 }
 
 bool
-schema_make_empty(const char *home, char *error, size_t error_size)
+schema_make_empty(const char *home, const struct settings *settings, char *error, size_t error_size)
 {
     char sql[256];
     bool done = true;
-    for (size_t i = 0; done && i < sizeof databases / sizeof databases[0]; i++)
+    struct database databases[PARTITIONS_MAX + 1];
+    const size_t count = list_databases(settings, databases);
+    for (size_t i = 0; done && i < count; i++)
         done = make_database(home, databases[i].name, error, error_size);
     PGconn *connection = schema_connect(home, "postgres");
     if (done && PQstatus(connection) != CONNECTION_OK)
@@ -329,10 +348,13 @@ schema_make_empty(const char *home, char *error, size_t error_size)
 }
 
 bool
-schema_forget_files(const char *home, char *error, size_t error_size)
+schema_forget_files(const char *home, const struct settings *settings, char *error,
+                    size_t error_size)
 {
     bool done = true;
-    for (size_t i = 0; done && i < sizeof databases / sizeof databases[0]; i++) {
+    struct database databases[PARTITIONS_MAX + 1];
+    const size_t count = list_databases(settings, databases);
+    for (size_t i = 0; done && i < count; i++) {
         PGconn *connection = schema_connect(home, databases[i].name);
         done = run(connection, "its version", "UPDATE florin_meta.schema_version SET files = ''",
                    error, error_size);
@@ -341,15 +363,41 @@ schema_forget_files(const char *home, char *error, size_t error_size)
     return done;
 }
 
-bool
-schema_prepare(const char *home, char *error, size_t error_size)
+/* Merchants of other slots than this partition's are in it: those stay where they are. The ledger
+ * looks too, also in a Postgres that is not ours to prepare (leadership.c). */
+static bool
+refuse_another_partition(PGconn *connection, const struct database *database, int partitions,
+                         char *error, size_t error_size)
 {
-    for (size_t i = 0; i < sizeof databases / sizeof databases[0]; i++) {
+    char sql[256];
+    long number = 0, of = 0;
+    snprintf(sql, sizeof sql, "SELECT coalesce(partition, %d) FROM ledger_leader",
+             database->partition);
+    if (!ask_number(connection, sql, 0, &number, error, error_size)) return false;
+    snprintf(sql, sizeof sql, "SELECT coalesce(partitions, %d) FROM ledger_leader", partitions);
+    if (!ask_number(connection, sql, 0, &of, error, error_size)) return false;
+    if (number == database->partition && of == partitions) return true;
+    snprintf(error, error_size,
+             "The database %s is of partition %ld of %ld, and florin.conf makes it %d of %d: "
+             "merchants stay where they are (partitions).",
+             database->name, number, of, database->partition, partitions);
+    return false;
+}
+
+bool
+schema_prepare(const char *home, const struct settings *settings, char *error, size_t error_size)
+{
+    struct database databases[PARTITIONS_MAX + 1];
+    const size_t count = list_databases(settings, databases);
+    for (size_t i = 0; i < count; i++) {
         if (!make_database(home, databases[i].name, error, error_size)) return false;
         PGconn *connection = schema_connect(home, databases[i].name);
         bool done = PQstatus(connection) == CONNECTION_OK;
         if (!done) (void)failed(connection, "connecting", error, error_size);
-        done = done && fill_database(connection, i, error, error_size);
+        done = done && fill_database(connection, &databases[i], error, error_size);
+        if (done && databases[i].partition)
+            done = refuse_another_partition(connection, &databases[i], (int)settings->partitions,
+                                            error, error_size);
         if (done && i == 0) done = set_passwords(home, connection, error, error_size);
         PQfinish(connection);
         if (!done) return false;

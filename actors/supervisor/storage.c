@@ -51,10 +51,11 @@ static const char postgres_settings[] =
     "log_line_prefix = '%m postgres '\n"
     "log_checkpoints = off\n";
 
-/* Each role into its own database, and no further; backups are the superuser's. */
+/* Each role into its own databases (one for each partition), and no further; backups are the
+ * superuser's. */
 static const char postgres_access[] =
     "# Written by florin-supervisor at each start.\n"
-    "local florin ledger,payments,webhooks,auditor scram-sha-256\n"
+    "local florin,florin_2,florin_3,florin_4 ledger,payments,webhooks,auditor scram-sha-256\n"
     "local florin_vault vault scram-sha-256\n"
     "local all florin_admin scram-sha-256\n"
     "local replication florin_admin scram-sha-256\n";

@@ -206,7 +206,7 @@ connect_now(struct cabinet *cabinet)
 {
     char error[512];
     PGconn *connection =
-        pg_connect(cabinet->home, "vault", CONNECT_TIMEOUT_MS, error, sizeof error);
+        pg_connect(cabinet->home, "vault", 1, CONNECT_TIMEOUT_MS, error, sizeof error);
     cabinet->connect_ms = clock_mono_ms() + CONNECT_EVERY_MS; /* after the waiting, not before */
     if (!connection) {
         complain(cabinet, error);

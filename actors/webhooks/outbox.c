@@ -20,6 +20,7 @@
 
 struct outbox {
     const char *home;
+    int partition;
     char owner[64];  /* NAME/INCARNATION, as in lease_owner */
     char others[64]; /* pattern of NAME/… */
     PGconn *connection;
@@ -229,11 +230,12 @@ prepare(struct outbox *outbox)
 }
 
 struct outbox *
-outbox_new(const char *home, const char *name, uint64_t incarnation)
+outbox_new(const char *home, int partition, const char *name, uint64_t incarnation)
 {
     struct outbox *outbox = calloc(1, sizeof *outbox);
     if (!outbox) return NULL;
     outbox->home = home;
+    outbox->partition = partition;
     outbox->cursor = -1;
     outbox->reclaim = true;
     snprintf(outbox->owner, sizeof outbox->owner, "%.31s/%016" PRIx64, name, incarnation);
@@ -281,8 +283,8 @@ outbox_ready(struct outbox *outbox, struct moment now)
 {
     if (outbox->connection) return true;
     if (now.mono_ms < outbox->connect_at) return false;
-    outbox->connection =
-        pg_connect(outbox->home, "webhooks", CONNECT_MS, outbox->trouble, sizeof outbox->trouble);
+    outbox->connection = pg_connect(outbox->home, "webhooks", outbox->partition, CONNECT_MS,
+                                    outbox->trouble, sizeof outbox->trouble);
     if (!outbox->connection) {
         outbox->connect_at = clock_mono_ms() + RECONNECT_MS;
         return false;

@@ -27,7 +27,7 @@
 struct outbox;
 
 /* `name` is the process's, as in webhooks-1; `incarnation` tells its lives apart. */
-struct outbox *outbox_new(const char *home, const char *name, uint64_t incarnation);
+struct outbox *outbox_new(const char *home, int partition, const char *name, uint64_t incarnation);
 void outbox_destroy(struct outbox **outbox_p);
 
 /* Connects when that is due. False while Postgres is out of reach, outbox_trouble says why. After

@@ -38,7 +38,7 @@ Test(outbox_plans, every_statement_goes_by_an_index, .timeout = 110)
     int found[1];
     size_t lost;
     bool more;
-    struct outbox *outbox = outbox_new(plans_begin("outbox"), "webhooks-1", 7);
+    struct outbox *outbox = outbox_new(plans_begin("outbox"), 1, "webhooks-1", 7);
     cr_assert(outbox_ready(outbox, now), "%s", outbox_trouble(outbox));
     cr_assert(outbox_dispatch(outbox, now, on_endpoint, NULL, &more) == DISPATCH_WANTED && more);
     cr_assert(outbox_dispatch(outbox, now, on_endpoint, NULL, &more) == DISPATCH_NOTHING);

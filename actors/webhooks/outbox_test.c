@@ -81,7 +81,7 @@ value(const char *text)
 static struct outbox *
 open_outbox(const char *name, uint64_t incarnation)
 {
-    struct outbox *outbox = outbox_new(home, name, incarnation);
+    struct outbox *outbox = outbox_new(home, 1, name, incarnation);
     cr_assert(outbox_ready(outbox, now), "%s", outbox_trouble(outbox));
     return outbox;
 }

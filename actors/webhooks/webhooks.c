@@ -8,6 +8,7 @@
 #include "mutant.h"
 #include "node.h"
 #include "outbox.h"
+#include "partition.h"
 #include "poster.h"
 #include "random.h"
 #include "schedule.h"
@@ -24,7 +25,6 @@
 #define STOP_MS 5000         /* what is under way may end within this after SIGTERM */
 #define BODIES_BYTES_MAX (64 * 1024 * 1024)
 #define GONE 410
-#define LEDGERS 2
 /* Between two looks for events, so that those that come meanwhile share one. It doubles while
  * nobody wants what is found: who is wanted for the first time in a while waits that long and no
  * longer. */
@@ -61,7 +61,7 @@ struct webhooks {
     /* Looking for events. As the driver of a network card: as long as each look finds something,
      * who comes to look anyway need not be woken by each; so the tap is listened to only when a
      * look has found nothing. */
-    struct link *taps[LEDGERS];
+    struct link *taps[LEDGERS_PER_PARTITION];
     bool woken, deaf;
     int looks_in_a_row; /* that found something */
     int64_t look_pause_ms;
@@ -265,7 +265,7 @@ static void
 listen_to_taps(struct webhooks *webhooks, bool listen)
 {
     if (listen != webhooks->deaf) return;
-    for (int i = 0; i < LEDGERS; i++)
+    for (int i = 0; i < LEDGERS_PER_PARTITION; i++)
         link_listen(webhooks->taps[i], listen);
     webhooks->deaf = !listen;
     /* What is published before the ledger knows that we listen again is found by one look more, or
@@ -405,7 +405,9 @@ webhooks_new(struct loop *loop, const char *home)
         die("%s", error);
     random_bytes(&incarnation, sizeof incarnation);
     webhooks->loop = loop;
-    webhooks->outbox = outbox_new(home, node_name(loop_node(loop)), incarnation);
+    const int partition =
+        partition_of_worker(node_instance(loop_node(loop)), (int)webhooks->settings.partitions);
+    webhooks->outbox = outbox_new(home, partition, node_name(loop_node(loop)), incarnation);
     webhooks->endpoints = endpoints_new((int)webhooks->settings.webhook_per_endpoint);
     const enum address_policy policy =
         webhooks->settings.webhook_private_addresses ? ADDRESS_PRIVATE_TOO : ADDRESS_PUBLIC_ONLY;
@@ -415,8 +417,9 @@ webhooks_new(struct loop *loop, const char *home)
         die("florin-webhooks: there is not enough memory");
 
     webhooks->look_pause_ms = LOOK_PAUSE_MS;
-    for (int i = 0; i < LEDGERS; i++)
-        webhooks->taps[i] = loop_connect(loop, LINK_ledger_tap, i + 1, on_tap, webhooks);
+    for (int i = 0; i < LEDGERS_PER_PARTITION; i++)
+        webhooks->taps[i] =
+            loop_connect(loop, LINK_ledger_tap, partition_ledger(partition, i), on_tap, webhooks);
     loop_on_turn(loop, on_turn, webhooks);
     loop_set_state(loop, "starting", "");
     log_event(LOG_INFO, "process.started", "tries=%zu private_addresses=%d",

@@ -56,27 +56,44 @@ put_operators_options(struct writer *w, const char *dsn)
 
 /* The setting is read at each connect; a file that was broken meanwhile must not end a process
  * that is running, so the last one that was good goes on to count. */
-static const char *
-operators_dsn(const char *home)
+static const struct settings *
+settings_now(const char *home)
 {
     static struct settings last_good;
     struct settings settings;
     char error[PATH_MAX + 640];
     if (settings_read(home, &settings, error, sizeof error)) last_good = settings;
-    return last_good.postgres_dsn;
+    return &last_good;
 }
 
 void
-pg_dsn(const char *home, const char *role, char *out, size_t cap)
+pg_database(int partition, char *out, size_t cap)
+{
+    if (partition == 1)
+        snprintf(out, cap, "florin");
+    else
+        snprintf(out, cap, "florin_%d", partition);
+}
+
+void
+pg_dsn(const char *home, const char *role, int partition, char *out, size_t cap)
 {
     struct writer w = {out, cap, 0};
-    char folder[PATH_MAX], secret[64], password[256], program[64];
-    const char *dsn = operators_dsn(home);
-    const char *database = strcmp(role, "vault") == 0 ? "florin_vault" : "florin";
+    char folder[PATH_MAX], secret[64], password[256], program[64], database[32];
+    const bool vault = strcmp(role, "vault") == 0;
+    const struct settings *const settings = settings_now(home);
+    const char *const dsn = settings_postgres(settings, partition);
+    if (vault)
+        snprintf(database, sizeof database, "florin_vault");
+    else
+        pg_database(partition, database, sizeof database);
     out[0] = 0;
     if (*dsn) {
         put_operators_options(&w, dsn);
-        if (strcmp(role, "vault") == 0) put_option(&w, "dbname", database);
+        /* The string names the first partition's database; another one's it names if it is its own.
+         */
+        if (vault || (partition > 1 && dsn == settings->postgres_dsn))
+            put_option(&w, "dbname", database);
     } else {
         run_folder(home, folder, sizeof folder);
         put_option(&w, "host", folder);
@@ -108,11 +125,12 @@ put_error(const char *from, char *error, size_t error_size)
 }
 
 PGconn *
-pg_connect(const char *home, const char *role, int64_t timeout_ms, char *error, size_t error_size)
+pg_connect(const char *home, const char *role, int partition, int64_t timeout_ms, char *error,
+           size_t error_size)
 {
     char dsn[4096];
     const int64_t end_ms = clock_mono_ms() + timeout_ms;
-    pg_dsn(home, role, dsn, sizeof dsn);
+    pg_dsn(home, role, partition, dsn, sizeof dsn);
     PGconn *connection = PQconnectStart(dsn);
     explicit_bzero(dsn, sizeof dsn);
     if (!connection) {

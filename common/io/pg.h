@@ -8,12 +8,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* The database of a partition (partition.h) in the private cluster: florin, florin_2, … */
+void pg_database(int partition, char *out, size_t cap);
 /* Connection string for a role of the private cluster (or of settings.postgres_dsn): socket folder
- * HOME/run, database florin (vault: florin_vault), password from HOME/secrets/postgres_ROLE. */
-void pg_dsn(const char *home, const char *role, char *out, size_t cap);
+ * HOME/run, database of the partition (vault: florin_vault, whatever the partition), password from
+ * HOME/secrets/postgres_ROLE. */
+void pg_dsn(const char *home, const char *role, int partition, char *out, size_t cap);
 /* Blocks for at most `timeout_ms`. NULL when it fails, with the reason in `error`. */
-PGconn *pg_connect(const char *home, const char *role, int64_t timeout_ms, char *error,
-                   size_t error_size);
+PGconn *pg_connect(const char *home, const char *role, int partition, int64_t timeout_ms,
+                   char *error, size_t error_size);
 
 /* SQL of the columns of a table, in their order, a comma between them. */
 size_t pg_columns(enum row_table table, char *out, size_t cap);

@@ -46,12 +46,14 @@ option(const char *dsn, const char *keyword)
 Test(pg, a_role_finds_the_private_cluster)
 {
     char dsn[4096];
-    pg_dsn(home, "ledger", dsn, sizeof dsn);
+    pg_dsn(home, "ledger", 1, dsn, sizeof dsn);
     cr_assert_str_eq(option(dsn, "host"), in_home("run"));
     cr_assert_str_eq(option(dsn, "dbname"), "florin");
     cr_assert_str_eq(option(dsn, "user"), "ledger");
     cr_assert_str_eq(option(dsn, "password"), "it's a \\secret");
-    pg_dsn(home, "vault", dsn, sizeof dsn);
+    pg_dsn(home, "ledger", 3, dsn, sizeof dsn);
+    cr_assert_str_eq(option(dsn, "dbname"), "florin_3");
+    pg_dsn(home, "vault", 1, dsn, sizeof dsn);
     cr_assert_str_eq(option(dsn, "dbname"), "florin_vault");
     cr_assert_str_eq(option(dsn, "user"), "vault");
 }
@@ -61,7 +63,7 @@ Test(pg, an_operators_own_postgres_is_used_in_either_form)
     char dsn[4096];
     write_in_home("florin.conf", "postgres_dsn = host=a,b port=1,2 dbname=shop sslmode=require\n",
                   0600);
-    pg_dsn(home, "ledger", dsn, sizeof dsn);
+    pg_dsn(home, "ledger", 1, dsn, sizeof dsn);
     cr_assert_str_eq(option(dsn, "host"), "a,b");
     cr_assert_str_eq(option(dsn, "dbname"), "shop");
     cr_assert_str_eq(option(dsn, "sslmode"), "require");
@@ -70,16 +72,34 @@ Test(pg, an_operators_own_postgres_is_used_in_either_form)
                   "postgres_dsn = "
                   "postgresql://x@a:1,b:2/shop?target_session_attrs=read-write\n",
                   0600);
-    pg_dsn(home, "ledger", dsn, sizeof dsn);
+    pg_dsn(home, "ledger", 1, dsn, sizeof dsn);
     cr_assert_str_eq(option(dsn, "host"), "a,b");
     cr_assert_str_eq(option(dsn, "target_session_attrs"), "read-write");
     cr_assert_str_eq(option(dsn, "user"), "ledger");
 }
 
+Test(pg, another_partition_is_beside_the_first_or_has_a_postgres_of_its_own)
+{
+    char dsn[4096];
+    write_in_home("florin.conf",
+                  "postgres_dsn = host=a dbname=shop sslmode=require\n"
+                  "postgres_dsn_3 = host=c dbname=third\n",
+                  0600);
+    pg_dsn(home, "ledger", 2, dsn, sizeof dsn);
+    cr_assert_str_eq(option(dsn, "host"), "a");
+    cr_assert_str_eq(option(dsn, "dbname"), "florin_2");
+    cr_assert_str_eq(option(dsn, "sslmode"), "require");
+    pg_dsn(home, "ledger", 3, dsn, sizeof dsn);
+    cr_assert_str_eq(option(dsn, "host"), "c");
+    cr_assert_str_eq(option(dsn, "dbname"), "third");
+    pg_dsn(home, "vault", 3, dsn, sizeof dsn);
+    cr_assert_str_eq(option(dsn, "dbname"), "florin_vault");
+}
+
 Test(pg, who_cannot_connect_is_told_why_in_one_line)
 {
     char error[512] = "";
-    cr_assert_null(pg_connect(home, "ledger", 1000, error, sizeof error));
+    cr_assert_null(pg_connect(home, "ledger", 1, 1000, error, sizeof error));
     cr_assert_neq(error[0], 0);
     cr_assert_null(strchr(error, '\n'));
 }

@@ -1,7 +1,9 @@
 #include "settings.h"
 
 #include "log.h"
+#include "partition.h"
 #include "wire.h"
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -225,6 +227,32 @@ set_defaults(struct settings *settings)
     }
 }
 
+const char *
+settings_postgres(const struct settings *settings, int partition)
+{
+    const char *const own[] = {settings->postgres_dsn, settings->postgres_dsn_2,
+                               settings->postgres_dsn_3, settings->postgres_dsn_4};
+    static_assert(sizeof own / sizeof own[0] == PARTITIONS_MAX, "a setting for each");
+    assert(partition >= 1 && partition <= PARTITIONS_MAX);
+    return *own[partition - 1] ? own[partition - 1] : own[0];
+}
+
+/* What settings say together. */
+static bool
+check_all(const struct settings *settings, const struct complaint *about)
+{
+    const struct {
+        const char *name;
+        int64_t count;
+    } shared[] = {{"workers", settings->workers}, {"webhook_workers", settings->webhook_workers}};
+    for (size_t i = 0; i < sizeof shared / sizeof shared[0]; i++)
+        if (shared[i].count < settings->partitions)
+            return complain(about, "has partitions = %lld and %s = %lld: each partition needs one.",
+                            (long long)settings->partitions, shared[i].name,
+                            (long long)shared[i].count);
+    return true;
+}
+
 bool
 settings_read(const char *home, struct settings *settings, char *error, size_t error_size)
 {
@@ -239,7 +267,7 @@ settings_read(const char *home, struct settings *settings, char *error, size_t e
     if (fd >= 0) {
         const bool good = read_open_file(fd, settings, &about);
         close(fd);
-        if (!good) return false;
+        if (!good || !check_all(settings, &about)) return false;
     }
     const char *port = getenv("FLORIN_PORT");
     int64_t number;

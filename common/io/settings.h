@@ -18,5 +18,8 @@ struct settings {
 bool settings_read(const char *home, struct settings *settings, char *error, size_t error_size);
 /* As settings_read, but dies with the sentence. */
 void settings_load(const char *home, struct settings *settings);
+/* The operator's own connection string for the database of a partition (partition.h); "": the
+ * private Postgres. */
+const char *settings_postgres(const struct settings *settings, int partition);
 /* A commented florin.conf with every default. */
 void settings_write_defaults(int fd);

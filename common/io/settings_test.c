@@ -57,6 +57,23 @@ Test(settings, that_are_given_count)
     cr_assert_eq(settings.batch_max, 96);
 }
 
+Test(settings, each_partition_has_its_own_of_what_is_shared_out)
+{
+    cr_assert(reads_text("partitions = 3\nworkers = 3\nwebhook_workers = 4\n"), "%s", error);
+    cr_assert_not(reads_text("workers = 2\npartitions = 3\nwebhook_workers = 4\n"));
+    cr_assert_not_null(strstr(error, "partitions = 3 and workers = 2"));
+    cr_assert_not(reads_text("partitions = 3\nworkers = 3\n"));
+    cr_assert_not_null(strstr(error, "webhook_workers = 2"));
+}
+
+Test(settings, another_partitions_postgres_is_the_firsts_unless_it_has_one)
+{
+    cr_assert(reads_text("postgres_dsn = host=a\npostgres_dsn_3 = host=c\n"));
+    cr_assert_str_eq(settings_postgres(&settings, 1), "host=a");
+    cr_assert_str_eq(settings_postgres(&settings, 2), "host=a");
+    cr_assert_str_eq(settings_postgres(&settings, 3), "host=c");
+}
+
 Test(settings, that_mean_nothing_any_more_are_let_pass)
 {
     cr_assert(reads_text("http_threads = 64\nport = 9000\n"), "%s", error);

@@ -613,6 +613,15 @@ do_lead(const struct parameter *p, const void *session, struct change_log *log,
     return true;
 }
 
+/* The world has one. */
+static void
+do_partition(const struct parameter *p, struct answer_rows *answer)
+{
+    struct writer w = answer_of(answer, 2, 1, false);
+    put_text(&w, parameter_text(&p[0]));
+    put_text(&w, parameter_text(&p[1]));
+}
+
 static bool
 do_fence(const struct parameter *p, struct change_log *log, struct answer_rows *answer)
 {
@@ -1546,6 +1555,8 @@ database_do(const char *name, const struct parameter *p, int count, bool binary,
         add_to_balances(p, log);
     else if (IS(STATEMENT_DUE))
         find_due(p, answer);
+    else if (IS(STATEMENT_PARTITION))
+        do_partition(p, answer);
     else if (IS(STATEMENT_LEAD))
         (void)do_lead(p, session, log, answer);
     else if (IS(STATEMENT_SLOTS))

@@ -483,9 +483,10 @@ postgres_cut(bool all)
 /* --- libpq ------------------------------------------------------------------------------------ */
 
 PGconn *
-pg_connect(const char *home, const char *role, int64_t timeout_ms, char *error, size_t error_size)
+pg_connect(const char *home, const char *role, int partition, int64_t timeout_ms, char *error,
+           size_t error_size)
 {
-    (void)home, (void)role, (void)timeout_ms;
+    (void)home, (void)role, (void)partition, (void)timeout_ms;
     world_touched("connect");
     if (strikes(20) || session_count == SESSIONS_MAX) {
         snprintf(error, error_size, "Postgres did not answer in time");
@@ -828,6 +829,13 @@ char *
 PQresultErrorMessage(const PGresult *r)
 {
     return (char *)(uintptr_t)r->answer.message;
+}
+
+char *
+PQdb(const PGconn *conn)
+{
+    (void)conn;
+    return (char *)(uintptr_t) "sim";
 }
 
 char *

@@ -14,9 +14,9 @@ struct database {
 };
 
 struct database *
-database_new(const char *home)
+database_new(const char *home, int partition)
 {
-    (void)home;
+    (void)home, (void)partition;
     return calloc(1, sizeof(struct database));
 }
 

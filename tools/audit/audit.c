@@ -5,7 +5,9 @@
 #include "json_writer.h"
 #include "network_check.h"
 #include "outbox_check.h"
+#include "partition.h"
 #include "pg.h"
+#include "settings.h"
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,28 +65,43 @@ check_by_sql(PGconn *conn, enum check check, struct findings *findings, char *er
     PGresult *r = PQexec(conn, sql);
     const bool fine = PQresultStatus(r) == PGRES_TUPLES_OK;
     if (!fine) snprintf(error, error_size, "%s: %s", checks[check].id, PQerrorMessage(conn));
+    const int64_t before = findings->of[check].count; /* in other partitions */
     for (int i = 0; fine && i < PQntuples(r); i++)
         finding_add(findings, check, "%s", PQgetvalue(r, i, 1));
-    if (fine && PQntuples(r)) findings->of[check].count = atoll(PQgetvalue(r, 0, 0));
+    if (fine && PQntuples(r)) findings->of[check].count = before + atoll(PQgetvalue(r, 0, 0));
     PQclear(r);
     return fine;
 }
 
-/* One snapshot for all. */
+/* A partition's books, in one snapshot that lasts as long as the connection, which is *conn_p. */
+static bool
+look_at_partition(const char *home, int partition, PGconn **conn_p, struct findings *findings,
+                  char *error, size_t error_size)
+{
+    PGconn *const conn = *conn_p =
+        pg_connect(home, "auditor", partition, CONNECT_MS, error, error_size);
+    bool fine = conn && command(conn, "SET statement_timeout = 0", error, error_size) &&
+                command(conn, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", error, error_size);
+    for (int check = 0; fine && check < SQL_CHECK_COUNT; check++)
+        fine = check_by_sql(conn, (enum check)check, findings, error, error_size);
+    return fine && outbox_check(conn, findings, error, error_size);
+}
+
 static bool
 look(const char *home, struct findings *findings, char *error, size_t error_size)
 {
-    PGconn *conn = pg_connect(home, "auditor", CONNECT_MS, error, error_size);
-    if (!conn) return false;
+    PGconn *conns[PARTITIONS_MAX] = {NULL};
+    struct settings settings;
     const int64_t snapshot_ms = clock_wall_ms();
-    bool fine = command(conn, "SET statement_timeout = 0", error, error_size) &&
-                command(conn, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", error, error_size);
     memset(findings, 0, sizeof *findings);
-    for (int check = 0; fine && check < SQL_CHECK_COUNT; check++)
-        fine = check_by_sql(conn, (enum check)check, findings, error, error_size);
-    fine = fine && outbox_check(conn, findings, error, error_size);
-    fine = fine && network_check(home, conn, snapshot_ms, findings, error, error_size);
-    PQfinish(conn);
+    if (!settings_read(home, &settings, error, error_size)) return false;
+    const int partitions = (int)settings.partitions;
+    bool fine = true;
+    for (int i = 0; fine && i < partitions; i++)
+        fine = look_at_partition(home, i + 1, &conns[i], findings, error, error_size);
+    fine = fine && network_check(home, conns, partitions, snapshot_ms, findings, error, error_size);
+    for (int i = 0; i < partitions; i++)
+        PQfinish(conns[i]);
     return fine;
 }
 

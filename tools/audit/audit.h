@@ -1,8 +1,8 @@
 /* audit: does everything hold that must? (RELIABILITY, d)
  *
- * Reads the database as role auditor, in one snapshot, and the card network's own journal; prints a
- * line per invariant and says what is wrong where. It changes nothing and trusts nobody's memory:
- * the rows and the journal are all it looks at.
+ * Reads the database of each partition as role auditor, in one snapshot, and the card network's own
+ * journal; prints a line per invariant and says what is wrong where. It changes nothing and trusts
+ * nobody's memory: the rows and the journal are all it looks at.
  *
  * Some of them hold only when nothing is under way (no attempt open, no key without its answer). So
  * it may wait: it looks again until everything holds or the time is over. */

@@ -2,6 +2,7 @@
 
 #include "journal.h"
 #include "message.h"
+#include "partition.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +21,8 @@ static const char query[] =
     "   WHERE status IN ('succeeded', 'pending') AND balance_transaction IS NOT NULL"
     "   GROUP BY 1, 2) r ON r.merchant = c.merchant AND r.charge = c.id"
     " LEFT JOIN (SELECT merchant, original, count(*) AS count FROM ("
-    "   SELECT merchant, original FROM every_attempt WHERE state IN ('sending', 'unknown', 'reversing')"
+    "   SELECT merchant, original FROM every_attempt WHERE state IN ('sending', 'unknown', "
+    "'reversing')"
     "   UNION ALL SELECT f.merchant, f.\"authorization\" FROM refund p"
     "   JOIN charge f ON f.merchant = p.merchant AND f.id = p.charge"
     "   WHERE p.follow_at IS NOT NULL OR p.status = 'pending') going GROUP BY 1, 2) o"
@@ -66,6 +68,34 @@ ours_next(PGconn *conn, struct ours *ours, bool *failed)
                           atoll(PQgetvalue(r, 0, 7)),
                           atoll(PQgetvalue(r, 0, 8))};
     return true;
+}
+
+/* The attempts of all partitions, as one list. */
+struct all_ours {
+    struct ours next[PARTITIONS_MAX]; /* of each partition that is not at its end */
+    bool there[PARTITIONS_MAX];
+    PGconn *const *conns;
+    int count;
+    int at; /* whose is the least */
+    bool failed;
+};
+
+static void
+all_read(struct all_ours *all, int i)
+{
+    all->there[i] = ours_next(all->conns[i], &all->next[i], &all->failed);
+}
+
+/* NULL at the end of all, or when one failed. */
+static const struct ours *
+all_least(struct all_ours *all)
+{
+    all->at = -1;
+    for (int i = 0; i < all->count; i++) {
+        if (!all->there[i]) continue;
+        if (all->at < 0 || strcmp(all->next[i].id, all->next[all->at].id) < 0) all->at = i;
+    }
+    return all->at < 0 ? NULL : &all->next[all->at];
 }
 
 static bool
@@ -137,37 +167,38 @@ check_effects(const struct network_record *n, struct findings *findings)
 
 /* --- both lists at once ----------------------------------------------------------------------- */
 
-/* True when the two are at the same reference, or one of them is at its end. */
+/* Which of the two has the lesser reference; one that is at its end has none. */
 static int
-order_of(const struct ours *a, const struct network_record *n, bool have_a, bool have_n)
+order_of(const struct ours *a, const struct network_record *n, bool have_n)
 {
-    if (!have_a) return 1;
+    if (!a) return 1;
     return have_n ? strcmp(a->id, n->reference) : -1;
 }
 
 static bool
-walk(PGconn *conn, struct network_journal *journal, int64_t snapshot_ms, struct findings *findings)
+walk(struct all_ours *all, struct network_journal *journal, int64_t snapshot_ms,
+     struct findings *findings)
 {
-    struct ours a = {NULL};
     static struct network_record n;
-    bool failed = false;
-    bool have_a = ours_next(conn, &a, &failed);
+    for (int i = 0; i < all->count; i++)
+        all_read(all, i);
     bool have_n = journal && network_journal_next(journal, &n);
-    while (have_a || have_n) {
-        const int order = order_of(&a, &n, have_a, have_n);
+    for (const struct ours *a; (a = all_least(all)) || have_n;) {
+        const int order = order_of(a, &n, have_n);
         const bool fresh = have_n && n.changed_ms >= snapshot_ms;
         if (order < 0)
-            check_unknown_to_network(&a, findings);
+            check_unknown_to_network(a, findings);
         else if (order > 0 && !fresh)
             check_unknown_to_us(&n, findings);
         else if (order == 0 && !fresh)
-            check_pair(&a, &n, findings);
+            check_pair(a, &n, findings);
         if (order >= 0) check_effects(&n, findings);
-        if (order <= 0) have_a = ours_next(conn, &a, &failed);
+        if (order <= 0) all_read(all, all->at);
         if (order >= 0) have_n = network_journal_next(journal, &n);
     }
-    ours_clear(&a);
-    return !failed && !(journal && network_journal_failed(journal));
+    for (int i = 0; i < all->count; i++)
+        ours_clear(&all->next[i]);
+    return !all->failed && !(journal && network_journal_failed(journal));
 }
 
 static bool
@@ -181,15 +212,18 @@ journal_is_there(const char *home)
 }
 
 bool
-network_check(const char *home, PGconn *conn, int64_t snapshot_ms, struct findings *findings,
-              char *error, size_t error_size)
+network_check(const char *home, PGconn *const conns[], int count, int64_t snapshot_ms,
+              struct findings *findings, char *error, size_t error_size)
 {
+    struct all_ours all = {.conns = conns, .count = count};
     struct network_journal *journal = NULL;
     if (journal_is_there(home) && !(journal = network_journal_open(home, error, error_size)))
         return false;
     snprintf(error, error_size, "The attempts or the network's journal could not be read.");
-    const bool sent = PQsendQuery(conn, query) && PQsetSingleRowMode(conn);
-    const bool fine = sent && walk(conn, journal, snapshot_ms, findings);
+    bool fine = true;
+    for (int i = 0; fine && i < count; i++)
+        fine = PQsendQuery(conns[i], query) && PQsetSingleRowMode(conns[i]);
+    fine = fine && walk(&all, journal, snapshot_ms, findings);
     network_journal_close(&journal);
     return fine;
 }

@@ -5,22 +5,24 @@
 #include "id.h"
 #include "log.h"
 #include "loop.h"
+#include "partition.h"
 #include "random.h"
 #include "route.h"
+#include "settings.h"
 #include <assert.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define LINKS_MAX 8
-#define LEDGERS 2
+#define LINKS_MAX 16
 #define PARAMS_BYTES_MAX (1 << 20)
 #define TRY_MS 10 /* how often it is looked whether somebody is there to be asked */
 
 struct florin_client {
     struct node *node;
     struct loop *loop;
+    int partitions;
     struct link *links[LINKS_MAX];
     size_t link_count;
     bool listening;
@@ -56,6 +58,9 @@ florin_client_open(const char *home, const char *name)
 {
     struct florin_client *client = calloc(1, sizeof *client);
     if (!client) die("There is no memory.");
+    struct settings settings;
+    settings_load(home, &settings);
+    client->partitions = (int)settings.partitions;
     client->node = node_start(home, name);
     client->loop = loop_new(client->node);
     return client;
@@ -144,14 +149,16 @@ florin_client_ask(struct florin_client *client, uint16_t number, const void *bod
     const int64_t until_ms = clock_mono_ms() + timeout_ms;
     if (!target && !florin_client_route(client, number, &usual)) return FLORIN_ABSENT;
     if (!target) target = &usual;
-    const int first = target->instance ? target->instance : 1;
-    const int count = target->instance ? 1 : LEDGERS;
+    const uint16_t slot = merchant.at ? slot_of(merchant) : 0;
+    const int partition = partition_of_slot(slot, client->partitions);
+    const int first = target->instance ? target->instance : partition_ledger(partition, 0);
+    const int count = target->instance ? 1 : LEDGERS_PER_PARTITION;
     const struct envelope envelope = {
-        .slot = merchant.at ? slot_of(merchant) : 0,
+        .slot = slot,
         .correlation = link_next_correlation(),
         .deadline_ms = clock_wall_ms() + timeout_ms,
     };
-    bool sent[LEDGERS] = {false};
+    bool sent[LEDGERS_PER_PARTITION] = {false};
     client->correlation = envelope.correlation;
     client->answered = false;
 
@@ -281,7 +288,8 @@ on_tap(void *state, struct link *from, const struct packet *packet)
     struct msg_event_published event;
     if (packet->number != MSG_event_published) return;
     if (!packet_decode(from, packet, MSG_event_published, &event)) return;
-    client->on_event(client->event_state, &event);
+    client->on_event(client->event_state,
+                     partition_of_slot(slot_of(event.merchant), client->partitions), &event);
 }
 
 void
@@ -290,7 +298,8 @@ florin_client_listen(struct florin_client *client, florin_event_fn *on_event, vo
 {
     client->on_event = on_event;
     client->event_state = state;
-    for (int i = 1; !client->listening && i <= LEDGERS; i++)
+    const int last = partition_ledger(client->partitions, LEDGERS_PER_PARTITION - 1);
+    for (int i = 1; !client->listening && i <= last; i++)
         (void)loop_connect(client->loop, LINK_ledger_tap, i, on_tap, client);
     client->listening = true;
     loop_once(client->loop, wait_ms);

@@ -1,9 +1,9 @@
 /* florin_client: Florin for internal services, over ZeroMQ instead of HTTP.
  *
  * A service has a name of its own, ROLE-INSTANCE (`client-1`), with a CURVE key pair in
- * HOME/keys/NAME.key and its public key among HOME/keys/public. Its role says which messages it
- * may send (common/proto/messages.def) and to whom it may connect (links.def). There is no further
- * password: the key is the identity.
+ * HOME/keys/NAME.key and its public key among HOME/keys/public; florin.conf there is the
+ * instance's. Its role says which messages it may send (common/proto/messages.def) and to whom it
+ * may connect (links.def). There is no further password: the key is the identity.
  *
  *     struct florin_client *client = florin_client_open("/var/lib/florin", "client-1");
  *     const struct msg_health health = {0};
@@ -44,7 +44,8 @@ struct florin_answer {
 /* Where a question goes when the usual place is not meant. */
 struct florin_target {
     enum link_number link;
-    int instance; /* 0: all of them (both ledgers); the first answer counts */
+    int instance; /* 0: all that may have it (both ledgers of the partition); the first answer
+                     counts */
 };
 
 /* The process ends with one plain sentence when the keys are missing or not safe. */
@@ -85,8 +86,9 @@ MUST_USE bool florin_request_path(struct text route, struct text object, char *p
 void florin_request_hash(const struct florin_client *client, const char *path, struct text params,
                          uint8_t hash[static 32]);
 
-/* Events as the ledger publishes them, from now on. Calls `on_event` for each within `wait_ms`;
- * returns when something was heard or the time is over. Roles monitor and operator may. */
-typedef void florin_event_fn(void *state, const struct msg_event_published *event);
+/* Events as the ledgers publish them, from now on. Calls `on_event` for each within `wait_ms`;
+ * returns when something was heard or the time is over. Sequences have no gaps within a partition
+ * (partition.h), and say nothing between two. Roles monitor and operator may. */
+typedef void florin_event_fn(void *state, int partition, const struct msg_event_published *event);
 void florin_client_listen(struct florin_client *client, florin_event_fn *on_event, void *state,
                           int64_t wait_ms);

@@ -1,6 +1,7 @@
 /* tap: events as the ledger publishes them. */
 #include "ctl.h"
 #include "florin_client.h"
+#include "partition.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -12,7 +13,7 @@ static volatile sig_atomic_t ended;
 
 struct tap {
     int json;
-    uint64_t last, seen;
+    uint64_t last[PARTITIONS_MAX + 1], seen;
 };
 
 static void
@@ -23,23 +24,24 @@ on_signal(int number)
 }
 
 static void
-on_event(void *state, const struct msg_event_published *event)
+on_event(void *state, int partition, const struct msg_event_published *event)
 {
     struct tap *tap = state;
     char when[32];
     const time_t created = (time_t)event->created;
     struct tm utc;
-    if (event->sequence <= tap->last) return; /* from a ledger that was the leader before */
-    if (tap->last && event->sequence != tap->last + 1)
+    uint64_t *const last = &tap->last[partition];
+    if (event->sequence <= *last) return; /* from a ledger that was the leader before */
+    if (*last && event->sequence != *last + 1)
         fprintf(stderr, "(%" PRIu64 " events were missed; they are in the view event)\n",
-                event->sequence - tap->last - 1);
-    tap->last = event->sequence;
+                event->sequence - *last - 1);
+    *last = event->sequence;
     tap->seen++;
     gmtime_r(&created, &utc);
     strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
     if (tap->json)
-        printf("{\"sequence\":%" PRIu64 ",\"created\":%" PRIu64 ",", event->sequence,
-               event->created);
+        printf("{\"partition\":%d,\"sequence\":%" PRIu64 ",\"created\":%" PRIu64 ",", partition,
+               event->sequence, event->created);
     else
         printf("%8" PRIu64 "  %s  ", event->sequence, when);
     printf(tap->json ? "\"type\":\"%.*s\",\"object\":\"%.*s\",\"merchant\":\"%.*s\","
