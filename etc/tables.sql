@@ -21,14 +21,14 @@ BEGIN
         ('customer_email', 'CREATE INDEX customer_email ON customer (merchant, email, id) WHERE email IS NOT NULL'),
         ('payment_method_customer', 'CREATE INDEX payment_method_customer ON payment_method (merchant, customer, id) WHERE customer IS NOT NULL'),
         ('payment_intent_customer', 'CREATE INDEX payment_intent_customer ON payment_intent (merchant, customer, id) WHERE customer IS NOT NULL'),
-        ('charge_payment_intent', 'CREATE INDEX charge_payment_intent ON charge (payment_intent, merchant, id)'),
+        ('charge_payment_intent', 'CREATE INDEX charge_payment_intent ON charge (payment_intent, merchant, id) WHERE failure_code IS NOT NULL'),
         ('charge_transfer_group', 'CREATE INDEX charge_transfer_group ON charge (merchant, transfer_group, id) WHERE transfer_group IS NOT NULL'),
         ('charge_held', 'CREATE INDEX charge_held ON charge (hold_until) WHERE hold_until IS NOT NULL'),
         ('charge_customer', 'CREATE INDEX charge_customer ON charge (merchant, customer, id) WHERE customer IS NOT NULL'),
         ('refund_to_follow', 'CREATE INDEX refund_to_follow ON refund (slot) WHERE follow_at IS NOT NULL'),
         ('refund_charge', 'CREATE INDEX refund_charge ON refund (charge, merchant, id)'),
         ('refund_payment_intent', 'CREATE INDEX refund_payment_intent ON refund (payment_intent, merchant, id)'),
-        ('balance_transaction_source', 'CREATE INDEX balance_transaction_source ON balance_transaction (source, merchant)'),
+        ('balance_transaction_source', 'CREATE INDEX balance_transaction_source ON balance_transaction (source, merchant, id) WHERE NOT final'),
         ('balance_transaction_type', 'CREATE INDEX balance_transaction_type ON balance_transaction (merchant, type, id) WHERE type <> ''charge'''),
         ('balance_transaction_due', 'CREATE INDEX balance_transaction_due ON balance_transaction (available_on) WHERE status = ''pending'''),
         ('attempt_one_approved', 'CREATE UNIQUE INDEX attempt_one_approved ON attempt (coalesce(payment_intent, charge), merchant) WHERE operation = ''authorize'' AND state = ''approved'''),
@@ -38,7 +38,7 @@ BEGIN
         ('setup_attempt_setup_intent', 'CREATE INDEX setup_attempt_setup_intent ON setup_attempt (setup_intent, merchant, id)'),
         ('checkout_session_id', 'CREATE INDEX checkout_session_id ON checkout_session USING hash (id)'),
         ('checkout_session_due', 'CREATE INDEX checkout_session_due ON checkout_session (expires_at) WHERE status = ''open'''),
-        ('checkout_session_payment_intent', 'CREATE INDEX checkout_session_payment_intent ON checkout_session (payment_intent, merchant) WHERE payment_intent IS NOT NULL'),
+        ('checkout_session_payment_intent', 'CREATE INDEX checkout_session_payment_intent ON checkout_session (payment_intent, merchant, id) WHERE payment_intent IS NOT NULL'),
         ('checkout_session_customer', 'CREATE INDEX checkout_session_customer ON checkout_session (merchant, customer, id) WHERE customer IS NOT NULL'),
         ('resend_created', 'CREATE INDEX resend_created ON resend (created)')) AS today(name, definition) ON name = relname AND relkind = 'i' AND relnamespace = 'public'::regnamespace
         WHERE obj_description(pg_class.oid, 'pg_class') IS DISTINCT FROM definition LOOP
@@ -486,8 +486,8 @@ END $$;
 ALTER TABLE charge ADD CHECK (amount > 0 AND amount_captured BETWEEN 0 AND amount);
 ALTER TABLE charge ADD CHECK (amount_refunded >= 0 AND amount_refunding >= 0);
 ALTER TABLE charge ADD CHECK (amount_refunded + amount_refunding <= amount);
-CREATE INDEX IF NOT EXISTS charge_payment_intent ON charge (payment_intent, merchant, id);
-COMMENT ON INDEX charge_payment_intent IS 'CREATE INDEX charge_payment_intent ON charge (payment_intent, merchant, id)';
+CREATE INDEX IF NOT EXISTS charge_payment_intent ON charge (payment_intent, merchant, id) WHERE failure_code IS NOT NULL;
+COMMENT ON INDEX charge_payment_intent IS 'CREATE INDEX charge_payment_intent ON charge (payment_intent, merchant, id) WHERE failure_code IS NOT NULL';
 CREATE INDEX IF NOT EXISTS charge_transfer_group ON charge (merchant, transfer_group, id) WHERE transfer_group IS NOT NULL;
 COMMENT ON INDEX charge_transfer_group IS 'CREATE INDEX charge_transfer_group ON charge (merchant, transfer_group, id) WHERE transfer_group IS NOT NULL';
 CREATE INDEX IF NOT EXISTS charge_held ON charge (hold_until) WHERE hold_until IS NOT NULL;
@@ -603,6 +603,7 @@ CREATE TABLE IF NOT EXISTS balance_transaction (
     "description" text COLLATE "C",
     "status" text COLLATE "C",
     "available_on" bigint NOT NULL,
+    "final" boolean NOT NULL,
     PRIMARY KEY (merchant, id)
 ) WITH (fillfactor = 100);
 ALTER TABLE balance_transaction
@@ -615,11 +616,13 @@ ALTER TABLE balance_transaction
     ADD COLUMN IF NOT EXISTS "reporting_category" text COLLATE "C",
     ADD COLUMN IF NOT EXISTS "description" text COLLATE "C",
     ADD COLUMN IF NOT EXISTS "status" text COLLATE "C",
-    ADD COLUMN IF NOT EXISTS "available_on" bigint NOT NULL DEFAULT 0;
+    ADD COLUMN IF NOT EXISTS "available_on" bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS "final" boolean NOT NULL DEFAULT false;
 ALTER TABLE balance_transaction ALTER COLUMN "amount" DROP DEFAULT;
 ALTER TABLE balance_transaction ALTER COLUMN "fee" DROP DEFAULT;
 ALTER TABLE balance_transaction ALTER COLUMN "net" DROP DEFAULT;
 ALTER TABLE balance_transaction ALTER COLUMN "available_on" DROP DEFAULT;
+ALTER TABLE balance_transaction ALTER COLUMN "final" DROP DEFAULT;
 ALTER TABLE balance_transaction SET (fillfactor = 100);
 DO $$ BEGIN
     IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'public.balance_transaction'::regclass AND contype = 'p'
@@ -628,8 +631,8 @@ DO $$ BEGIN
     END IF;
 END $$;
 ALTER TABLE balance_transaction ADD CHECK (net = amount - fee);
-CREATE INDEX IF NOT EXISTS balance_transaction_source ON balance_transaction (source, merchant);
-COMMENT ON INDEX balance_transaction_source IS 'CREATE INDEX balance_transaction_source ON balance_transaction (source, merchant)';
+CREATE INDEX IF NOT EXISTS balance_transaction_source ON balance_transaction (source, merchant, id) WHERE NOT final;
+COMMENT ON INDEX balance_transaction_source IS 'CREATE INDEX balance_transaction_source ON balance_transaction (source, merchant, id) WHERE NOT final';
 CREATE INDEX IF NOT EXISTS balance_transaction_type ON balance_transaction (merchant, type, id) WHERE type <> 'charge';
 COMMENT ON INDEX balance_transaction_type IS 'CREATE INDEX balance_transaction_type ON balance_transaction (merchant, type, id) WHERE type <> ''charge''';
 CREATE INDEX IF NOT EXISTS balance_transaction_due ON balance_transaction (available_on) WHERE status = 'pending';
@@ -645,6 +648,7 @@ COMMENT ON COLUMN balance_transaction."net" IS 'amount - fee';
 COMMENT ON COLUMN balance_transaction."source" IS 'object that moved it';
 COMMENT ON COLUMN balance_transaction."status" IS 'pending or available';
 COMMENT ON COLUMN balance_transaction."available_on" IS 'Unix seconds';
+COMMENT ON COLUMN balance_transaction."final" IS 'of a charge: no other follows, so it is the one that the charge names';
 
 -- A URL that hears of events.
 CREATE TABLE IF NOT EXISTS webhook_endpoint (
@@ -1034,8 +1038,8 @@ CREATE INDEX IF NOT EXISTS checkout_session_id ON checkout_session USING hash (i
 COMMENT ON INDEX checkout_session_id IS 'CREATE INDEX checkout_session_id ON checkout_session USING hash (id)';
 CREATE INDEX IF NOT EXISTS checkout_session_due ON checkout_session (expires_at) WHERE status = 'open';
 COMMENT ON INDEX checkout_session_due IS 'CREATE INDEX checkout_session_due ON checkout_session (expires_at) WHERE status = ''open''';
-CREATE INDEX IF NOT EXISTS checkout_session_payment_intent ON checkout_session (payment_intent, merchant) WHERE payment_intent IS NOT NULL;
-COMMENT ON INDEX checkout_session_payment_intent IS 'CREATE INDEX checkout_session_payment_intent ON checkout_session (payment_intent, merchant) WHERE payment_intent IS NOT NULL';
+CREATE INDEX IF NOT EXISTS checkout_session_payment_intent ON checkout_session (payment_intent, merchant, id) WHERE payment_intent IS NOT NULL;
+COMMENT ON INDEX checkout_session_payment_intent IS 'CREATE INDEX checkout_session_payment_intent ON checkout_session (payment_intent, merchant, id) WHERE payment_intent IS NOT NULL';
 CREATE INDEX IF NOT EXISTS checkout_session_customer ON checkout_session (merchant, customer, id) WHERE customer IS NOT NULL;
 COMMENT ON INDEX checkout_session_customer IS 'CREATE INDEX checkout_session_customer ON checkout_session (merchant, customer, id) WHERE customer IS NOT NULL';
 COMMENT ON TABLE checkout_session IS 'A page where somebody pays, or leaves a card for later.';

@@ -380,8 +380,9 @@ Test(ledgers, funds_become_available_by_themselves, .timeout = 60)
     world_begin();
     wait_for_leader(0, &took_ms);
     postgres_value("INSERT INTO balance_transaction (id, merchant, version, created, amount, fee,"
-                   " net, currency, status, available_on) SELECT 'txn_' || i, '" TEST_MERCHANT "',"
-                   " 1, 1, i, 0, i, 'usd', 'pending', 1 FROM generate_series(1, 700) i");
+                   " net, currency, status, available_on, final) SELECT 'txn_' || i,"
+                   " '" TEST_MERCHANT
+                   "', 1, 1, i, 0, i, 'usd', 'pending', 1, false FROM generate_series(1, 700) i");
     while (strcmp(postgres_value("SELECT count(*) FROM balance_transaction WHERE status ="
                                  " 'pending'"),
                   "0") != 0)

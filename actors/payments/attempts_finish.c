@@ -120,6 +120,7 @@ book_charge(struct finish *f, int64_t amount)
     txn->status = at_once ? TEXT("available") : TEXT("pending");
     txn->available_on = f->call->now_s;
     if (!at_once) txn->available_on += worker_settlement_delay_s(f->call->worker);
+    txn->final = charge->captured;
     charge->amount_captured += amount;
     /* What the last capture leaves is given back; before it nothing is. */
     if (charge->captured) charge->amount_refunded = charge->amount - charge->amount_captured;

@@ -224,10 +224,68 @@ Test(store_plans, every_question_of_the_store_goes_by_an_index, .timeout = 110)
     arena_destroy(&arena);
     /* Sessions that are open are few, whoever's they are. */
     cr_expect(ge(sz, plans_check("checkout_session_due"), asked), "each of them has left its plan");
+    /* Ends with the id, which a page is read along, or it would not be used. */
+    cr_expect(plans_mention("Index Scan Backward using checkout_session_payment_intent"));
     /* Along the index, which marks what is dead; a bitmap reads the rows of all payments since the
      * last vacuum again and again. */
     cr_expect(plans_mention("Index Scan using refund_to_follow"));
     cr_expect(not(plans_mention("Bitmap Index Scan on refund_to_follow")));
+}
+
+/* "8 1": the rows' numbers in the seeded database. */
+static void
+expect_page(enum row_table table, struct store_page page, const char *wanted, bool wanted_more)
+{
+    char ids[64] = "";
+    void *rows;
+    size_t count;
+    bool more;
+    found(store_list(store, table, BIG, &page, arena, &rows, &count, &more), "page");
+    for (size_t i = 0; i < count; i++) {
+        const struct text id = row_id((char *)rows + i * table_find((uint64_t)table)->size);
+        snprintf(ids + strlen(ids), sizeof ids - strlen(ids), "%s%d", i ? " " : "",
+                 atoi(id.at + id.size - 8));
+    }
+    cr_expect(eq(str, (char *)ids, (char *)wanted));
+    cr_expect(eq(int, more, wanted_more), "%s", wanted);
+}
+
+/* One of the two that a payment has here, or a charge, is in the index, and the other is named. */
+static void
+expect_both(enum row_table table, const char *column, const char *of, const char *prefix)
+{
+    struct store_page page = {.filters = {{column, text_of(of)}}, .filter_count = 1, .limit = 2};
+    const struct text eighth = arena_format(arena, "%s000000000000000000000008", prefix);
+    const struct text first = arena_format(arena, "%s000000000000000000000001", prefix);
+    expect_page(table, page, "8 1", false);
+    page.limit = 1;
+    expect_page(table, page, "8", true);
+    page.after = eighth;
+    expect_page(table, page, "1", false);
+    page.after = first;
+    expect_page(table, page, "", false);
+    page.after = NO_TEXT, page.before = first;
+    expect_page(table, page, "8", false);
+    page.before = NO_TEXT, page.id_below = eighth;
+    expect_page(table, page, "1", false);
+    page.id_below = NO_TEXT, page.id_least = eighth;
+    expect_page(table, page, "8", false);
+    page.filters[1] = (struct store_filter){"currency", TEXT("eur")};
+    page.filter_count = 2;
+    expect_page(table, page, "", false);
+}
+
+Test(store_plans, what_is_named_is_listed_with_what_an_index_has, .timeout = 110)
+{
+    store = store_new(plans_begin("named"), 1);
+    arena = arena_new((size_t)512 << 20);
+    expect_both(ROW_charge, "payment_intent", "pi_000000000000000000000001", "ch_");
+    expect_both(ROW_balance_transaction, "source", "ch_000000000000000000000001", "txn_");
+    store_destroy(&store);
+    arena_destroy(&arena);
+    cr_expect(ge(sz, plans_check("checkout_session_due"), asked));
+    cr_expect(plans_mention("Index Scan using charge_payment_intent"));
+    cr_expect(plans_mention("Index Scan using balance_transaction_source"));
 }
 
 /* Pages of a search that walks: all of it is found, nothing twice. */

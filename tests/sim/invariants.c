@@ -564,6 +564,25 @@ J14_one_attempt_at_a_time(void)
         violation("J14 %.*s and %.*s", WORDS(a->id), WORDS(b->id));
 }
 
+/* Lists find by its name what no index has (store_reads.c). */
+static void
+J16_J17_what_is_named_is_found(void)
+{
+    EACH_ROW(charge, c)
+    {
+        if (!c->payment_intent.at || c->failure_code.at) continue;
+        const struct row_payment_intent *const p =
+            database_row(ROW_payment_intent, c->merchant, c->payment_intent);
+        if (!p || !same(p->latest_charge, c->id)) violation("J16 %.*s", WORDS(c->id));
+    }
+    EACH_ROW(balance_transaction, t)
+    {
+        if (!t->final) continue;
+        const struct row_charge *const c = database_row(ROW_charge, t->merchant, t->source);
+        if (!c || !same(c->balance_transaction, t->id)) violation("J17 %.*s", WORDS(t->id));
+    }
+}
+
 static void
 J02_set_ups_stand_where_attempts_say(void)
 {
@@ -769,6 +788,7 @@ static const struct {
     {"J13", J13_events_are_found_by_their_ids},
     {"J14", J14_one_attempt_at_a_time},
     {"J15", J15_what_was_told_can_be_read},
+    {"J16 J17", J16_J17_what_is_named_is_found},
     {"I18", clients_were_told_what_is_kept},
     {"", payments_are_told_from_their_beginning},
     {"", wishes_are_granted},

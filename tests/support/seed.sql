@@ -34,10 +34,15 @@ SELECT pg_temp.seed('payment_method', 20000, 'id', 'pg_temp.id(''pm_'', i)', 'me
     'customer', 'pg_temp.id(''cus_'', i)');
 SELECT pg_temp.seed('payment_intent', 20000, 'id', 'pg_temp.id(''pi_'', i)', 'merchant', 'pg_temp.owner(i)', 'created', 'i',
     'status', '''succeeded''', 'amount', '1000 + i', 'currency', '''usd''', 'customer', 'pg_temp.id(''cus_'', i)',
+    'latest_charge', 'CASE WHEN i % 10 < 8 THEN pg_temp.id(''ch_'', i) END',
     'metadata', 'CASE WHEN i % 4 = 0 THEN ''{"order":"'' || i || ''"}'' END');
+-- Two of ten are what failed before another's succeeded, and what was captured of it before the rest.
 SELECT pg_temp.seed('charge', 20000, 'id', 'pg_temp.id(''ch_'', i)', 'merchant', 'pg_temp.owner(i)', 'created', 'i',
-    'status', '''succeeded''', 'amount', '1000 + i', 'currency', '''usd''', 'customer', 'pg_temp.id(''cus_'', i)',
-    'payment_intent', 'pg_temp.id(''pi_'', i)', 'captured', 'i % 100 <> 0', 'paid', 'true',
+    'status', 'CASE WHEN i % 10 < 8 THEN ''succeeded'' ELSE ''failed'' END',
+    'failure_code', 'CASE WHEN i % 10 >= 8 THEN ''card_declined'' END',
+    'amount', '1000 + i', 'currency', '''usd''', 'customer', 'pg_temp.id(''cus_'', i)',
+    'balance_transaction', 'CASE WHEN i % 10 < 8 THEN pg_temp.id(''txn_'', i) END',
+    'payment_intent', 'pg_temp.id(''pi_'', CASE WHEN i % 10 < 8 THEN i ELSE i - 7 END)', 'captured', 'i % 100 <> 0', 'paid', 'true',
     'hold_until', 'CASE WHEN i % 100 = 0 THEN i END',
     'payment_method_details', '''{"card":{"last4":"4242","exp_year":2030}}''',
     'metadata', 'CASE WHEN i % 4 = 0 THEN ''{"order":"'' || i || ''"}'' END');
@@ -45,7 +50,8 @@ SELECT pg_temp.seed('refund', 10000, 'id', 'pg_temp.id(''re_'', i)', 'merchant',
     'status', '''succeeded''', 'amount', '1000', 'charge', 'pg_temp.id(''ch_'', i)', 'payment_intent', 'pg_temp.id(''pi_'', i)',
     'slot', 'i % 1024', 'follow_at', 'CASE WHEN i % 100 = 0 THEN i END');
 SELECT pg_temp.seed('balance_transaction', 20000, 'id', 'pg_temp.id(''txn_'', i)', 'merchant', 'pg_temp.owner(i)', 'created', 'i',
-    'amount', '1000', 'net', '1000', 'currency', '''usd''', 'type', '''charge''', 'source', 'pg_temp.id(''ch_'', i)',
+    'amount', '1000', 'net', '1000', 'currency', '''usd''', 'type', '''charge''', 'source', 'pg_temp.id(''ch_'', CASE WHEN i % 10 < 8 THEN i ELSE i - 7 END)',
+    'final', 'i % 10 < 8',
     'status', 'CASE WHEN i % 10 = 0 THEN ''pending'' ELSE ''available'' END', 'available_on', 'i');
 SELECT pg_temp.seed('attempt', 20000, 'id', 'pg_temp.id(''att_'', i)', 'merchant', 'pg_temp.owner(i)', 'created', 'i',
     'state', '''approved''', 'operation', '''authorize''', 'amount', '1000',

@@ -33,19 +33,21 @@ static const char telling[] =
  * endpoint that was told of everything. */
 static const char well[] =
     "INSERT INTO payment_intent (id, merchant, version, created, status, amount,"
-    " amount_capturable, amount_received, increments, confirms) VALUES"
-    " ('pi_1', 'acct_1', 2, 100, 'succeeded', 2000, 0, 2000, 0, 1),"
-    " ('pi_2', 'acct_1', 2, 100, 'requires_capture', 700, 700, 0, 0, 1),"
-    " ('pi_3', 'acct_1', 2, 100, 'requires_payment_method', 900, 0, 0, 0, 2);"
+    " amount_capturable, amount_received, increments, confirms, latest_charge) VALUES"
+    " ('pi_1', 'acct_1', 2, 100, 'succeeded', 2000, 0, 2000, 0, 1, 'ch_1'),"
+    " ('pi_2', 'acct_1', 2, 100, 'requires_capture', 700, 700, 0, 0, 1, 'ch_2'),"
+    " ('pi_3', 'acct_1', 2, 100, 'requires_payment_method', 900, 0, 0, 0, 2, 'ch_5');"
     "INSERT INTO charge (id, merchant, version, created, status, amount, amount_captured,"
     " amount_refunded, amount_refunding, captured, paid, refunded, payment_intent,"
-    " \"authorization\", bypass_pending) VALUES"
+    " \"authorization\", bypass_pending, balance_transaction, failure_code) VALUES"
     " ('ch_1', 'acct_1', 1, 100, 'succeeded', 2000, 2000, 500, 0, true, true, false, 'pi_1',"
-    "  'att_1', false),"
+    "  'att_1', false, 'txn_1', NULL),"
     " ('ch_2', 'acct_1', 1, 100, 'succeeded', 700, 0, 0, 0, false, true, false, 'pi_2', 'att_2',"
-    "  false),"
-    " ('ch_7', 'acct_1', 1, 100, 'succeeded', 50, 50, 0, 0, true, true, false, NULL, 'att_7', "
-    "false);"
+    "  false, NULL, NULL),"
+    " ('ch_3', 'acct_1', 1, 100, 'failed', 900, 0, 0, 0, false, false, false, 'pi_3', 'att_3',"
+    "  false, NULL, 'card_declined'),"
+    " ('ch_7', 'acct_1', 1, 100, 'succeeded', 50, 50, 0, 0, true, true, false, NULL, 'att_7',"
+    "  false, 'txn_7', NULL);"
     "INSERT INTO refund (id, merchant, version, created, status, amount, charge, payment_intent,"
     " balance_transaction, failure_balance_transaction, slot) VALUES"
     " ('re_1', 'acct_1', 2, 100, 'succeeded', 500, 'ch_1', 'pi_1', 'txn_2', NULL, 1),"
@@ -83,17 +85,19 @@ static const char its_books[] =
     "INSERT INTO balance SELECT merchant, account, currency, sum(amount) FROM entry GROUP BY 1, 2, "
     "3;"
     "INSERT INTO balance_transaction (id, merchant, version, created, amount, fee, net, currency,"
-    " status, available_on) VALUES"
-    " ('txn_1', 'acct_1', 2, 100, 2000, 88, 1912, 'usd', 'available', 100),"
-    " ('txn_2', 'acct_1', 1, 100, -500, 0, -500, 'usd', 'pending', 200),"
-    " ('txn_3', 'acct_1', 1, 100, -300, 0, -300, 'usd', 'pending', 200),"
-    " ('txn_4', 'acct_1', 1, 100, 300, 0, 300, 'usd', 'pending', 200),"
-    " ('txn_7', 'acct_1', 1, 100, 50, 31, 19, 'usd', 'pending', 200);"
+    " status, available_on, source, final) VALUES"
+    " ('txn_1', 'acct_1', 2, 100, 2000, 88, 1912, 'usd', 'available', 100, 'ch_1', true),"
+    " ('txn_2', 'acct_1', 1, 100, -500, 0, -500, 'usd', 'pending', 200, 're_1', false),"
+    " ('txn_3', 'acct_1', 1, 100, -300, 0, -300, 'usd', 'pending', 200, 're_2', false),"
+    " ('txn_4', 'acct_1', 1, 100, 300, 0, 300, 'usd', 'pending', 200, 're_2', false),"
+    " ('txn_7', 'acct_1', 1, 100, 50, 31, 19, 'usd', 'pending', 200, 'ch_7', true);"
     "INSERT INTO idempotency VALUES ('acct_1', 'k1', sha256('')::bytea, 'POST /v1/payment_intents',"
     " '\\x00', 'req_1', 200, NULL, 100, 1);"
     "INSERT INTO outbox VALUES"
-    " (1, 1, 'evt_1', 'acct_1', 'payment_intent.succeeded', 'pi_1', told('pi_1'), 100, '', NULL, 'k1'),"
-    " (2, 2, 'evt_A0', 'acct_1', 'charge.refunded charge.succeeded', 'ch_1 ch_7', told('ch_1', 'ch_7'),"
+    " (1, 1, 'evt_1', 'acct_1', 'payment_intent.succeeded', 'pi_1', told('pi_1'), 100, '', NULL, "
+    "'k1'),"
+    " (2, 2, 'evt_A0', 'acct_1', 'charge.refunded charge.succeeded', 'ch_1 ch_7', told('ch_1', "
+    "'ch_7'),"
     "  100, '', NULL, NULL);"
     "INSERT INTO webhook_endpoint (id, merchant, version, created, url, enabled_events, status,"
     " deleted) VALUES"
@@ -101,8 +105,10 @@ static const char its_books[] =
     " ('we_2', 'acct_1', 1, 50, 'http://two', '[\"charge.refunded\"]', 'enabled', false),"
     " ('we_3', 'acct_2', 1, 50, 'http://three', '[\"*\"]', 'enabled', false);"
     "INSERT INTO delivery (sequence, endpoint, merchant, event, state, next_ms) VALUES"
-    " (1, 'we_1', 'acct_1', 'evt_1', 'delivered', 0), (2, 'we_1', 'acct_1', 'evt_A0', 'pending', 0),"
-    " (2, 'we_2', 'acct_1', 'evt_A0', 'failed', 0), (3, 'we_1', 'acct_1', 'evt_A1', 'delivered', 0);"
+    " (1, 'we_1', 'acct_1', 'evt_1', 'delivered', 0), (2, 'we_1', 'acct_1', 'evt_A0', 'pending', "
+    "0),"
+    " (2, 'we_2', 'acct_1', 'evt_A0', 'failed', 0), (3, 'we_1', 'acct_1', 'evt_A1', 'delivered', "
+    "0);"
     "UPDATE ledger_leader SET event_head = 3, transaction_head = 7;"
     "UPDATE dispatch SET sequence = 3";
 
@@ -336,6 +342,11 @@ static const struct {
                  " 2000, true, 'pi_9', '' FROM generate_series(1, 2) at"},
     {"J12 ", "UPDATE idempotency SET told = 2"},
     {"J12 ", "UPDATE idempotency SET told = 9"},
+    {"J16 ", "UPDATE payment_intent SET latest_charge = 'ch_5' WHERE id = 'pi_2'"},
+    {"J16 ", "UPDATE payment_intent SET latest_charge = NULL WHERE id = 'pi_2'"},
+    {"J16 ", "UPDATE charge SET failure_code = NULL WHERE id = 'ch_3'"},
+    {"J17 ", "UPDATE charge SET balance_transaction = NULL WHERE id = 'ch_7'"},
+    {"J17 ", "UPDATE balance_transaction SET final = true WHERE id = 'txn_2'"},
 };
 // clang-format on
 
