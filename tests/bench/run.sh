@@ -41,6 +41,8 @@ says "the ledger's backend is among those that a payment costs something" \
     "r['cpu_us_per_payment']['postgres ledger'] > 0"
 says "1, 2 and 4 workers were compared" "[row['workers'] for row in r['scale']] == [1, 2, 4]"
 says "they answer the same" "all(row['same_answers'] and row['scenes'] > 20 for row in r['scale'])"
+says "1 and 2 partitions were compared" "[row['partitions'] for row in r['partitions']] == [1, 2]"
+says "they answer the same, too" "all(row['same_answers'] and row['scenes'] > 20 for row in r['partitions'])"
 says "the memory of every process was seen" \
     "{'gateway-1', 'payments-1', 'payments-2', 'ledger-1', 'ledger-2', 'broker-1'} <= set(r['memory']['processes'])"
 says "no worker and no gateway is above its limit" \

@@ -80,7 +80,7 @@ def measure(instance, arguments):
     if not arguments.quick:
         scenarios(instance, report, seconds)
     if arguments.scale or not arguments.quick:
-        report["scale"] = scale.scale(instance, pay, arguments.connections, seconds)
+        report["scale"], report["partitions"] = scale.scale(instance, pay, arguments.connections, seconds)
     if arguments.memory_minutes:
         workers = int(instance.settings.get("workers", 2))
         report["memory"], picture = memory.soak(
@@ -275,7 +275,7 @@ def read_arguments():
     parser.add_argument("--profile", action="store_true",
                         help="a flame graph of each process, and what is hottest (needs perf)")
     parser.add_argument("--scale", action="store_true",
-                        help="1, 2 and 4 workers: part of the full run, and of --quick when asked for")
+                        help="1, 2 and 4 workers, 1 and 2 partitions: part of the full run, and of --quick when asked for")
     parser.add_argument("--memory-minutes", "--minutes", type=float, default=0, metavar="M",
                         help="half load for so long, with everybody's memory: 30 for the report")
     parser.add_argument("--memory-merchants", type=int, default=0, metavar="N",

@@ -163,8 +163,12 @@ class Instance:
             fail(f"psql: {done.stderr.strip()[-300:]}")
         return done.stdout.strip()
 
-    def sql_numbers(self, text):
-        return [float(n) for n in self.sql(text).split("|")]
+    def sql_numbers(self, text, database="florin"):
+        return [float(n) for n in self.sql(text, database).split("|")]
+
+    def databases(self):
+        """Of each partition."""
+        return ["florin"] + [f"florin_{n}" for n in range(2, int(self.settings.get("partitions", 1)) + 1)]
 
     def settle(self):
         """The same start for each load: nothing dirty, nothing behind."""
@@ -192,11 +196,13 @@ class Instance:
         return found
 
     def book(self):
-        wal, batches, rows, transactions = self.sql_numbers(
-            "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0'),"
-            " (SELECT last_batch FROM ledger_leader),"
+        each = [self.sql_numbers(
+            "SELECT (SELECT last_batch FROM ledger_leader),"
             " (SELECT sum(n_tup_ins + n_tup_upd) FROM pg_stat_user_tables),"
-            " (SELECT xact_commit FROM pg_stat_database WHERE datname = 'florin')")
+            " (SELECT xact_commit FROM pg_stat_database WHERE datname = current_database())", database)
+            for database in self.databases()]
+        batches, rows, transactions = map(sum, zip(*each))
+        wal, = self.sql_numbers("SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')")
         return {"wal_bytes": wal, "commits": batches, "rows": rows, "transactions": transactions}
 
 

@@ -71,8 +71,11 @@ def targets(report):
         ("; ".join(f"{r['workers']}: {r['difference']}" for r in scale if r["difference"]) or
          f"{scale[0]['plays']} × {scale[0]['scenes']} answers each") if scale else "",
         all(r["same_answers"] for r in scale) if scale else None)
-    out.append(("1 and 2 partitions of the ledger answer the same", "the same", "there is one partition only",
-                False))
+    partitions = report.get("partitions")
+    add("1 and 2 partitions of the ledger answer the same", "the same",
+        ("; ".join(f"{r['partitions']}: {r['difference']}" for r in partitions if r["difference"]) or
+         f"{partitions[0]['plays']} × {partitions[0]['scenes']} answers each") if partitions else "",
+        all(r["same_answers"] for r in partitions) if partitions else None)
     return out
 
 
@@ -186,14 +189,29 @@ def scale_text(report):
     out = ["", "## More workers", "",
            f"{rows[0]['plays']} merchants perform the same {rows[0]['scenes']} requests under each number of "
            "workers: payments, holds, refunds, keys used again and misused, refusals, lists. What is not "
-           "chance (ids, moments, codes) must be the same. Then a load at full rate. The ledger has no "
-           "partitions yet: one process leads for all merchants, so two of them could not be compared."]
-    return out + table(
+           "chance (ids, moments, codes) must be the same. Then a load at full rate."]
+    out += table(
         ["workers", "answers", "payments/s", "p99 ms", "CPU µs a payment"] + names,
         [(row["workers"], row["difference"] or "the same", f"{row['per_second']:.0f}", f"{row['p99_ms']:.0f}",
           f"{row['cpu_us_total']:.0f}") + tuple(f"{row['cpu_us'].get(name, 0):.0f}" for name in names)
          for row in rows]) + ["", f"A further worker adds {cost_of_workers(report):.0f} µs of CPU to each "
                               "payment (slope through these rows)."]
+    return out + partitions_text(report["partitions"])
+
+
+def partitions_text(rows):
+    names = sorted({name for row in rows for name in row["cpu_us"]},
+                   key=lambda name: -max(row["cpu_us"].get(name, 0) for row in rows))[:8]
+    one, two = rows
+    return ["", "## Partitions", "",
+            f"The same play by a fresh instance of each kind, with {one['workers']} workers and one Postgres. Two "
+            "partitions have two databases and two ledgers that lead, so a batch holds half as much: what a "
+            "batch costs is paid twice. They are for more machines than one."] + table(
+        ["partitions", "answers", "payments/s", "p99 ms", "commits a payment", "CPU µs a payment"] + names,
+        [(row["partitions"], row["difference"] or "the same", f"{row['per_second']:.0f}", f"{row['p99_ms']:.0f}",
+          f"{row['commits']:.3f}", f"{row['cpu_us_total']:.0f}") +
+         tuple(f"{row['cpu_us'].get(name, 0):.0f}" for name in names) for row in rows]) + [
+        "", f"A second partition adds {two['cpu_us_total'] - one['cpu_us_total']:.0f} µs of CPU to each payment."]
 
 
 def seen_when(section):

@@ -1,20 +1,23 @@
-"""The same answers with 1, 2 and 4 workers, and what each adds to the cost of a payment.
+"""The same answers with 1, 2 and 4 workers and with 1 and 2 partitions, and what each adds to the cost of a
+payment.
 
 A play of requests is performed for several merchants at once, under every number of workers, with the
-same books and merchants of their own. What is chance in an answer (ids, moments, codes) is masked; all
+same books and merchants of their own; and by an instance of its own with two partitions. What is chance in an answer (ids, moments, codes) is masked; all
 else must be the same in each performance.
 """
 
 import concurrent.futures
 import json
+import os
 import re
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
 
-from instance import BIN, fail, say
+from instance import BIN, Instance, fail, say
 
 # (name, method, path, parameters, Idempotency-Key or None). {name} is the id of an earlier answer.
 METHOD = {"payment_method_types[]": "card"}
@@ -139,36 +142,70 @@ def wait_for_workers(instance, count):
     """Until so many share the merchants' slots; who stands ready has none."""
     end = time.monotonic() + 60
     while True:
-        owners = instance.sql("SELECT string_agg(DISTINCT owner, ' ' ORDER BY owner) FROM slot")
-        if len((owners or "").split()) == count:
+        owners = [instance.sql("SELECT string_agg(DISTINCT owner, ' ' ORDER BY owner) FROM slot", database)
+                  for database in instance.databases()]
+        if all(owners) and len(" ".join(owners).split()) == count:
             return
         if time.monotonic() > end:
-            fail(f"{count} workers were wanted, and {owners or 'nobody'} has the slots.")
+            fail(f"{count} workers were wanted, and {' '.join(owners).strip() or 'nobody'} has the slots.")
         time.sleep(0.1)
 
 
-def scale(instance, pay, connections, seconds, counts=(1, 2, 4), plays=24):
-    """A row for each number of workers; the last one's setting is what it was before."""
+PLAYS = 24
+
+
+def row_of(instance, pay, connections, seconds, model, plays):
+    """How that instance answers, beside a model (its own first performance if there is none yet), and what
+    a payment costs there; and the model."""
+    workers, partitions = instance.settings["workers"], instance.settings.get("partitions", 1)
+    wait_for_workers(instance, workers)
+    told = performances(instance, plays)
+    model = model or told[0]
+    odd = next((words for words in (difference(model, other) for other in told) if words), None)
+    instance.settle()
+    result = pay(instance, connections=connections, seconds=seconds, warmup=3)
+    say(f"workers: {workers}, partitions: {partitions}: {'the same answers' if odd is None else odd}; "
+        f"{result['per_second']:.0f} payments/s, {result['cpu_us_total']:.0f} µs of CPU each")
+    return {"workers": workers, "partitions": partitions, "same_answers": odd is None, "difference": odd,
+            "plays": plays, "scenes": len(PLAY), "per_second": result["per_second"],
+            "failed": result["failed"], "cpu_us_total": result["cpu_us_total"], "cpu_us": result["cpu_us"],
+            "commits": result["commits"], "p50_ms": result["p50_ms"], "p99_ms": result["p99_ms"]}, model
+
+
+def in_partitions(instance, pay, connections, seconds, model, plays):
+    """A row for 1 and for 2 partitions, each fresh: how many there are is said once and for all."""
+    rows = []
+    instance.down()
+    for count in (1, 2):
+        folder = tempfile.mkdtemp(prefix="florin-bench.")
+        os.chmod(folder, 0o711)
+        settings = {**instance.settings, "partitions": count, "workers": 2, "webhook_workers": 2}
+        other = Instance(folder, settings, 0)
+        try:
+            other.up()
+            other.make_merchants(1000)
+            pay(other, connections=64, seconds=1, warmup=1)
+            rows.append(row_of(other, pay, connections, seconds, model, plays)[0])
+        finally:
+            other.down()
+            other.remove()
+    instance.up()
+    return rows
+
+
+def scale(instance, pay, connections, seconds, counts=(1, 2, 4), plays=PLAYS):
+    """A row for each number of workers, and one for each of partitions; the last one's setting is what it was
+    before."""
     before = instance.settings.get("workers")
     rows, model = [], None
     for count in counts:
         instance.restart(workers=count)
-        wait_for_workers(instance, count)
-        told = performances(instance, plays)
-        model = model or told[0]
-        odd = next((words for words in (difference(model, other) for other in told) if words), None)
-        instance.settle()
-        result = pay(instance, connections=connections, seconds=seconds, warmup=3)
-        rows.append({"workers": count, "same_answers": odd is None, "difference": odd,
-                     "plays": plays, "scenes": len(PLAY), "per_second": result["per_second"],
-                     "failed": result["failed"],
-                     "cpu_us_total": result["cpu_us_total"], "cpu_us": result["cpu_us"],
-                     "p50_ms": result["p50_ms"], "p99_ms": result["p99_ms"]})
-        say(f"{count} workers: {'the same answers' if odd is None else odd}; {result['per_second']:.0f} "
-            f"payments/s, {result['cpu_us_total']:.0f} µs of CPU each")
+        row, model = row_of(instance, pay, connections, seconds, model, plays)
+        rows.append(row)
+    partitions = in_partitions(instance, pay, connections, seconds, model, plays)
     if before:
         instance.restart(workers=before)
     else:
         del instance.settings["workers"]
         instance.restart()
-    return rows
+    return rows, partitions
