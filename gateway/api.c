@@ -291,7 +291,10 @@ look_up_key(struct call *c, const uint8_t hash[static API_KEY_HASH_BYTES])
     if (api_key_recall(c->api->keys, hash, now_ms, &c->who)) return true;
     const struct msg_key_find find = {.has = HAS_key_find_hash,
                                       .hash = {(const char *)hash, API_KEY_HASH_BYTES}};
-    const uint16_t slot = (uint16_t)(((unsigned)hash[0] << 8 | hash[1]) % SLOT_COUNT);
+    /* Whoever serves its merchant has that one's row at hand; else any worker may look. */
+    const char *last = api_key_last_merchant(c->api->keys, hash);
+    const uint16_t slot =
+        last ? slot_of(text_of(last)) : (uint16_t)(((unsigned)hash[0] << 8 | hash[1]) % SLOT_COUNT);
     struct mux_call ask = {.to = MUX_BROKER};
     struct msg_key_found found;
     if (!pack(c, MSG_key_find, &find, &ask) ||

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 enum {
-    SETS = 2048,
+    SETS = 8192,
     WAYS = 4,
     PLACES = SETS * WAYS,
     KNOWN_MS = 10000,
@@ -148,6 +148,14 @@ api_key_recall(struct api_key_cache *cache, const uint8_t hash[static API_KEY_HA
         place->until_ms > mono_ms && memcmp(place->hash, hash, API_KEY_HASH_BYTES) == 0;
     if (found) *key = place->key;
     return found;
+}
+
+const char *
+api_key_last_merchant(struct api_key_cache *cache, const uint8_t hash[static API_KEY_HASH_BYTES])
+{
+    const struct place *place = place_of(cache, hash);
+    const bool same = place->until_ms && memcmp(place->hash, hash, API_KEY_HASH_BYTES) == 0;
+    return same && place->key.known ? place->key.merchant : NULL;
 }
 
 void

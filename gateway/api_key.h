@@ -31,11 +31,15 @@ struct api_key {
 };
 
 struct api_key_cache;
-/* Known keys are remembered for 10 s, unknown ones for 1 s; there is room for some thousands, and
- * who comes later takes the place of who came before. */
+/* Known keys are remembered for 10 s, unknown ones for 1 s; there is room for some tens of
+ * thousands, and who comes later takes the place of who came before. */
 struct api_key_cache *api_key_cache_new(void);
 void api_key_cache_destroy(struct api_key_cache **cache_p);
 bool api_key_recall(struct api_key_cache *cache, const uint8_t hash[static API_KEY_HASH_BYTES],
                     int64_t mono_ms, struct api_key *key);
+/* Whose it was when it was last known, however long ago; NULL: it is not remembered. Says who is
+ * best asked, and nothing of whether it is good. Valid until the next key is remembered. */
+const char *api_key_last_merchant(struct api_key_cache *cache,
+                                  const uint8_t hash[static API_KEY_HASH_BYTES]);
 void api_key_remember(struct api_key_cache *cache, const uint8_t hash[static API_KEY_HASH_BYTES],
                       int64_t mono_ms, const struct api_key *key);

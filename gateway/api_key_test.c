@@ -67,9 +67,12 @@ Test(api_key, what_is_remembered_is_forgotten_in_time)
     cr_expect(eq(str, found.merchant, "acct_1"));
     cr_expect(not(api_key_recall(cache, other, 2000, &found)));
     cr_expect(not(api_key_recall(cache, hash, 11000, &found)));
+    cr_expect(eq(str, (char *)(uintptr_t)api_key_last_merchant(cache, hash), "acct_1"));
+    cr_expect(eq(ptr, (void *)(uintptr_t)api_key_last_merchant(cache, other), NULL));
     key.known = false;
     api_key_remember(cache, hash, 1000, &key);
     cr_expect(api_key_recall(cache, hash, 1999, &found));
     cr_expect(not(api_key_recall(cache, hash, 2000, &found)));
+    cr_expect(eq(ptr, (void *)(uintptr_t)api_key_last_merchant(cache, hash), NULL));
     api_key_cache_destroy(&cache);
 }

@@ -19,11 +19,27 @@ struct entry {
     _Alignas(16) char row[]; /* the row's struct, its name, its texts */
 };
 
+enum { LASTING_SHARE = 2 }; /* rows that last may be half */
+
+/* What lasts and what passes, each from the newest to the oldest. */
+enum kind { PASSING, LASTING, KIND_COUNT };
+
+struct queue {
+    struct entry *newest, *oldest;
+    size_t bytes;
+};
+
 struct cache {
     struct names names;
-    struct entry *newest, *oldest;
-    size_t bytes, bytes_max;
+    struct queue queues[KIND_COUNT];
+    size_t bytes_max;
 };
+
+static struct queue *
+queue_of(struct cache *cache, uint8_t table)
+{
+    return &cache->queues[table == ROW_merchant ? LASTING : PASSING];
+}
 
 struct cache *
 cache_new(size_t bytes_max)
@@ -38,18 +54,20 @@ cache_new(size_t bytes_max)
 static void
 unlink_entry(struct cache *cache, struct entry *entry)
 {
-    *(entry->newer ? &entry->newer->older : &cache->newest) = entry->older;
-    *(entry->older ? &entry->older->newer : &cache->oldest) = entry->newer;
+    struct queue *const queue = queue_of(cache, entry->table);
+    *(entry->newer ? &entry->newer->older : &queue->newest) = entry->older;
+    *(entry->older ? &entry->older->newer : &queue->oldest) = entry->newer;
     entry->newer = entry->older = NULL;
 }
 
 static void
 make_newest(struct cache *cache, struct entry *entry)
 {
-    entry->older = cache->newest;
+    struct queue *const queue = queue_of(cache, entry->table);
+    entry->older = queue->newest;
     entry->newer = NULL;
-    *(cache->newest ? &cache->newest->newer : &cache->oldest) = entry;
-    cache->newest = entry;
+    *(queue->newest ? &queue->newest->newer : &queue->oldest) = entry;
+    queue->newest = entry;
 }
 
 static void
@@ -57,8 +75,9 @@ drop(struct cache *cache, struct entry *entry)
 {
     unlink_entry(cache, entry);
     names_remove(&cache->names, &entry->node);
-    assert(cache->bytes >= entry->size);
-    cache->bytes -= entry->size;
+    struct queue *const queue = queue_of(cache, entry->table);
+    assert(queue->bytes >= entry->size);
+    queue->bytes -= entry->size;
     free(entry);
 }
 
@@ -67,8 +86,9 @@ cache_destroy(struct cache **cache_p)
 {
     struct cache *const cache = *cache_p;
     if (!cache) return;
-    while (cache->newest)
-        drop(cache, cache->newest);
+    for (int kind = 0; kind < KIND_COUNT; kind++)
+        while (cache->queues[kind].newest)
+            drop(cache, cache->queues[kind].newest);
     names_end(&cache->names);
     free(cache);
     *cache_p = NULL;
@@ -123,6 +143,16 @@ put_in_place(struct cache *cache, struct entry *entry, enum row_table table, con
     return false;
 }
 
+static void
+make_room(struct cache *cache)
+{
+    const struct queue *const lasting = &cache->queues[LASTING], *passing = &cache->queues[PASSING];
+    while (lasting->bytes > cache->bytes_max / LASTING_SHARE)
+        drop(cache, lasting->oldest);
+    while (cache_bytes(cache) > cache->bytes_max)
+        drop(cache, passing->oldest);
+}
+
 void
 cache_put(struct cache *cache, enum row_table number, const void *row)
 {
@@ -152,9 +182,8 @@ cache_put(struct cache *cache, enum row_table number, const void *row)
     assert(entry->texts);
     names_add_hashed(&cache->names, &entry->node, hash, (struct text){name_kept, name_size}, entry);
     make_newest(cache, entry);
-    cache->bytes += size;
-    while (cache->bytes > cache->bytes_max)
-        drop(cache, cache->oldest);
+    queue_of(cache, entry->table)->bytes += size;
+    make_room(cache);
 }
 
 void
@@ -167,23 +196,23 @@ cache_drop(struct cache *cache, enum row_table table, struct text merchant, stru
 void
 cache_drop_slots(struct cache *cache, const uint8_t slots[static SLOT_BYTES])
 {
-    struct entry *entry = cache->newest;
-    while (entry) {
-        struct entry *const older = entry->older;
-        if (slot_in(slots, entry->slot)) drop(cache, entry);
-        entry = older;
-    }
+    for (int kind = 0; kind < KIND_COUNT; kind++)
+        for (struct entry *entry = cache->queues[kind].newest, *older; entry; entry = older) {
+            older = entry->older;
+            if (slot_in(slots, entry->slot)) drop(cache, entry);
+        }
 }
 
 void
 cache_each(const struct cache *cache, enum row_table table, cache_row_fn *show, void *state)
 {
-    for (const struct entry *entry = cache->newest; entry; entry = entry->older)
-        if (entry->table == table) show(state, entry->row);
+    for (int kind = 0; kind < KIND_COUNT; kind++)
+        for (const struct entry *entry = cache->queues[kind].newest; entry; entry = entry->older)
+            if (entry->table == table) show(state, entry->row);
 }
 
 size_t
 cache_bytes(const struct cache *cache)
 {
-    return cache->bytes;
+    return cache->queues[LASTING].bytes + cache->queues[PASSING].bytes;
 }

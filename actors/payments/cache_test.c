@@ -114,6 +114,50 @@ Test(cache, stays_within_its_bytes_and_lets_go_of_what_was_not_used)
     cache_destroy(&cache);
 }
 
+static void
+put_merchant(struct cache *cache, const char *id)
+{
+    struct row_merchant row;
+    row_clear(ROW_merchant, &row);
+    row.id = row.merchant = text_of(id);
+    row.name = TEXT("Somebody who is paid");
+    cache_put(cache, ROW_merchant, &row);
+}
+
+static bool
+has_merchant(struct cache *cache, const char *id)
+{
+    struct row_merchant row;
+    return cache_get(cache, ROW_merchant, text_of(id), text_of(id), arena, &row);
+}
+
+Test(cache, merchants_stay_while_payments_pass)
+{
+    const size_t bytes_max = 64 << 10;
+    struct cache *cache = cache_new(bytes_max);
+    struct row_customer row;
+    char id[32];
+    put_merchant(cache, "acct_a");
+    put_merchant(cache, "acct_b");
+    for (int i = 0; i < 1000; i++) {
+        snprintf(id, sizeof id, "cus_%d", i);
+        put(cache, "acct_a", id, "somebody", 1);
+        cr_expect_leq(cache_bytes(cache), bytes_max);
+    }
+    cr_expect(has_merchant(cache, "acct_a") && has_merchant(cache, "acct_b"));
+    /* But not all of it is theirs. */
+    for (int i = 0; i < 1000; i++) {
+        snprintf(id, sizeof id, "acct_%d", i);
+        put_merchant(cache, id);
+        cr_expect_leq(cache_bytes(cache), bytes_max);
+    }
+    cr_expect(!has_merchant(cache, "acct_a"));
+    cr_expect(has_merchant(cache, "acct_999"));
+    cr_expect(get(cache, "acct_a", "cus_999", &row));
+    cr_expect_geq(cache_bytes(cache), bytes_max / 2);
+    cache_destroy(&cache);
+}
+
 Test(cache, forgets_the_slots_that_are_lost)
 {
     struct cache *cache = cache_new(1 << 20);
@@ -122,8 +166,12 @@ Test(cache, forgets_the_slots_that_are_lost)
     cr_assert_neq(slot_of(TEXT("acct_a")), slot_of(TEXT("acct_b")));
     put(cache, "acct_a", "cus_1", "Ada", 1);
     put(cache, "acct_b", "cus_1", "Grace", 1);
+    put_merchant(cache, "acct_a");
+    put_merchant(cache, "acct_b");
     slot_add(slots, slot_of(TEXT("acct_a")));
     cache_drop_slots(cache, slots);
+    cr_expect(!has_merchant(cache, "acct_a"));
+    cr_expect(has_merchant(cache, "acct_b"));
     cr_expect(!get(cache, "acct_a", "cus_1", &row));
     cr_expect(get(cache, "acct_b", "cus_1", &row));
     cache_destroy(&cache);

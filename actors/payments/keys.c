@@ -19,11 +19,11 @@ key_asked(struct worker *worker, struct link *from, const struct packet *packet)
 
     struct msg_key_found found = {.has = HAS_key_found_known};
     enum store_verdict verdict = store_key(worker->store, find.hash, arena, &key);
-    /* The merchant's row may be another worker's to write: it is read, and only its pinned version
-     * is used. */
+    /* The merchant's row may be another worker's to write: then it is read, and not remembered.
+     * Only its pinned version is used. */
     if (verdict == STORE_FOUND)
-        verdict = store_get_unkept(worker->store, ROW_merchant, key.merchant, key.merchant, arena,
-                                   &merchant);
+        verdict = (slot_is_held(worker, slot_of(key.merchant)) ? store_get : store_get_unkept)(
+            worker->store, ROW_merchant, key.merchant, key.merchant, arena, &merchant);
     if (verdict == STORE_UNAVAILABLE) {
         const struct msg_refused refused = {
             .has = HAS_refused_code | HAS_refused_reason,

@@ -143,6 +143,7 @@ class Answers(unittest.TestCase):
         other = {**one, "id": "pi_0VblWdWY00vaE2VPZScPYQE1", "created": 1790343294}
         self.assertEqual(scale.masked(one), scale.masked(other))
         self.assertNotEqual(scale.masked(one), scale.masked({**one, "amount": 2001}))
+        self.assertEqual(scale.masked("http://127.0.0.1:4362/3ds/x"), scale.masked("http://127.0.0.1:56461/3ds/x"))
         self.assertNotEqual(scale.masked(one), scale.masked({**one, "id": "ch_0VblWdWY00vaE2VPZScPYQE0"}))
 
     def test_a_difference_is_named_by_its_scene_and_field(self):

@@ -68,6 +68,7 @@ def masked(value, name=""):
         return "…"
     if isinstance(value, str):
         value = re.sub(r"([?&]secret=)\w+", r"\1…", value)
+        value = re.sub(r"^http://127\.0\.0\.1:\d+/", "http://…/", value)
         return re.sub(r"\b([a-z]+)_(?:test_)?[0-9A-Za-z]{14,}(_secret_\w+)?", r"\1_…", value)
     if isinstance(value, int) and value > 10**9:
         return "moment"
