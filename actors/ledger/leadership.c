@@ -197,9 +197,8 @@ check_partition(struct leadership *l)
     PGresult *r = PQexecPrepared(l->conn, STATEMENT_PARTITION, 2, params, NULL, NULL, 0);
     const bool known = PQresultStatus(r) == PGRES_TUPLES_OK && PQntuples(r) == 1;
     if (known && (strcmp(PQgetvalue(r, 0, 0), params[0]) || strcmp(PQgetvalue(r, 0, 1), params[1])))
-        die("The database %s is of partition %s of %s, and not of %s of %s: merchants stay where "
-            "they "
-            "are (partitions, in florin.conf).",
+        die("The database %s is of partition %s of %s, and not of %s of %s (partitions, in "
+            "florin.conf): merchants stay where they are.",
             PQdb(l->conn), PQgetvalue(r, 0, 0), PQgetvalue(r, 0, 1), params[0], params[1]);
     PQclear(r);
     return known;

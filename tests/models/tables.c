@@ -372,7 +372,7 @@ say_map(void)
                     bool alive[WORKERS_MAX] = {false};
                     alive[w] = true;
                     after = before;
-                    owners_plan(&after, alive);
+                    owners_plan(&after, 1, 1, alive);
                     SAY("MAP_PLAN(%d, %d) == %d", m, w, as_number(&after));
                     after = before;
                     owners_claim(&after, w, set);

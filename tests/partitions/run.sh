@@ -4,6 +4,13 @@
 . "$(dirname "$0")/../support/instance.sh" partitions
 here=$checkout/tests/partitions
 
+tap='' sink=''
+end_all() {
+    kill ${tap:+"$tap"} ${sink:+"$sink"} 2>/dev/null
+    take_down
+}
+trap end_all EXIT
+
 settings() {
     printf '%s\n' "$@" >"$FLORIN_HOME/florin.conf"
 }
@@ -123,6 +130,7 @@ for half in 1 2; do
     check "and hears of a payment" within 30 heard "succeeded $paid"
 done
 kill "$sink"
+sink=''
 
 # --- apart ---
 
