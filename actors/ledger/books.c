@@ -160,7 +160,7 @@ static bool
 was_written(const struct books *books, struct command *c, const struct key_row *key)
 {
     if (c->commit.claim == 1) return key->found && text_equal(key->command, c->commit.id);
-    if (!begins_again(books, c) && !c->commit.repeated) return false;
+    if (!c->commit.repeated && !begins_again(books, c)) return false;
     if (c->row_count == 0) return key->found && key->status;
     for (size_t i = 0; i < c->row_count; i++)
         if (c->rows[i].now.version != c->rows[i].version + 1 || !stands_as_written(&c->rows[i]))
