@@ -134,33 +134,13 @@ is_known_by_its_rows(const struct command *c)
     return false;
 }
 
-/* The first sending of a command may come behind its repetition, when the leader changed while it
- * was on its way, and does not say that it was sent again. What begins an attempt that is under way
- * already is such a one: nobody else has made that id. Then its row stands as the leader remembers
- * it. */
-static bool
-begins_again(const struct books *books, struct command *c)
-{
-    bool again = false;
-    for (size_t i = 0; i < c->row_count; i++) {
-        struct command_row *const row = &c->rows[i];
-        if (row->table->number != ROW_attempt || row->version) continue;
-        const int32_t place = open_attempts_find(
-            books->open, attempt_fingerprint(c->commit.merchant, row_id(row->row)));
-        if (!place) continue;
-        row->now = open_attempts_at(books->open, place)->now;
-        again = true;
-    }
-    return again;
-}
-
-/* By another sending of the same command: its key bears its id, or all its rows stand where it
+/* By an earlier sending of the same command: its key bears its id, or all its rows stand where it
  * would put them. */
 static bool
-was_written(const struct books *books, struct command *c, const struct key_row *key)
+was_written(const struct books *books, const struct command *c, const struct key_row *key)
 {
     if (c->commit.claim == 1) return key->found && text_equal(key->command, c->commit.id);
-    if (!c->commit.repeated && !begins_again(books, c)) return false;
+    if (!c->commit.repeated) return false;
     if (c->row_count == 0) return key->found && key->status;
     for (size_t i = 0; i < c->row_count; i++)
         if (c->rows[i].now.version != c->rows[i].version + 1 || !stands_as_written(&c->rows[i]))

@@ -95,7 +95,7 @@ if [ $# -eq 0 ]; then
         rm -rf "$folder/bent" "$folder/bent.at"
     done <<'BENT'
 common/core/attempt.c|s/\[ATTEMPT_REVERSING\]\[ATTEMPT_ON_TAKEN_OVER\] .*/&\n [ATTEMPT_REVERSING][ATTEMPT_ON_ANSWERED_APPROVED] = ATTEMPT_APPROVED,/|an approval is booked although it is being reversed
-actors/ledger/books.c|s/if (!c->commit.repeated \&\& !begins_again(books, c)) return false;//|a command is taken for written though it never was sent before
+actors/ledger/books.c|s/if (!c->commit.repeated) return false;//|a command is taken for written though it never was sent before
 actors/payments/attempts_engine.c|s/\[OUTCOME_NOT_FOUND\] = NEXT_REVERSE/[OUTCOME_NOT_FOUND] = NEXT_FINISH/|"not found" is taken for an answer
 actors/payments/commits.c|s/return after == AFTER_BUSY \&\& repeated ? AFTER_REPEAT : after;/return after;/|"busy" is believed of a command sent before
 common/core/refund.c|s/ - charge->refunding;/;/|what is being refunded can be refunded again
