@@ -6,14 +6,14 @@
 #include <stdlib.h>
 
 /* A worker is to stay below 64 MiB, however long it runs and whoever is active. Measured under more
- * load than it could take, of 1,000 connections and 10,000 merchants: 50 MiB of its own, of
- * which 17.6 are this cache, and 18 of programs and libraries: 5 too much. With 11 MiB of cache
- * those would be gone, and so would half of what is read again: 17,000 payments retrieved in a
- * second instead of 24,000, 9,000 instead of 27,000 when they are 21,000 in turn. (./florin bench
- * --memory-minutes 30 shows it.) */
+ * load than it could take, of 1,000 connections: 13 MiB of programs and libraries, 19 of its
+ * own, 1.1 bytes for each that the cache counts, and once 12 MiB more for a moment. With 64 MiB of
+ * cache it came to 103. With 10,000 merchants each it is 5 MiB too much (docs/BENCH.md); 11 MiB of
+ * cache would take those, and more than a quarter of what is retrieved in a second: 17,000 payments
+ * instead of 24,000. (./florin bench --memory-minutes 30 shows it.) */
 #define CACHE_BYTES_MAX ((size_t)16 << 20)
-static_assert(CACHE_BYTES_MAX / 10 * 11 + ((size_t)33 << 20) < (size_t)64 << 20,
-              "what a worker has of its own is below its limit");
+static_assert(CACHE_BYTES_MAX / 10 * 11 + ((size_t)(13 + 19 + 12) << 20) < (size_t)64 << 20,
+              "a worker whose cache is full is below its limit");
 
 struct store *
 store_new(const char *home, int partition)
