@@ -130,6 +130,10 @@ answer_verdict(struct ledger *ledger, const struct command *c)
         m.has |= HAS_committed_detail;
         m.detail = text_of(c->detail);
     }
+    if (c->commit.repeated) {
+        m.has |= HAS_committed_repeated;
+        m.repeated = 1;
+    }
     if (c->verdict == COMMIT_BUSY) note_refusal(ledger, c->commit.urgency);
     answer(ledger, &c->reply, c->slot, MSG_committed, &m);
 }

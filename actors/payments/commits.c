@@ -46,10 +46,14 @@ static const enum after verdicts[AIM_COUNT][VERDICT_COUNT] = {
 // clang-format on
 
 enum after
-commit_after(enum aim aim, uint64_t verdict, bool repeated)
+commit_after(enum aim aim, uint64_t verdict, bool repeated, bool as_repeated)
 {
     assert(aim < AIM_COUNT);
     const enum after after = verdict < VERDICT_COUNT ? verdicts[aim][verdict] : AFTER_NOTHING;
+    /* The first sending, behind its repetition: perhaps it is that which stands in its way. */
+    if (repeated && !as_repeated && !FLORIN_MUTANT(late_sending_is_believed) &&
+        (verdict == COMMIT_STALE || verdict == COMMIT_FENCED || verdict == COMMIT_REJECTED))
+        return after == AFTER_NOTHING ? AFTER_NOTHING : AFTER_REPEAT;
     /* `busy` says that this sending wrote nothing; an earlier one may have. */
     return after == AFTER_BUSY && repeated ? AFTER_REPEAT : after;
 }
@@ -306,7 +310,7 @@ replay(struct job *job, const struct msg_committed *committed)
 static void
 commit_answered(struct job *job, const struct msg_committed *committed)
 {
-    const enum after after = commit_after(job->aim, committed->verdict, job->sendings > 1);
+    const enum after after = commit_after(job->aim, committed->verdict, job->sendings > 1, committed->repeated == 1);
     if (after == AFTER_NOTHING) return;
     if (after == AFTER_REPEAT) {
         job->due_ms = job->worker->mono_ms + COMMIT_SOON_MS;
@@ -396,6 +400,7 @@ refused_by_ledger(struct worker *worker, struct link *from, const struct packet 
     if (text_is(refused.code, "malformed") || text_is(refused.code, "forbidden")) {
         const struct msg_committed rejected = {
             .verdict = COMMIT_REJECTED,
+            .repeated = 1,
             .detail = refused.reason,
         };
         commit_answered(job, &rejected);

@@ -32,24 +32,36 @@ Test(engine, every_verdict_has_a_consequence_for_what_may_get_it)
             const bool of_a_key =
                 verdict == COMMIT_ANSWERED || verdict == COMMIT_OPEN || verdict == COMMIT_MISMATCH;
             const bool keyless = aim == AIM_TAKE || aim == AIM_REVERSE || aim == AIM_FOLLOW;
-            cr_expect_eq(commit_after(aim, verdict, false) == AFTER_NOTHING, of_a_key && keyless,
+            cr_expect_eq(commit_after(aim, verdict, false, false) == AFTER_NOTHING, of_a_key && keyless,
                          "%s for aim %d", commit_verdict_name(verdict), (int)aim);
         }
-    cr_expect_eq(commit_after(AIM_ANSWER, 0, false), AFTER_NOTHING);
-    cr_expect_eq(commit_after(AIM_ANSWER, 99, false), AFTER_NOTHING);
+    cr_expect_eq(commit_after(AIM_ANSWER, 0, false, false), AFTER_NOTHING);
+    cr_expect_eq(commit_after(AIM_ANSWER, 99, false, false), AFTER_NOTHING);
 }
 
 Test(engine, busy_after_a_repetition_proves_nothing)
 {
-    cr_expect_eq(commit_after(AIM_BEGIN, COMMIT_BUSY, false), AFTER_BUSY);
-    cr_expect_eq(commit_after(AIM_BEGIN, COMMIT_BUSY, true), AFTER_REPEAT);
-    cr_expect_eq(commit_after(AIM_FINISH, COMMIT_BUSY, false), AFTER_REPEAT);
+    cr_expect_eq(commit_after(AIM_BEGIN, COMMIT_BUSY, false, false), AFTER_BUSY);
+    cr_expect_eq(commit_after(AIM_BEGIN, COMMIT_BUSY, true, true), AFTER_REPEAT);
+    cr_expect_eq(commit_after(AIM_FINISH, COMMIT_BUSY, false, false), AFTER_REPEAT);
+}
+
+Test(engine, a_first_sending_behind_its_repetition_proves_nothing_against_it)
+{
+    static const uint64_t against[] = {COMMIT_STALE, COMMIT_FENCED, COMMIT_REJECTED};
+    for (enum aim aim = AIM_ANSWER; aim < AIM_COUNT; aim++)
+        for (size_t i = 0; i < sizeof against / sizeof *against; i++) {
+            cr_expect_eq(commit_after(aim, against[i], true, false), AFTER_REPEAT);
+            cr_expect_neq(commit_after(aim, against[i], true, true), AFTER_REPEAT);
+            cr_expect_neq(commit_after(aim, against[i], false, false), AFTER_REPEAT);
+        }
+    cr_expect_eq(commit_after(AIM_BEGIN, COMMIT_DONE, true, false), AFTER_GO_ON);
 }
 
 Test(engine, what_the_network_did_is_never_answered_with_a_failure)
 {
     for (uint64_t verdict = COMMIT_DONE; verdict <= COMMIT_REJECTED; verdict++) {
-        const enum after after = commit_after(AIM_FINISH, verdict, false);
+        const enum after after = commit_after(AIM_FINISH, verdict, false, false);
         cr_expect(after != AFTER_FAIL && after != AFTER_BUSY);
     }
 }

@@ -219,7 +219,9 @@ enum after {
     AFTER_FAIL,     /* 500 */
     AFTER_DROP,     /* whoever looks next sees to it */
 };
-enum after commit_after(enum aim aim, uint64_t verdict, bool repeated);
+/* `repeated`: the commit was sent more than once; `as_repeated`: the verdict is of a sending that said
+ * so (committed.repeated). */
+enum after commit_after(enum aim aim, uint64_t verdict, bool repeated, bool as_repeated);
 
 /* What the network's answer means for an attempt: a table (attempts_engine.c). */
 enum next { NEXT_AGAIN, NEXT_FINISH, NEXT_RECOVER, NEXT_REVERSE };

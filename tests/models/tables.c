@@ -141,7 +141,7 @@ say_worker(void)
         for (int v = COMMIT_DONE; v <= COMMIT_REJECTED; v++)
             for (int repeated = 0; repeated < 2; repeated++)
                 SAY("AFTER(%d, %d, %d) == %d", aim, v, repeated,
-                    (int)commit_after((enum aim)aim, (uint64_t)v, repeated));
+                    (int)commit_after((enum aim)aim, (uint64_t)v, repeated, repeated));
 
     NAME(SAYS_APPROVED, OUTCOME_APPROVED);
     NAME(SAYS_DECLINED, OUTCOME_DECLINED);

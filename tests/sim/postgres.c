@@ -612,9 +612,6 @@ PGresult *
 PQexecPrepared(PGconn *conn, const char *statement, int count, const char *const *values,
                const int *lengths, const int *formats, int binary)
 {
-    /* Asked just before the lead is taken, which may fail in its place. */
-    if (strcmp(statement, STATEMENT_PARTITION) == 0 && !conn->broken)
-        return do_one(conn, new_sent(statement, count, values, lengths, formats, binary), false);
     return at_once(conn, new_sent(statement, count, values, lengths, formats, binary));
 }
 
