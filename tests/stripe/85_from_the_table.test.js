@@ -40,8 +40,8 @@ for (const name of new Set(withIds.flatMap((o) => o.ids))) {
     if (makers[name]) foreign[name] = await makers[name]();
 }
 
-// An id of the same kind that nobody has.
-const unknownLike = (id) => id.replace(/(_[a-z]+_|_)(.*)$/, (_, first, rest) => first + rest.slice(0, -12) + '000000000000');
+// An id of the same kind that nobody has. No digits: with zeros it could read like a card number.
+const unknownLike = (id) => id.replace(/(_[a-z]+_|_)(.*)$/, (_, first, rest) => first + rest.slice(0, -12) + 'xxxxxxxxxxxx');
 const sayAllAlike = (text, names, ids) => names.reduce((said, name) => sayAlike(said, ids[name]), text);
 const sayAlike = (text, id) => text.replaceAll(id, 'ID').replace(/"request_log_url".*\n/, '');
 
