@@ -1,22 +1,17 @@
 #include "cache.h"
 
 #include "names.h"
+#include "row_compact.h"
 #include <assert.h>
 #include <stdlib.h>
 
-#define CACHE_NAME_MAX 383
-#define ROOM_TO_GROW \
-    64 /* a payment's row becomes longer by an id or two, and then is written anew */
-
 struct entry {
-    struct name_node node;
+    struct name_node node; /* its name is in the row */
     struct entry *newer, *older;
-    size_t size; /* of all of it */
-    size_t texts, texts_max;
-    char *memory; /* of the row's texts */
+    uint32_t used, used_max; /* bytes of the row */
     uint16_t slot;
     uint8_t table;
-    _Alignas(16) char row[]; /* the row's struct, its name, its texts */
+    char row[]; /* compact */
 };
 
 enum { LASTING_SHARE = 2 }; /* rows that last may be half */
@@ -70,14 +65,20 @@ make_newest(struct cache *cache, struct entry *entry)
     queue->newest = entry;
 }
 
+static size_t
+size_of(const struct entry *entry)
+{
+    return sizeof *entry + entry->used_max;
+}
+
 static void
 drop(struct cache *cache, struct entry *entry)
 {
     unlink_entry(cache, entry);
     names_remove(&cache->names, &entry->node);
     struct queue *const queue = queue_of(cache, entry->table);
-    assert(queue->bytes >= entry->size);
-    queue->bytes -= entry->size;
+    assert(queue->bytes >= size_of(entry));
+    queue->bytes -= size_of(entry);
     free(entry);
 }
 
@@ -94,23 +95,11 @@ cache_destroy(struct cache **cache_p)
     *cache_p = NULL;
 }
 
-/* Table, merchant and id in one; 0 when no row can be called that. */
-static size_t
-name_of(char *out, enum row_table table, struct text merchant, struct text id)
-{
-    if (merchant.size + id.size + 2 > CACHE_NAME_MAX) return 0;
-    out[0] = (char)table;
-    memcpy(out + 1, merchant.at, merchant.size);
-    out[1 + merchant.size] = '/';
-    if (id.size) memcpy(out + 2 + merchant.size, id.at, id.size);
-    return merchant.size + id.size + 2;
-}
-
 static struct entry *
 find(struct cache *cache, enum row_table table, struct text merchant, struct text id)
 {
-    char name[CACHE_NAME_MAX];
-    const size_t size = name_of(name, table, merchant, id);
+    char name[ROW_COMPACT_NAME_MAX];
+    const size_t size = row_compact_name(table, merchant, id, name);
     return size ? names_find(&cache->names, (struct text){name, size}) : NULL;
 }
 
@@ -122,19 +111,18 @@ cache_get(struct cache *cache, enum row_table table, struct text merchant, struc
     if (!entry) return false;
     unlink_entry(cache, entry);
     make_newest(cache, entry);
-    const size_t used =
-        row_copy(table, entry->row, row, arena_take_unset(arena, entry->texts), entry->texts);
-    assert(used == entry->texts);
+    char *const copy = arena_take_unset(arena, entry->used);
+    memcpy(copy, entry->row, entry->used);
+    row_expand(table, copy, row);
     return true;
 }
 
-/* Most rows are written more than once, and hardly grow: the newer one takes the older one's place.
- */
+/* A row that is written again, and has not grown, takes its own place. */
 static bool
 put_in_place(struct cache *cache, struct entry *entry, enum row_table table, const void *row)
 {
-    entry->texts = row_copy(table, row, entry->row, entry->memory, entry->texts_max);
-    if (entry->texts) {
+    entry->used = (uint32_t)row_compact(table, row, entry->row, entry->used_max);
+    if (entry->used) {
         unlink_entry(cache, entry);
         make_newest(cache, entry);
         return true;
@@ -156,33 +144,27 @@ make_room(struct cache *cache)
 void
 cache_put(struct cache *cache, enum row_table number, const void *row)
 {
-    char name[CACHE_NAME_MAX];
-    const struct table *const table = table_find(number);
-    assert(table);
-    const size_t name_size = name_of(name, number, row_merchant(row), row_id(row));
+    char name[ROW_COMPACT_NAME_MAX];
+    const size_t name_size = row_compact_name(number, row_merchant(row), row_id(row), name);
     if (!name_size) return;
     const uint64_t hash = names_hash(&cache->names, (struct text){name, name_size});
     struct entry *const before =
         names_find_hashed(&cache->names, hash, (struct text){name, name_size});
     if (before && put_in_place(cache, before, number, row)) return;
 
-    const size_t texts_max = row_copy(number, row, NULL, NULL, 0) + ROOM_TO_GROW;
-    const size_t size = sizeof(struct entry) + table->size + name_size + texts_max;
-    if (size > cache->bytes_max / 16) return; /* one row must not empty the cache */
-    struct entry *const entry = malloc(size);
+    const size_t used = row_compact(number, row, NULL, 0);
+    if (sizeof(struct entry) + used > cache->bytes_max / 16) return; /* must not empty the cache */
+    struct entry *const entry = malloc(sizeof *entry + used);
     if (!entry) abort();
-    char *const name_kept = entry->row + table->size;
-    *entry = (struct entry){.size = size,
-                            .texts_max = texts_max,
-                            .memory = name_kept + name_size,
+    *entry = (struct entry){.used = (uint32_t)used,
+                            .used_max = (uint32_t)used,
                             .table = (uint8_t)number,
                             .slot = slot_of(row_merchant(row))};
-    memcpy(name_kept, name, name_size);
-    entry->texts = row_copy(number, row, entry->row, entry->memory, texts_max);
-    assert(entry->texts);
-    names_add_hashed(&cache->names, &entry->node, hash, (struct text){name_kept, name_size}, entry);
+    (void)row_compact(number, row, entry->row, used);
+    names_add_hashed(&cache->names, &entry->node, hash,
+                     (struct text){entry->row + ROW_COMPACT_NAME_AT, name_size}, entry);
     make_newest(cache, entry);
-    queue_of(cache, entry->table)->bytes += size;
+    queue_of(cache, entry->table)->bytes += size_of(entry);
     make_room(cache);
 }
 
@@ -206,9 +188,16 @@ cache_drop_slots(struct cache *cache, const uint8_t slots[static SLOT_BYTES])
 void
 cache_each(const struct cache *cache, enum row_table table, cache_row_fn *show, void *state)
 {
+    union {
+        int64_t aligned;
+        char bytes[ROW_SIZE_MAX];
+    } row;
     for (int kind = 0; kind < KIND_COUNT; kind++)
         for (const struct entry *entry = cache->queues[kind].newest; entry; entry = entry->older)
-            if (entry->table == table) show(state, entry->row);
+            if (entry->table == table) {
+                row_expand(table, entry->row, row.bytes);
+                show(state, row.bytes);
+            }
 }
 
 size_t

@@ -26,7 +26,8 @@ void cache_put(struct cache *cache, enum row_table table, const void *row);
 void cache_drop(struct cache *cache, enum row_table table, struct text merchant, struct text id);
 /* All rows of merchants in these slots. */
 void cache_drop_slots(struct cache *cache, const uint8_t slots[static SLOT_BYTES]);
-/* Shows all rows of a table, in no order; they live until the cache changes. */
+/* Shows all rows of a table, in no order: each for as long as `show` runs, its texts until the
+ * cache changes. */
 typedef void cache_row_fn(void *state, const void *row);
 void cache_each(const struct cache *cache, enum row_table table, cache_row_fn *show, void *state);
 size_t cache_bytes(const struct cache *cache);

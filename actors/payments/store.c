@@ -7,11 +7,10 @@
 
 /* A worker is to stay below 64 MiB, however long it runs and whoever is active. Measured under more
  * load than it could take, of 1,000 connections: 13 MiB of programs and libraries, 19 of its
- * own, 1.1 bytes for each that the cache counts, and once 12 MiB more for a moment. With 64 MiB of
- * cache it came to 103. With 10,000 merchants each it is 5 MiB too much (docs/BENCH.md); 11 MiB of
- * cache would take those, and more than a quarter of what is retrieved in a second: 17,000 payments
- * instead of 24,000. (./florin bench --memory-minutes 30 shows it.) */
-#define CACHE_BYTES_MAX ((size_t)16 << 20)
+ * own, 1.1 bytes for each that the cache counts, and once 12 MiB more for a moment. With 10,000
+ * merchants each and 16 MiB it was 5 MiB too much (./florin bench --memory-minutes 30 shows it). A
+ * payment is 0.45 kB here and its charge 1.4: 6,000 of both. */
+#define CACHE_BYTES_MAX ((size_t)11 << 20)
 static_assert(CACHE_BYTES_MAX / 10 * 11 + ((size_t)(13 + 19 + 12) << 20) < (size_t)64 << 20,
               "a worker whose cache is full is below its limit");
 

@@ -10,7 +10,7 @@
 #include "message.h"
 #include "payment_intent.h"
 #include "route.h"
-#include "row.h"
+#include "row_compact.h"
 #include "writing.h"
 
 #include <assert.h>
@@ -124,6 +124,17 @@ row_packing(void)
 }
 
 static void
+row_keeping(void)
+{
+    char kept[4096];
+    const struct row_payment_intent row = intent();
+    struct row_payment_intent again;
+    const size_t used = row_compact(ROW_payment_intent, &row, kept, sizeof kept);
+    assert(used);
+    row_expand(ROW_payment_intent, kept, &again);
+}
+
+static void
 json_writing(void)
 {
     static char out[4096], pretty[8192];
@@ -185,6 +196,7 @@ static const struct {
     {"message_encoding", message_encoding},
     {"message_decoding", message_decoding},
     {"row_packing", row_packing},
+    {"row_keeping", row_keeping},
     {"json_writing", json_writing},
     {"ledger_posting", ledger_posting},
 };

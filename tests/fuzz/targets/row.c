@@ -1,6 +1,7 @@
 /* row: the first byte chooses a table. What is taken has an id and a merchant, is packed to a form
- * that reads back the same, and can be copied into exactly as much memory as row_copy asks for. */
-#include "row.h"
+ * that reads back the same, and can be copied, and kept compact, in exactly as much memory as
+ * row_copy and row_compact ask for. */
+#include "row_compact.h"
 #include "fuzz.h"
 #include "wire.h"
 
@@ -38,6 +39,16 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         MUST_HOLD(sizes[0] == sizes[1] && memcmp(packed[0], packed[1], sizes[0]) == 0);
         if (need > 1) MUST_HOLD(row_copy(t->number, row, again, memory, need - 1) == 0);
         free(memory);
+
+        const size_t kept = row_compact(t->number, row, NULL, 0);
+        char *compact = exactly(kept);
+        MUST_HOLD(row_compact(t->number, row, compact, kept) == kept);
+        MUST_HOLD(row_compact(t->number, row, compact, kept - 1) == 0);
+        MUST_HOLD(row_compact(t->number, row, compact, kept) == kept);
+        row_expand(t->number, compact, again);
+        MUST_HOLD(row_encode(t->number, again, packed[1], bound, &sizes[1]));
+        MUST_HOLD(sizes[0] == sizes[1] && memcmp(packed[0], packed[1], sizes[0]) == 0);
+        free(compact);
         free(packed[0]);
         free(packed[1]);
     }
