@@ -13,6 +13,7 @@ import memory  # noqa: E402
 import report as telling  # noqa: E402
 import scale  # noqa: E402
 import seed  # noqa: E402
+from explained import explained  # noqa: E402
 
 
 def samples(own, resident=None, name="payments-1"):
@@ -125,6 +126,19 @@ class Targets(unittest.TestCase):
 
 
 class Model(unittest.TestCase):
+    def test_what_is_not_met_is_explained(self):
+        report = full_report()
+        self.assertNotIn("## What stands in the way", telling.markdown(report))
+        report["ratio_to_pgbench"] = 1.4
+        report["scenarios"]["half_load"]["p99_ms"] = 60.0
+        told = explained(telling.targets(report))
+        self.assertEqual([what for what, _ in told], not_met(report))
+        self.assertEqual(len(told), 2)
+        text = telling.markdown(report)
+        for _, sentences in told:
+            for sentence in sentences:
+                self.assertIn(sentence, text)
+
     def test_it_ends_at_the_busiest_single_thread(self):
         rows = telling.model(full_report())
         self.assertEqual([row[0] for row in rows], [2, 4, 16, 64])

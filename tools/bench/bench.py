@@ -260,6 +260,8 @@ def profile(instance, arguments):
     pay(instance, connections=arguments.connections, seconds=measured + 3, warmup=1,
         meanwhile=lambda _: flame.record(list(names), measured, data))
     folded = flame.fold(data, lambda pid: kinds.get(pid, "others"))
+    for old in arguments.pictures.glob("flame-*.svg"):
+        old.unlink()  # of a process that this run may not have seen
     data.unlink(missing_ok=True)
     total = sum(sum(rows.values()) for rows in folded.values()) or 1
     told = []

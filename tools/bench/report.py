@@ -1,6 +1,7 @@
 """What was measured, for a terminal and as docs/BENCH.md: beside what was aimed at, and a model of
 larger machines."""
 
+from explained import explained
 from long_runs import when
 
 # --- what is aimed at --------------------------------------------------------------------------------------
@@ -270,6 +271,15 @@ def model_text(report):
          for cores, workers, amdahl, rate, bound, wait in model(report)])
 
 
+def explained_text(report):
+    out = ["", "## What stands in the way", "",
+           "Of what was not met in this run: what the profile and the times of single statements show, and what was "
+           "tried. These figures are from the search for it, on the machine above and in other runs than this one."]
+    for what, texts in explained(targets(report)):
+        out += ["", f"**{what[0].upper()}{what[1:]}.** " + "\n\n".join(texts)]
+    return out
+
+
 def profile_text(profiles):
     out = ["", "## Where the time goes", "",
            "Share of the samples in which a function itself ran, of its process, at full load; in the pictures "
@@ -317,6 +327,8 @@ def markdown(report):
     if "seed" in report:
         out += seed_text(report["seed"])
     out += model_text(report)
+    if any(met is False for *_, met in targets(report)):
+        out += explained_text(report)
     if report.get("profile"):
         out += profile_text(report["profile"])
     return "\n".join(out) + "\n"
