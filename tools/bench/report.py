@@ -186,7 +186,7 @@ def webhooks_text(told):
 def scale_text(report):
     rows = report["scale"]
     names = sorted({name for row in rows for name in row["cpu_us"]},
-                   key=lambda name: -max(row["cpu_us"].get(name, 0) for row in rows))[:8]
+                   key=lambda name: (-max(row["cpu_us"].get(name, 0) for row in rows), name))[:8]
     out = ["", "## More workers", "",
            f"{rows[0]['plays']} merchants perform the same {rows[0]['scenes']} requests under each number of "
            "workers: payments, holds, refunds, keys used again and misused, refusals, lists. What is not "
@@ -202,7 +202,7 @@ def scale_text(report):
 
 def partitions_text(rows):
     names = sorted({name for row in rows for name in row["cpu_us"]},
-                   key=lambda name: -max(row["cpu_us"].get(name, 0) for row in rows))[:8]
+                   key=lambda name: (-max(row["cpu_us"].get(name, 0) for row in rows), name))[:8]
     one, two = rows
     return ["", "## Partitions", "",
             f"The same play by a fresh instance of each kind, with {one['workers']} workers and one Postgres. Two "
@@ -240,7 +240,7 @@ def seed_text(seeded):
             "rows and all entries of indexes are there." if seeded["bare"] else "All of them are whole.")
     few, many = seeded["few"], seeded["many"]
     names = sorted(set(few["by_process"]) | set(many["by_process"]),
-                   key=lambda name: -few["by_process"].get(name, 0))
+                   key=lambda name: (-few["by_process"].get(name, 0), name))
     return ["", "## Large tables", "", seen_when(seeded) +
             f"{seeded['payments']:,} payments of {seeded['rows_each']} rows each, spread over "
             f"{seeded['days']} past days and all merchants, were put there in {seeded['seconds'] / 60:.0f} "
