@@ -29,7 +29,7 @@
  * payment's WAL), for index-only scans that nobody makes; what their age demands, and what is
  * replaced, is vacuumed as ever. ANALYZE looks at a tenth of the usual number of rows: its snapshot
  * keeps what is replaced meanwhile, and of the places where attempts are under way each had thirty
- * versions to walk through after the 8 s that it took for charges (0.9 s now). No plan of ours
+ * pages to walk through after the 8 s that it took for charges (0.9 s now). No plan of ours
  * depends on more: joins go by index whatever the statistics say. */
 static const char postgres_settings[] =
     "# Written by florin-supervisor at each start: changes here are lost.\n"

@@ -32,8 +32,8 @@ from instance import (BIN, CHECKOUT, CREATE, PAY, Counterpart, Instance, fail, l
 
 RECENT = 10_000  # payments that the workers surely remember
 COMPARED = ("replay", "retrieve", "yardstick")
-# Of eleven rounds of one build the ratios were 1.12 to 1.73: of three the median is 1.25 or 1.56 by
-# chance, of seven it is not.
+# Three rounds hide that a payment becomes dearer within the first 300,000; and of eleven rounds of one
+# build the ratios were 1.12 to 1.73, so that the median of three was 1.25 or 1.56 by chance.
 ROUNDS, ROUNDS_QUICK = 7, 2
 TURNS = 3  # of each that is compared: the medians count
 
